@@ -1,0 +1,2 @@
+//! abide-abide
+fn main() {}

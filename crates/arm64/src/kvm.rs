@@ -1,0 +1,135 @@
+//! KVM ONE_REG ids of AArch64 state `[linux arch/arm64/include/uapi/asm/kvm.h]`.
+
+use crate::SysReg;
+use abide_reg::RegId;
+
+const ARM64: u64 = 0x6000_0000_0000_0000;
+const SIZE_U32: u64 = 0x0020_0000_0000_0000;
+const SIZE_U64: u64 = 0x0030_0000_0000_0000;
+const SIZE_U128: u64 = 0x0040_0000_0000_0000;
+const CORE: u64 = 0x0010_0000;
+const SYSREG: u64 = 0x0013_0000;
+
+/// Core register at `offset` bytes into `struct kvm_regs`; the id counts in 32-bit words.
+const fn core(size: u64, offset: u64) -> RegId {
+    RegId::Kvm(ARM64 | size | CORE | (offset / 4))
+}
+
+/// General register `n`, 0…30: u64.
+#[must_use]
+pub const fn x(n: u8) -> RegId {
+    core(SIZE_U64, 8 * n as u64)
+}
+
+/// SP_EL0: u64.
+pub const SP_EL0: RegId = core(SIZE_U64, 8 * 31);
+/// The program counter: u64.
+pub const PC: RegId = core(SIZE_U64, 8 * 32);
+/// PSTATE, in the form of an SPSR: u64.
+pub const PSTATE: RegId = core(SIZE_U64, 8 * 33);
+/// SP_EL1: u64.
+pub const SP_EL1: RegId = core(SIZE_U64, 8 * 34);
+/// ELR_EL1: u64.
+pub const ELR_EL1: RegId = core(SIZE_U64, 8 * 35);
+/// SPSR_EL1: u64. KVM keeps an array of five SPSRs, this is its first.
+pub const SPSR_EL1: RegId = core(SIZE_U64, 8 * 36);
+
+/// Vector register `n`, 0…31: u128.
+#[must_use]
+pub const fn v(n: u8) -> RegId {
+    core(SIZE_U128, 0x150 + 16 * n as u64)
+}
+
+/// FPSR: u32.
+pub const FPSR: RegId = core(SIZE_U32, 0x350);
+/// FPCR: u32.
+pub const FPCR: RegId = core(SIZE_U32, 0x354);
+
+/// The id of a system register: u64.
+#[must_use]
+pub const fn sysreg(reg: SysReg) -> RegId {
+    RegId::Kvm(ARM64 | SIZE_U64 | SYSREG | reg.0 as u64)
+}
+
+/// The system register behind an id, or `None` for ids of other kinds.
+#[must_use]
+pub const fn to_sysreg(id: RegId) -> Option<SysReg> {
+    match id {
+        RegId::Kvm(id) if id & !0xffff == ARM64 | SIZE_U64 | SYSREG => {
+            Some(SysReg((id & 0xffff) as u16))
+        }
+        _ => None,
+    }
+}
+
+/// CNTV_CTL_EL0: u64.
+pub const TIMER_CTL: RegId = sysreg(SysReg::new(3, 3, 14, 3, 1));
+/// The virtual count. KVM published it under the encoding of CNTV_CVAL_EL0 and the comparator
+/// under that of the count; both ids are ABI and stay swapped.
+pub const TIMER_CNT: RegId = sysreg(SysReg::new(3, 3, 14, 3, 2));
+/// CNTV_CVAL_EL0, see [`TIMER_CNT`].
+pub const TIMER_CVAL: RegId = sysreg(SysReg::new(3, 3, 14, 0, 2));
+/// CNTP_CTL_EL0: u64. Absent before Linux 6.4.
+pub const PTIMER_CTL: RegId = sysreg(SysReg::new(3, 3, 14, 2, 1));
+/// CNTP_CVAL_EL0: u64. Absent before Linux 6.4.
+pub const PTIMER_CVAL: RegId = sysreg(SysReg::new(3, 3, 14, 2, 2));
+/// CNTPCT_EL0: u64. Absent before Linux 6.4.
+pub const PTIMER_CNT: RegId = sysreg(SysReg::new(3, 3, 14, 0, 1));
+
+/// Whether the register is power state and identity of the whole VM rather than of one vCPU.
+///
+/// KVM shows ID registers (feature-ID range `[linux Documentation/virt/kvm/api.rst 4.139]`) and
+/// counts on every vCPU but keeps one copy for the VM.
+#[must_use]
+pub const fn is_vm_scoped(id: RegId) -> bool {
+    let RegId::Kvm(number) = id else { return false };
+    if number >> 16 & 0xff == 0x14 || number >> 16 & 0xff == 0x16 {
+        return true;
+    }
+    match to_sysreg(id) {
+        // op0 = 3, op1 = 0, CRn = 0, CRm = 0: MIDR (op2 0) and REVIDR (6) are the VM's,
+        // MPIDR (5) is the vCPU's own.
+        Some(SysReg(reg)) if reg & 0xfff8 == 0xc000 => reg != 0xc005,
+        Some(SysReg(reg)) => {
+            let id_register = reg & 0xff80 == 0xc000;
+            let cache = reg == 0xd801 || reg == 0xc801 || reg == 0xc807;
+            let count = reg == 0xdf1a || reg == 0xdf01;
+            id_register || cache || count
+        }
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_the_numbers_of_the_kernel() {
+        assert_eq!(x(2), RegId::Kvm(0x6030_0000_0010_0004));
+        assert_eq!(SP_EL0, RegId::Kvm(0x6030_0000_0010_003e));
+        assert_eq!(PSTATE, RegId::Kvm(0x6030_0000_0010_0042));
+        assert_eq!(SP_EL1, RegId::Kvm(0x6030_0000_0010_0044));
+        assert_eq!(SPSR_EL1, RegId::Kvm(0x6030_0000_0010_0048));
+        assert_eq!(v(0), RegId::Kvm(0x6040_0000_0010_0054));
+        assert_eq!(v(31), RegId::Kvm(0x6040_0000_0010_00d0));
+        assert_eq!(FPSR, RegId::Kvm(0x6020_0000_0010_00d4));
+        assert_eq!(FPCR, RegId::Kvm(0x6020_0000_0010_00d5));
+        assert_eq!(TIMER_CVAL, RegId::Kvm(0x6030_0000_0013_df02));
+        assert_eq!(TIMER_CNT, RegId::Kvm(0x6030_0000_0013_df1a));
+        assert_eq!(TIMER_CTL, RegId::Kvm(0x6030_0000_0013_df19));
+    }
+
+    #[test]
+    fn identities_are_vm_scoped_and_affinity_is_not() {
+        assert!(is_vm_scoped(sysreg(SysReg::new(3, 0, 0, 0, 0))), "MIDR_EL1");
+        assert!(!is_vm_scoped(sysreg(SysReg::new(3, 0, 0, 0, 5))), "MPIDR_EL1");
+        assert!(is_vm_scoped(sysreg(SysReg::new(3, 0, 0, 4, 0))), "ID_AA64PFR0_EL1");
+        assert!(is_vm_scoped(sysreg(SysReg::new(3, 3, 0, 0, 1))), "CTR_EL0");
+        assert!(is_vm_scoped(RegId::Kvm(0x6030_0000_0014_0000)), "PSCI version");
+        assert!(is_vm_scoped(TIMER_CNT));
+        assert!(!is_vm_scoped(TIMER_CVAL));
+        assert!(!is_vm_scoped(sysreg(SysReg::new(3, 0, 1, 0, 0))), "SCTLR_EL1");
+        assert!(!is_vm_scoped(x(0)));
+    }
+}

@@ -1,0 +1,13 @@
+//! # abide-arm64: how AArch64 state is named
+//!
+//! System registers by their encoding ([`SysReg`]), the KVM ONE_REG ids under which all CPU state
+//! is saved ([`kvm`]), and what the fields of ID registers mean.
+//!
+//! The crate has no state and does no I/O.
+#![no_std]
+#![forbid(unsafe_code)]
+
+pub mod kvm;
+mod sysreg;
+
+pub use sysreg::SysReg;

@@ -1,0 +1,1 @@
+//! abide-engine-kvm

@@ -1,0 +1,166 @@
+//! Engine, VM and vCPU.
+
+use crate::{Bus, Clock, EngineError, InterruptLines, Irqchip};
+use abide_memory::GuestRam;
+use abide_reg::{Gpa, Registers, VcpuId};
+use std::sync::Arc;
+
+/// A guest ABI that either the engine brings or the machine does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Abi {
+    /// The interrupt controller, its system registers included.
+    Irqchip,
+    /// The generic timers.
+    Timer,
+    /// PSCI and all of SMCCC.
+    Firmware,
+}
+
+/// Who brings a guest ABI.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Provider {
+    /// The engine, or the host's kernel behind it.
+    Native,
+    /// The machine, through the [`Bus`].
+    Machine,
+}
+
+/// What a VM is made of.
+pub struct VmConfig {
+    /// How many vCPUs, at least 1.
+    pub vcpu_count: u32,
+    /// The frequency of the system counter, in Hz.
+    pub cntfrq_hz: u64,
+    /// Guest RAM.
+    pub ram: Arc<GuestRam>,
+    /// The clock for timers that the engine emulates.
+    pub clock: Arc<dyn Clock>,
+    /// Where a native interrupt controller has its distributor.
+    pub gicd: Gpa,
+    /// Where a native interrupt controller has its redistributors.
+    pub gicr: Gpa,
+    /// How many INTIDs a native interrupt controller has, SGIs and PPIs included.
+    pub gic_intids: u32,
+}
+
+/// Makes VMs.
+pub trait Engine: Send + Sync {
+    /// Its name on the command line and in reports: `soft` or `kvm`.
+    fn name(&self) -> &'static str;
+
+    /// Makes a VM without vCPUs.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    fn create_vm(&self, config: VmConfig) -> Result<Box<dyn Vm>, EngineError>;
+}
+
+/// A virtual machine as its engine holds it.
+pub trait Vm: Send {
+    /// Who brings `abi`.
+    fn provider(&self, abi: Abi) -> Provider;
+
+    /// Makes the next vCPU, in the order of their numbers. `lines` are driven by the machine where
+    /// the interrupt controller is the machine's, and unused otherwise.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    fn create_vcpu(
+        &mut self,
+        id: VcpuId,
+        lines: Arc<InterruptLines>,
+    ) -> Result<Box<dyn Vcpu>, EngineError>;
+
+    /// The engine's own interrupt controller, once every vCPU is made; `None` where the machine
+    /// brings it.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    fn create_irqchip(&mut self) -> Result<Option<Arc<dyn Irqchip>>, EngineError>;
+
+    /// Brings pages that the engine wrote into the RAM's dirty log. Engines whose vCPUs mark pages
+    /// themselves have nothing to do.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    fn sync_dirty_log(&mut self) -> Result<(), EngineError>;
+}
+
+/// Whether a vCPU executes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PowerState {
+    /// It runs, or waits for an interrupt.
+    On,
+    /// It waits for PSCI CPU_ON.
+    Off,
+}
+
+/// What the guest asked of the whole machine, or of one CPU's power.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SystemEvent {
+    /// PSCI SYSTEM_OFF.
+    Off,
+    /// PSCI SYSTEM_RESET or SYSTEM_RESET2.
+    Reset,
+    /// The machine itself took note of the event while it answered the call.
+    Noted,
+}
+
+/// Why a vCPU left `run`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// The budget is used up.
+    Budget,
+    /// It waits for an interrupt or an event and there is none.
+    Idle,
+    /// [`Kick`] was called.
+    Kicked,
+    /// The guest asked something of the machine.
+    System(SystemEvent),
+}
+
+/// Makes a running vCPU leave `run`, from any thread.
+pub trait Kick: Send + Sync {
+    /// Makes the current or, if none, the next `run` return [`Stop::Kicked`] soon.
+    fn kick(&self);
+}
+
+/// A virtual CPU. Its registers are read and written only while it does not run.
+///
+/// [`Registers`] holds all its state; which of it is the VM's rather than its own,
+/// `abide_arm64::kvm::is_vm_scoped` tells.
+pub trait Vcpu: Registers + Send {
+    /// Its number.
+    fn id(&self) -> VcpuId;
+
+    /// Runs until a stop. An engine that counts instructions returns [`Stop::Budget`] at the first
+    /// taken branch or exception at which `budget` instructions were executed; an engine that does
+    /// not runs until something else happens.
+    ///
+    /// # Errors
+    /// [`EngineError`] if the host fails the vCPU; never because of what the guest does.
+    fn run(&mut self, budget: u64, bus: &dyn Bus) -> Result<Stop, EngineError>;
+
+    /// When the next of its own timers fires, in ticks of the machine's clock, if one is set and
+    /// could wake it.
+    fn deadline_ticks(&self) -> Option<u64>;
+
+    /// Whether it executes.
+    fn power(&self) -> PowerState;
+
+    /// Switches it on at `entry` with x0 = `context`, all else as after a reset, as PSCI CPU_ON
+    /// demands `[DEN0022 6.4]`; only for a machine that brings the firmware.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    fn power_on(&mut self, entry: Gpa, context: u64) -> Result<(), EngineError>;
+
+    /// Switches it off, as PSCI CPU_OFF does.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    fn power_off(&mut self) -> Result<(), EngineError>;
+
+    /// A handle that makes it stop.
+    fn kicker(&self) -> Arc<dyn Kick>;
+}

@@ -1,0 +1,311 @@
+//! Guest RAM over a shared memfd.
+
+use crate::{Atom, DirtyLog, MemoryError, Order, Rmw};
+use abide_reg::Gpa;
+use rustix::fs::{MemfdFlags, SealFlags, SeekFrom};
+use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use vm_memory::volatile_memory::VolatileMemory;
+use vm_memory::{FileOffset, MmapRegion};
+
+/// The page size of the dirty log and of every interpreter translation, in bytes.
+pub const PAGE_SIZE: u64 = 4096;
+
+/// Guest physical addresses have at most 52 bits `[DDI0487 D8.1]`.
+const GPA_END: u64 = 1 << 52;
+
+/// A place in guest RAM, in bytes from its start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RamOffset(pub u64);
+
+/// The size as a host length, if RAM of that size may stand at `base`.
+fn checked_len(base: Gpa, size: u64) -> Result<usize, MemoryError> {
+    let fits = base.0.checked_add(size).is_some_and(|end| end <= GPA_END);
+    let aligned = size.is_multiple_of(PAGE_SIZE) && base.0.is_multiple_of(PAGE_SIZE);
+    usize::try_from(size)
+        .ok()
+        .filter(|&len| len != 0 && fits && aligned)
+        .ok_or(MemoryError::Size { base, size })
+}
+
+/// One contiguous range of guest RAM.
+#[derive(Debug)]
+pub struct GuestRam {
+    mapping: MmapRegion,
+    // The address and length of `mapping`, kept here because the interpreter reads them on every
+    // access.
+    start: *mut u8,
+    len: usize,
+    base: Gpa,
+    file: File,
+    dirty: DirtyLog,
+}
+
+#[expect(unsafe_code, reason = "the raw pointer hides that the mapping may be shared")]
+// SAFETY: `start` points into `mapping`, which lives as long as `self` and is itself Send; every
+// access through it is atomic or a volatile copy.
+unsafe impl Send for GuestRam {}
+#[expect(unsafe_code, reason = "the raw pointer hides that the mapping may be shared")]
+// SAFETY: as for Send: concurrent accesses are atomic or volatile, never plain.
+unsafe impl Sync for GuestRam {}
+
+impl GuestRam {
+    /// `size` bytes of zeros at `base`. No host memory is used until a page is written.
+    ///
+    /// # Errors
+    /// [`MemoryError::Size`] or [`MemoryError::Host`].
+    pub fn new(base: Gpa, size: u64) -> Result<Self, MemoryError> {
+        checked_len(base, size)?;
+        let make = || -> rustix::io::Result<OwnedFd> {
+            let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+            let fd = rustix::fs::memfd_create("abide-guest-ram", flags)?;
+            rustix::fs::ftruncate(&fd, size)?;
+            // Nobody who is handed the descriptor can pull memory from under the others.
+            rustix::fs::fcntl_add_seals(&fd, SealFlags::SHRINK | SealFlags::GROW)?;
+            Ok(fd)
+        };
+        let fd = make().map_err(|errno| MemoryError::Host { size, source: errno.into() })?;
+        Self::from_fd(base, size, fd)
+    }
+
+    /// RAM whose content is what `fd`, a memfd of at least `size` bytes, holds.
+    ///
+    /// # Errors
+    /// [`MemoryError::Size`] or [`MemoryError::Host`].
+    pub fn from_fd(base: Gpa, size: u64, fd: OwnedFd) -> Result<Self, MemoryError> {
+        let host = |source: std::io::Error| MemoryError::Host { size, source };
+        let len = checked_len(base, size)?;
+        let file = File::from(fd);
+        let shared = file.try_clone().map_err(host)?;
+        let mapping = MmapRegion::from_file(FileOffset::new(shared, 0), len)
+            .map_err(|error| host(std::io::Error::other(error)))?;
+        let start = mapping.as_ptr();
+        Ok(Self { mapping, start, len, base, file, dirty: DirtyLog::new(size / PAGE_SIZE) })
+    }
+
+    /// The guest physical address of the first byte.
+    #[must_use]
+    pub fn base(&self) -> Gpa {
+        self.base
+    }
+
+    /// The size in bytes, a multiple of [`PAGE_SIZE`].
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.len as u64
+    }
+
+    /// The memfd behind it, to be handed over or mapped elsewhere.
+    #[must_use]
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+
+    /// Where the host has it mapped: for `KVM_SET_USER_MEMORY_REGION` only.
+    #[must_use]
+    pub fn host_address(&self) -> u64 {
+        self.start as u64
+    }
+
+    /// The dirty log of this RAM.
+    #[inline]
+    #[must_use]
+    pub fn dirty(&self) -> &DirtyLog {
+        &self.dirty
+    }
+
+    /// The place of `len` bytes at `gpa`, or `None` where any of them is not RAM.
+    #[inline]
+    #[must_use]
+    pub fn offset_of(&self, gpa: Gpa, len: u64) -> Option<RamOffset> {
+        let offset = gpa.0.checked_sub(self.base.0)?;
+        let end = offset.checked_add(len)?;
+        (end <= self.size()).then_some(RamOffset(offset))
+    }
+
+    /// The aligned atomic place at `offset`.
+    ///
+    /// The interpreter guarantees alignment and range before it calls, so both are enforced in the
+    /// cheapest way that keeps this sound for any input: low bits are cleared, places past the end
+    /// panic.
+    #[inline(always)]
+    fn place<T: Atom>(&self, offset: RamOffset) -> &T::Atomic {
+        debug_assert!(offset.0.is_multiple_of(T::SIZE as u64), "unaligned {offset:?}");
+        #[expect(clippy::cast_possible_truncation, reason = "usize has 64 bits on every host")]
+        let at = offset.0 as usize & !(T::SIZE - 1);
+        assert!(at < self.len, "guest RAM has {:#x} bytes, {at:#x} was asked for", self.len);
+        #[expect(unsafe_code, reason = "the one place that turns a checked offset into memory")]
+        // SAFETY: `at` is a multiple of T::SIZE below `len`, itself a multiple of 4096, so the
+        // whole number lies inside the mapping, which is page-aligned and lives as long as `self`.
+        // Atomics permit shared mutation, also by other mappings of the memfd.
+        unsafe {
+            &*self.start.add(at).cast::<T::Atomic>()
+        }
+    }
+
+    /// The number at `offset`, a multiple of its size.
+    ///
+    /// # Panics
+    /// If `offset` is past the end of RAM.
+    #[inline(always)]
+    #[must_use]
+    pub fn load<T: Atom>(&self, offset: RamOffset, order: Order) -> T {
+        T::atomic_load(self.place::<T>(offset), order)
+    }
+
+    /// Writes the number at `offset`, a multiple of its size. Does not touch the dirty log.
+    ///
+    /// # Panics
+    /// If `offset` is past the end of RAM.
+    #[inline(always)]
+    pub fn store<T: Atom>(&self, offset: RamOffset, value: T, order: Order) {
+        T::atomic_store(self.place::<T>(offset), value, order);
+    }
+
+    /// Writes `new` where `expected` stands; returns what stood there, in `Err` if it differed.
+    /// Does not touch the dirty log.
+    ///
+    /// # Panics
+    /// If `offset` is past the end of RAM.
+    #[inline]
+    pub fn compare_exchange<T: Atom>(
+        &self,
+        offset: RamOffset,
+        expected: T,
+        new: T,
+        order: Order,
+    ) -> Result<T, T> {
+        T::atomic_compare_exchange(self.place::<T>(offset), expected, new, order)
+    }
+
+    /// Changes the number at `offset` and returns what stood there. Does not touch the dirty log.
+    ///
+    /// # Panics
+    /// If `offset` is past the end of RAM.
+    #[inline]
+    pub fn rmw<T: Atom>(&self, offset: RamOffset, rmw: Rmw, operand: T, order: Order) -> T {
+        T::atomic_rmw(self.place::<T>(offset), rmw, operand, order)
+    }
+
+    /// Copies bytes out of RAM.
+    ///
+    /// # Errors
+    /// [`MemoryError::OutOfRange`]; nothing is copied then.
+    pub fn read(&self, gpa: Gpa, into: &mut [u8]) -> Result<(), MemoryError> {
+        let slice = self.slice(gpa, into.len())?;
+        slice.copy_to(into);
+        Ok(())
+    }
+
+    /// Copies bytes into RAM and marks their pages dirty.
+    ///
+    /// # Errors
+    /// [`MemoryError::OutOfRange`]; nothing is copied then.
+    pub fn write(&self, gpa: Gpa, from: &[u8]) -> Result<(), MemoryError> {
+        let slice = self.slice(gpa, from.len())?;
+        self.dirty.mark(gpa.0 - self.base.0, from.len() as u64);
+        slice.copy_from(from);
+        Ok(())
+    }
+
+    fn slice(&self, gpa: Gpa, len: usize) -> Result<vm_memory::VolatileSlice<'_, ()>, MemoryError> {
+        let out_of_range = || MemoryError::OutOfRange { gpa, len: len as u64 };
+        let offset = self.offset_of(gpa, len as u64).ok_or_else(out_of_range)?;
+        let at = usize::try_from(offset.0).map_err(|_| out_of_range())?;
+        self.mapping.get_slice(at, len).map_err(|_| out_of_range())
+    }
+
+    /// The first byte at or after `offset` that the host has memory for, and where that run ends:
+    /// everything between runs is zero. `None` when no more follows.
+    ///
+    /// # Errors
+    /// What the host says of the memfd.
+    pub fn next_present(
+        &self,
+        offset: RamOffset,
+    ) -> std::io::Result<Option<(RamOffset, RamOffset)>> {
+        if offset.0 >= self.size() {
+            return Ok(None);
+        }
+        let start = match rustix::fs::seek(&self.file, SeekFrom::Data(offset.0)) {
+            Ok(start) if start < self.size() => start,
+            Ok(_) | Err(rustix::io::Errno::NXIO) => return Ok(None),
+            Err(errno) => return Err(errno.into()),
+        };
+        let end = rustix::fs::seek(&self.file, SeekFrom::Hole(start))?;
+        Ok(Some((RamOffset(start), RamOffset(end.min(self.size())))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ram() -> GuestRam {
+        GuestRam::new(Gpa(0x4000_0000), 16 * PAGE_SIZE).unwrap()
+    }
+
+    #[test]
+    fn nonsense_sizes_are_refused() {
+        for (base, size) in [(0, 0), (0, 100), (0, !4095), (100, 4096), (GPA_END, 4096)] {
+            assert!(
+                matches!(GuestRam::new(Gpa(base), size), Err(MemoryError::Size { .. })),
+                "{base:#x} {size:#x}"
+            );
+        }
+    }
+
+    #[test]
+    fn ranges_that_leave_ram_are_refused_whole() {
+        let ram = ram();
+        let end = ram.base().0 + ram.size();
+        assert_eq!(ram.offset_of(Gpa(end - 8), 8), Some(RamOffset(ram.size() - 8)));
+        for (gpa, len) in [(end - 7, 8), (end, 1), (0x3fff_ffff, 1), (u64::MAX, 2)] {
+            assert_eq!(ram.offset_of(Gpa(gpa), len), None);
+        }
+        assert!(ram.write(Gpa(end - 1), &[1, 2]).is_err());
+        let mut last = [0];
+        ram.read(Gpa(end - 1), &mut last).unwrap();
+        assert_eq!(last, [0], "a refused write leaves nothing behind");
+    }
+
+    #[test]
+    fn accesses_by_number_and_by_bytes_agree() {
+        let ram = ram();
+        ram.store::<u32>(RamOffset(8), 0x0403_0201, Order::Relaxed);
+        let mut bytes = [0; 4];
+        ram.read(Gpa(0x4000_0008), &mut bytes).unwrap();
+        assert_eq!(bytes, [1, 2, 3, 4]);
+        assert_eq!(ram.load::<u128>(RamOffset(0), Order::SeqCst), 0x0403_0201 << 64);
+        assert_eq!(ram.compare_exchange::<u8>(RamOffset(8), 1, 9, Order::SeqCst), Ok(1));
+        assert_eq!(ram.rmw::<u8>(RamOffset(8), Rmw::SignedMin, 0xff, Order::Relaxed), 9);
+        assert_eq!(ram.load::<u8>(RamOffset(8), Order::Acquire), 0xff);
+    }
+
+    #[test]
+    fn only_written_pages_are_present() {
+        let ram = ram();
+        assert_eq!(ram.next_present(RamOffset(0)).unwrap(), None);
+        ram.write(Gpa(0x4000_0000 + 3 * PAGE_SIZE), &[1]).unwrap();
+        let (start, end) = ram.next_present(RamOffset(0)).unwrap().unwrap();
+        assert_eq!((start, end), (RamOffset(3 * PAGE_SIZE), RamOffset(4 * PAGE_SIZE)));
+        assert_eq!(ram.next_present(end).unwrap(), None);
+    }
+
+    #[test]
+    fn another_mapping_of_the_descriptor_sees_the_same_bytes() {
+        let ram = ram();
+        let fd = ram.fd().try_clone_to_owned().unwrap();
+        let other = GuestRam::from_fd(ram.base(), ram.size(), fd).unwrap();
+        ram.store::<u64>(RamOffset(0), 7, Order::SeqCst);
+        assert_eq!(other.load::<u64>(RamOffset(0), Order::SeqCst), 7);
+    }
+
+    #[test]
+    fn writes_by_bytes_are_logged() {
+        let ram = ram();
+        ram.dirty().start();
+        ram.write(Gpa(0x4000_0fff), &[1, 2]).unwrap();
+        assert_eq!(ram.dirty().harvest().iter().collect::<Vec<_>>(), [0, 1]);
+    }
+}
