@@ -13,7 +13,8 @@ impl InterruptLines {
 
     /// Drives both inputs.
     pub fn set(&self, irq: bool, fiq: bool) {
-        self.0.store(u8::from(irq) * Self::IRQ | u8::from(fiq) * Self::FIQ, Ordering::Release);
+        let bits = (u8::from(irq) * Self::IRQ) | (u8::from(fiq) * Self::FIQ);
+        self.0.store(bits, Ordering::Release);
     }
 
     /// Whether any input is asserted.
