@@ -1,1 +1,3 @@
 //! abide-engine-soft
+
+pub mod decode;
