@@ -27,6 +27,7 @@ mod cube;
 mod data_processing_immediate;
 mod data_processing_register;
 mod entry;
+pub mod fields;
 mod kind;
 mod loads_stores;
 mod simd_fp_loads_stores;
