@@ -1,0 +1,138 @@
+//! apt with its own lists and cache in a folder of ours, and the system's keys and proxies.
+
+use super::sources;
+use crate::{paths, process};
+use anyhow::{Context, Result, bail};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// One suite of the Debian archive for one architecture.
+pub struct Suite {
+    name: String,
+    folder: PathBuf,
+    architecture: String,
+    /// Packages that count as installed: none, unless the machine itself is meant.
+    status: PathBuf,
+}
+
+impl Suite {
+    /// Opens `name`, a suite such as `bookworm-backports`, and brings its package list up to date.
+    ///
+    /// # Errors
+    /// If apt is missing, has no Debian archive set up, or cannot reach or verify the suite.
+    pub fn open(name: &str, architecture: &str) -> Result<Self> {
+        let folder = paths::cache()?.join("apt").join(format!("{name}-{architecture}"));
+        let status = folder.join("status");
+        fs::create_dir_all(&folder).with_context(|| format!("making {folder:?}"))?;
+        fs::write(&status, "").with_context(|| format!("writing {status:?}"))?;
+        let suite = Self { name: name.into(), folder, architecture: architecture.into(), status };
+        suite.update(name)?;
+        Ok(suite)
+    }
+
+    /// Opens `name` together with the machine's own release, over the packages installed here, so
+    /// that [`Suite::install`] sees what fits.
+    ///
+    /// # Errors
+    /// As [`Suite::open`].
+    pub fn open_for_machine(release: &str, name: &str) -> Result<Self> {
+        let architecture = process::capture(Command::new("dpkg").arg("--print-architecture"))?;
+        let suite = Self {
+            name: name.into(),
+            folder: paths::cache()?.join("apt").join(format!("machine-{name}")),
+            architecture: architecture.trim().into(),
+            status: PathBuf::from("/var/lib/dpkg/status"),
+        };
+        suite.update(&format!("{release} {release}-updates {name}"))?;
+        Ok(suite)
+    }
+
+    fn update(&self, suites: &str) -> Result<()> {
+        for part in ["lists/partial", "cache/archives/partial"] {
+            let folder = self.folder.join(part);
+            fs::create_dir_all(&folder).with_context(|| format!("making {folder:?}"))?;
+        }
+        let stanza = sources::machine_archive()?.stanza(suites, &self.architecture);
+        fs::write(self.folder.join("suite.sources"), stanza)?;
+        // A suite that cannot be fetched is only a warning to apt unless told otherwise.
+        let mut update = self.command("apt-get");
+        update.args(["-o", "APT::Update::Error-Mode=any", "update"]);
+        process::capture(&mut update).with_context(|| format!("apt suite {}", self.name))?;
+        Ok(())
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        let folder = self.folder.display();
+        for option in [
+            format!("APT::Architecture={}", self.architecture),
+            format!("APT::Architectures::={}", self.architecture),
+            format!("Dir::Etc::sourcelist={folder}/suite.sources"),
+            "Dir::Etc::sourceparts=-".into(),
+            format!("Dir::State::lists={folder}/lists"),
+            format!("Dir::State::status={}", self.status.display()),
+            format!("Dir::Cache={folder}/cache"),
+            // The folder may be one that apt's own user cannot enter; signatures are checked as ever.
+            "APT::Sandbox::User=".into(),
+            "Acquire::Languages=none".into(),
+            "Acquire::Retries=3".into(),
+            "Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false".into(),
+        ] {
+            command.arg("-o").arg(option);
+        }
+        command.env("LC_ALL", "C").env("DEBIAN_FRONTEND", "noninteractive");
+        command
+    }
+
+    /// The names of the suite's packages that match a regular expression.
+    ///
+    /// # Errors
+    /// If apt fails.
+    pub fn search(&self, pattern: &str) -> Result<Vec<String>> {
+        let mut search = self.command("apt-cache");
+        let found = process::capture(search.args(["search", "--names-only", pattern]))?;
+        let names = found.lines().filter_map(|line| line.split_once(" - "));
+        Ok(names.map(|(name, _)| name.to_owned()).collect())
+    }
+
+    /// The version of `package` that the suite offers.
+    ///
+    /// # Errors
+    /// If it offers none.
+    pub fn version(&self, package: &str) -> Result<String> {
+        let mut show = self.command("apt-cache");
+        let shown = process::capture(show.args(["show", "--no-all-versions", package]))?;
+        let version = shown.lines().find_map(|line| line.strip_prefix("Version: "));
+        version
+            .map(str::to_owned)
+            .with_context(|| format!("suite {} has no package {package}", self.name))
+    }
+
+    /// Downloads `package` and unpacks it into `folder`.
+    ///
+    /// # Errors
+    /// If the package cannot be fetched, fails verification, or cannot be unpacked.
+    pub fn unpack(&self, package: &str, folder: &Path) -> Result<()> {
+        let download = tempfile::tempdir_in(&self.folder)?;
+        let mut get = self.command("apt-get");
+        process::capture(get.current_dir(download.path()).args(["download", package]))?;
+        let mut archives = fs::read_dir(download.path())?;
+        let Some(archive) = archives.next().transpose()? else {
+            bail!("apt-get download {package} left no file");
+        };
+        process::capture(Command::new("dpkg").arg("-x").arg(archive.path()).arg(folder))?;
+        Ok(())
+    }
+
+    /// Installs `packages` on this machine, which needs root.
+    ///
+    /// # Errors
+    /// If apt fails.
+    pub fn install(&self, packages: &[&str]) -> Result<()> {
+        let mut get = self.command("apt-get");
+        get.args(["install", "--yes", "--no-install-recommends", "--target-release", &self.name]);
+        process::capture(get.args(packages))?;
+        Ok(())
+    }
+}
