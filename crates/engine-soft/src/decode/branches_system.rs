@@ -32,8 +32,12 @@ entries! {
         "11010100 001 xxxxxxxxxxxxxxxx 000 1x" => Unallocated;
         "11010100 01x xxxxxxxxxxxxxxxx 000 01" => Unallocated;
         "11010100 01x xxxxxxxxxxxxxxxx 000 1x" => Unallocated;
+        "11010100 111 000x00000xxxxxxx 00000"  => Unimplemented(Tev);
+        "11010100 111 xxxxxxxxxxxxxxxx 000 xx" except [
+            "11010100 111 000x00000xxxxxxx 00000",
+        ] => Unallocated;
         "11010100 100 xxxxxxxxxxxxxxxx 000 xx" => Unallocated;
-        "11010100 11x xxxxxxxxxxxxxxxx 000 xx" => Unallocated;
+        "11010100 110 xxxxxxxxxxxxxxxx 000 xx" => Unallocated;
         "11010100 xxx xxxxxxxxxxxxxxxx 001 xx" => Unallocated;
         "11010100 xxx xxxxxxxxxxxxxxxx 01x xx" => Unallocated;
         "11010100 xxx xxxxxxxxxxxxxxxx 1xx xx" => Unallocated;
@@ -137,7 +141,12 @@ entries! {
         "1101010101 x 1x xxx xxxx xxxx xxx xxxxx"  => Unimplemented(D128);
         "1101010101 x 00 xxx xxxx xxxx xxx xxxxx"  => Unallocated;
         "1101010101 1 01 xxx xxxx xxxx xxx xxxxx"  => Unallocated;
-        "110101011 x x xx xxx xxxx xxxx xxx xxxxx" => Unallocated;
+        "1101010110 00 0xx0 0000 00 xxxxx xxxxx"   => Unimplemented(Poe2);
+        "1101010110 01 0xx0 0000 xxxxxxx xxxxx"    => Unimplemented(Poe2);
+        "110101011 x x xx xxx xxxx xxxx xxx xxxxx" except [
+            "1101010110 00 0xx0 0000 00 xxxxx xxxxx",
+            "1101010110 01 0xx0 0000 xxxxxxx xxxxx",
+        ] => Unallocated;
     }
     "Unconditional branch (register)" {
         "1101011 0000 11111 000000 xxxxx 00000" => Br "br";
@@ -152,7 +161,9 @@ entries! {
         "1101011 xxxx xxxxx xxxxxx xxxxx xxxxx" except [
             "1101011 xxxx 11111 0000xx xxxxx xxxxx",
         ] => Unallocated;
-        "1101011 xxxx 11111 000001 xxxxx xxxxx" => Unallocated;
+        "1101011 xxxx 11111 000001 xxxxx xxxxx" except [
+            "1101011 0111 11111 000001 xxxxx xxxxx",
+        ] => Unallocated;
         "1101011 0000 11111 000000 xxxxx xxxxx" except [
             "1101011 0000 11111 000000 xxxxx 00000",
         ] => Unallocated;
@@ -176,10 +187,14 @@ entries! {
         ] => Unallocated;
         "1101011 0101 11111 00001x xxxxx xxxxx" => Unallocated;
         "1101011 100x 11111 000000 xxxxx xxxxx" => Unallocated;
+        "1101011 0111 11111 00000x 11111 00000" => Unimplemented(Tev);
+        "1101011 0111 11111 0000xx xxxxx xxxxx" except [
+            "1101011 0111 11111 00000x 11111 00000",
+        ] => Unallocated;
         "1101011 0011 11111 000000 xxxxx xxxxx" => Unallocated;
         "1101011 0011 11111 00001x xxxxx xxxxx" => Unallocated;
-        "1101011 011x 11111 000000 xxxxx xxxxx" => Unallocated;
-        "1101011 011x 11111 00001x xxxxx xxxxx" => Unallocated;
+        "1101011 0110 11111 000000 xxxxx xxxxx" => Unallocated;
+        "1101011 0110 11111 00001x xxxxx xxxxx" => Unallocated;
         "1101011 101x 11111 000000 xxxxx xxxxx" => Unallocated;
         "1101011 101x 11111 00001x xxxxx xxxxx" => Unallocated;
         "1101011 11xx 11111 000000 xxxxx xxxxx" => Unallocated;

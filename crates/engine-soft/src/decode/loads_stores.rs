@@ -52,7 +52,12 @@ entries! {
         ] => Unallocated;
     }
     "Load/store exclusive, compare and swap (unprivileged)" {
-        "xx 001001 xxxxxxxxxxxxxxxxxxxxxxxx" => Unimplemented(Lsui);
+        "1x 001001 0 x 0 xxxxx x 11111 xxxxx xxxxx" => Unimplemented(Lsui);
+        "x1 001001 1 x 0 xxxxx x 11111 xxxxx xxxxx" => Unimplemented(Lsui);
+        "xx 001001 xxxxxxxxxxxxxxxxxxxxxxxx" except [
+            "1x 001001 0 x 0 xxxxx x 11111 xxxxx xxxxx",
+            "x1 001001 1 x 0 xxxxx x 11111 xxxxx xxxxx",
+        ] => Unallocated;
     }
     "Load register (literal)" {
         "0x 011 0 00 xxxxxxxxxxxxxxxxxxx xxxxx" => LdrLiteral "ldr";
@@ -72,12 +77,16 @@ entries! {
         "01 011x01 xx 0 xxxxx xxxx 01 xxxxx xxxxx" => Unallocated;
         "1x 011x01 xx 0 xxxxx xxxx 01 xxxxx xxxxx" => Unallocated;
     }
-    "LDIAPP/STILP, LDAPR/STLR (writeback)" {
+    "LDIAPP/STILP, LDAPR/STLR (writeback), LDAP/STLP" {
         "1x 011001 0x 0 xxxxx 000x 10 xxxxx xxxxx" => Unimplemented(Lrcpc3);
         "1x 011001 1x 0 00000 0000 10 xxxxx xxxxx" => Unimplemented(Lrcpc3);
+        "11 011001 0x 0 xxxxx 0101 10 xxxxx xxxxx" => Unimplemented(Lscp);
+        "11 011001 01 0 xxxxx 0111 10 xxxxx xxxxx" => Unimplemented(Lscp);
         "xx 011001 xx 0 xxxxx xxxx 10 xxxxx xxxxx" except [
             "1x 011001 0x 0 xxxxx 000x 10 xxxxx xxxxx",
             "1x 011001 1x 0 00000 0000 10 xxxxx xxxxx",
+            "11 011001 0x 0 xxxxx 0101 10 xxxxx xxxxx",
+            "11 011001 01 0 xxxxx 0111 10 xxxxx xxxxx",
         ] => Unallocated;
     }
     "GCS load/store" {
@@ -89,15 +98,38 @@ entries! {
     "Load/store memory tags" {
         "11 011001 xx 1 xxxxxxxxx xx xxxxx xxxxx" => Unimplemented(Mte);
     }
-    "128-bit atomics and read-check-write" {
-        "0x 011001 xx 1 xxxxxxxxx xx xxxxx xxxxx" => Unimplemented(Lse128The);
-        "10 011001 xx 1 xxxxxxxxx xx xxxxx xxxxx" => Unallocated;
+    "Atomic memory operations on pairs, read-check-write, unprivileged atomics" {
+        "00 011001 xx 1 xxxxx 0001 00 xxxxx xxxxx" => Unimplemented(Lse128);
+        "01 011001 xx 1 xxxxx 0001 00 xxxxx xxxxx" => Unallocated;
+        "00 011001 xx 1 xxxxx 0011 00 xxxxx xxxxx" => Unimplemented(Lse128);
+        "01 011001 xx 1 xxxxx 0011 00 xxxxx xxxxx" => Unallocated;
+        "00 011001 xx 1 xxxxx 1000 00 xxxxx xxxxx" => Unimplemented(Lse128);
+        "01 011001 xx 1 xxxxx 1000 00 xxxxx xxxxx" => Unallocated;
+        "0x 011001 xx 1 xxxxx 1001 00 xxxxx xxxxx" => Unimplemented(The);
+        "0x 011001 xx 1 xxxxx 101x 00 xxxxx xxxxx" => Unimplemented(The);
+        "0x 011001 xx 1 xxxxx 00x1 01 xxxxx xxxxx" => Unimplemented(Lsui);
+        "0x 011001 xx 1 xxxxx x000 01 xxxxx xxxxx" => Unimplemented(Lsui);
+        "0x 011001 xx 1 xxxxx 0000 1x xxxxx xxxxx" => Unimplemented(The);
+        "0x 011001 xx 1 xxxxx 0000 00 xxxxx xxxxx" => Unallocated;
+        "0x 011001 xx 1 xxxxx 0010 00 xxxxx xxxxx" => Unallocated;
+        "0x 011001 xx 1 xxxxx x1xx 00 xxxxx xxxxx" => Unallocated;
+        "0x 011001 xx 1 xxxxx 0010 01 xxxxx xxxxx" => Unallocated;
+        "0x 011001 xx 1 xxxxx x1xx 01 xxxxx xxxxx" => Unallocated;
+        "0x 011001 xx 1 xxxxx 1001 01 xxxxx xxxxx" => Unallocated;
+        "0x 011001 xx 1 xxxxx 101x 01 xxxxx xxxxx" => Unallocated;
+        "0x 011001 xx 1 xxxxx xxxx 1x xxxxx xxxxx" except [
+            "0x 011001 xx 1 xxxxx 0000 1x xxxxx xxxxx",
+        ] => Unallocated;
+        "10 011001 xx 1 xxxxxxxxx xx xxxxx xxxxx"  => Unallocated;
     }
     "LDAPR/STLR (SIMD&FP unscaled immediate)" {
-        "xx 011101 xx 0 xxxxxxxxx 10 xxxxx xxxxx" => Unimplemented(Lrcpc3);
-        "xx 011101 xx 0 xxxxxxxxx 00 xxxxx xxxxx" => Unallocated;
-        "xx 011101 xx 0 xxxxxxxxx 11 xxxxx xxxxx" => Unallocated;
-        "xx 011101 xx 1 xxxxxxxxx xx xxxxx xxxxx" => Unallocated;
+        "xx 011101 xx 0 xxxxxxxxx 10 xxxxx xxxxx"  => Unimplemented(Lrcpc3);
+        "00 011101 11 0 11111 xxxx 00 xxxxx xxxxx" => Unimplemented(Mops);
+        "xx 011101 xx 0 xxxxxxxxx 00 xxxxx xxxxx" except [
+            "00 011101 11 0 11111 xxxx 00 xxxxx xxxxx",
+        ] => Unallocated;
+        "xx 011101 xx 0 xxxxxxxxx 11 xxxxx xxxxx"  => Unallocated;
+        "xx 011101 xx 1 xxxxxxxxx xx xxxxx xxxxx"  => Unallocated;
     }
     "Load/store no-allocate pair (offset)" {
         "x0 101 0 000 0 xxxxxxx xxxxx xxxxx xxxxx" => Stnp "stnp";
@@ -189,8 +221,8 @@ entries! {
         "11 111 0 00 0 0 1 xxxxx 1 001 00 xxxxx xxxxx" => Unimplemented(Ls64);
         "11 111 0 00 0 0 1 xxxxx 1 01x 00 xxxxx xxxxx" => Unimplemented(Ls64);
         "11 111 0 00 0 0 1 11111 1 101 00 xxxxx xxxxx" => Unimplemented(Ls64);
-        "0x 111 0 00 x x 1 xxxxx 1 001 00 xxxxx xxxxx" => Unimplemented(Lse128The);
-        "0x 111 0 00 x x 1 xxxxx 1 01x 00 xxxxx xxxxx" => Unimplemented(Lse128The);
+        "0x 111 0 00 x x 1 xxxxx 1 001 00 xxxxx xxxxx" => Unimplemented(The);
+        "0x 111 0 00 x x 1 xxxxx 1 01x 00 xxxxx xxxxx" => Unimplemented(The);
         "xx 111 0 00 x x 1 xxxxx 1 001 00 xxxxx xxxxx" except [
             "11 111 0 00 0 0 1 xxxxx 1 001 00 xxxxx xxxxx",
             "0x 111 0 00 x x 1 xxxxx 1 001 00 xxxxx xxxxx",
