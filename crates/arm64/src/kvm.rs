@@ -76,14 +76,20 @@ pub const PTIMER_CVAL: RegId = sysreg(SysReg::new(3, 3, 14, 2, 2));
 /// CNTPCT_EL0: u64. Absent before Linux 6.4.
 pub const PTIMER_CNT: RegId = sysreg(SysReg::new(3, 3, 14, 0, 1));
 
-/// Whether the register is power state and identity of the whole VM rather than of one vCPU.
+/// Whether the register is one of KVM's firmware pseudo-registers
+/// `[linux Documentation/virt/kvm/arm/fw-pseudo-registers.rst]`.
+#[must_use]
+pub const fn is_firmware(id: RegId) -> bool {
+    matches!(id, RegId::Kvm(number) if matches!(number >> 16 & 0xff, 0x14 | 0x16))
+}
+
+/// Whether the register is the whole VM's rather than one vCPU's.
 ///
 /// KVM shows ID registers (feature-ID range `[linux Documentation/virt/kvm/api.rst 4.139]`) and
 /// counts on every vCPU but keeps one copy for the VM.
 #[must_use]
 pub const fn is_vm_scoped(id: RegId) -> bool {
-    let RegId::Kvm(number) = id else { return false };
-    if number >> 16 & 0xff == 0x14 || number >> 16 & 0xff == 0x16 {
+    if is_firmware(id) {
         return true;
     }
     match to_sysreg(id) {

@@ -78,6 +78,12 @@ pub trait Vm: Send {
     /// [`EngineError`].
     fn create_irqchip(&mut self) -> Result<Option<Arc<dyn Irqchip>>, EngineError>;
 
+    /// Whether its vCPUs count instructions and so leave `run` by themselves when a budget is used
+    /// up. Where they do not, only [`Kick`] ends a slice.
+    fn counts_instructions(&self) -> bool {
+        true
+    }
+
     /// Brings pages that the engine wrote into the RAM's dirty log. Engines whose vCPUs mark pages
     /// themselves have nothing to do.
     ///
