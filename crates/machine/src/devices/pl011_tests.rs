@@ -265,9 +265,11 @@ fn loopback_returns_what_is_sent_and_tells_of_overruns() {
     assert_eq!(get(&mut uart, DR), 0);
     uart.write(DR, 4, 0xaa);
     for byte in 1..16 {
-        assert_eq!(get(&mut uart, DR), byte);
+        assert_eq!([get(&mut uart, DR), get(&mut uart, RSR)], [byte, 8]);
     }
+    uart.write(DR, 4, 0xbb);
     assert_eq!(get(&mut uart, DR), 0x8aa, "the overrun is told with the next that entered");
+    assert_eq!(get(&mut uart, DR), 0xbb, "and told once");
     assert_eq!(get(&mut uart, RSR), 8);
     set(&mut uart, RSR, 0);
     assert_eq!(get(&mut uart, RSR), 0);
@@ -454,7 +456,8 @@ proptest! {
         fifo in proptest::collection::vec(0u8..16, 32),
         events in proptest::collection::vec(event(), 0..40),
     ) {
-        let entries = PL011_TABLE.iter().zip(&numbers).map(|(def, n)| Entry::of(def, Value::u32(*n)));
+        let entries =
+            PL011_TABLE.iter().zip(&numbers).map(|(def, n)| Entry::of(def, Value::u32(*n)));
         let fifo = Entry::of(&PL011_TABLE[12], Value::bytes(&fifo));
         if let Ok((mut uart, _)) = Pl011::restore(entries.chain([fifo]).collect()) {
             for event in &events {

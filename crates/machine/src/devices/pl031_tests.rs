@@ -121,6 +121,10 @@ fn time_near_its_end_does_no_harm() {
     let mut rtc = Pl031::new();
     rtc.write(MR, 4, 0, u64::MAX - 1);
     assert_eq!(restored(&rtc).read(RIS, 4, u64::MAX), 0);
+    // All ones say in a saved clock that there is no alarm.
+    let mut rtc = Pl031::new();
+    rtc.write(MR, 4, 0xffff_ffff, u64::MAX - 5);
+    restored(&rtc);
     rtc.write(LR, 4, 5, u64::MAX);
     rtc.write(MR, 4, 5, u64::MAX);
     restored(&rtc);
@@ -208,7 +212,8 @@ proptest! {
         alarm in prop_oneof![Just(u64::MAX), any::<u64>()],
         steps in proptest::collection::vec(step(), 0..20),
     ) {
-        let numbers = PL031_TABLE.iter().zip(&numbers).map(|(def, n)| Entry::of(def, Value::u32(*n)));
+        let numbers =
+            PL031_TABLE.iter().zip(&numbers).map(|(def, n)| Entry::of(def, Value::u32(*n)));
         let alarm = Entry::of(&PL031_TABLE[5], Value::u64(alarm));
         if let Ok((mut rtc, _)) = Pl031::restore(numbers.chain([alarm]).collect()) {
             for step in &steps {
