@@ -124,7 +124,7 @@ impl Firmware {
     /// answers [`spec::SMCCC_NOT_SUPPORTED`].
     ///
     /// Meant for `HVC #0`, and for `SMC #0` where the machine lets guests use that. Registers above
-    /// `x3` are not touched `[DEN0028 2.6]`.
+    /// `x3` are not touched `[DEN0028 2]`.
     #[must_use]
     pub fn call(
         &self,

@@ -1,12 +1,12 @@
 //! # abide-firmware: PSCI and SMCCC as a guest finds them
 //!
 //! A guest reaches its firmware by `HVC #0` with a function id in `w0` and arguments in `x1`–`x3`.
-//! It asks for the power of its CPUs (PSCI `[DEN0022 5.1]`), for mitigations of speculative
-//! execution (SMCCC `[DEN0028 7]`), for random numbers (TRNG `[DEN0098 2]`), and for the services
+//! It asks for the power of its CPUs (PSCI `[DEN0022 5]`), for mitigations of speculative
+//! execution (SMCCC `[DEN0028 7]`), for random numbers (TRNG `[DEN0098]`), and for the services
 //! KVM adds `[linux Documentation/virt/kvm/arm/hypercalls.rst]`. Which of these exist, and what
 //! they answer, follows from a few registers that have KVM's own ids
-//! `[linux Documentation/virt/kvm/arm/fw-pseudo-registers.rst]`. A contract pins them, and the guest
-//! finds the same firmware on every host.
+//! `[linux Documentation/virt/kvm/arm/fw-pseudo-registers.rst]`. A contract pins them, and so the
+//! guest finds the same firmware on every host.
 //!
 //! [`Firmware::call`] is pure: it reads the registers and an [`Environment`], and returns what to
 //! put into `x0`–`x3` and what the machine has to do ([`Effect`]). For equal registers the answers
@@ -20,7 +20,8 @@
 //! | `STD_BMAP`, `STD_HYP_BMAP` | subset of the host's | carried; refused where a bit is missing |
 //! | `VENDOR_HYP_BMAP` | subset of the host's | carried; refused where a bit is missing |
 //! | `VENDOR_HYP_BMAP_2` | subset of the host's | the same; dropped while 0 where the host has none |
-//! | `firmware.impl-count`, `firmware.impl-cpu-NN` | any | carried: the VMM answers, not KVM |
+//! | `firmware.impl-count` | any | carried: the VMM answers, not KVM |
+//! | `firmware.impl-cpu-NN` | any | carried, as many as `firmware.impl-count` says |
 //! | power states, entropy, clocks | none | recomputed: they belong to vCPUs and machine |
 //!
 //! Nothing is bumped: the firmware has no state that could tell a guest of a move. A KVM host that

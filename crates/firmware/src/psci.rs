@@ -1,4 +1,4 @@
-//! Power of CPUs and machine `[DEN0022 5.1]`, with KVM's choices
+//! Power of CPUs and machine `[DEN0022 5]`, with KVM's choices
 //! `[linux arch/arm64/kvm/psci.c]`.
 
 use crate::call::low32;

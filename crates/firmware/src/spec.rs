@@ -47,44 +47,44 @@ pub const PV_TIME_FEATURES: u32 = 0xc500_0020;
 
 /// The last function number that KVM counts as PSCI `[linux arch/arm64/kvm/hypercalls.c]`.
 pub const PSCI_FUNCTION_LAST: u32 = 0x1f;
-/// First id of the PSCI range with 32-bit arguments `[DEN0022 5.1]`.
+/// First id of the PSCI range with 32-bit arguments `[DEN0022 5]`.
 pub const PSCI_BASE: u32 = 0x8400_0000;
 
-/// `PSCI_VERSION` `[DEN0022 5.1]`, since 0.2.
+/// `PSCI_VERSION` `[DEN0022 5]`, since 0.2.
 pub const PSCI_VERSION: u32 = 0x8400_0000;
-/// `CPU_SUSPEND`, SMC32 `[DEN0022 5.1]`, since 0.2.
+/// `CPU_SUSPEND`, SMC32 `[DEN0022 5]`, since 0.2.
 pub const PSCI_CPU_SUSPEND: u32 = 0x8400_0001;
-/// `CPU_SUSPEND`, SMC64 `[DEN0022 5.1]`, since 0.2.
+/// `CPU_SUSPEND`, SMC64 `[DEN0022 5]`, since 0.2.
 pub const PSCI_CPU_SUSPEND_64: u32 = 0xc400_0001;
-/// `CPU_OFF` `[DEN0022 5.1]`, since 0.2.
+/// `CPU_OFF` `[DEN0022 5]`, since 0.2.
 pub const PSCI_CPU_OFF: u32 = 0x8400_0002;
-/// `CPU_ON`, SMC32 `[DEN0022 5.1]`, since 0.2.
+/// `CPU_ON`, SMC32 `[DEN0022 5]`, since 0.2.
 pub const PSCI_CPU_ON: u32 = 0x8400_0003;
-/// `CPU_ON`, SMC64 `[DEN0022 5.1]`, since 0.2.
+/// `CPU_ON`, SMC64 `[DEN0022 5]`, since 0.2.
 pub const PSCI_CPU_ON_64: u32 = 0xc400_0003;
-/// `AFFINITY_INFO`, SMC32 `[DEN0022 5.1]`, since 0.2.
+/// `AFFINITY_INFO`, SMC32 `[DEN0022 5]`, since 0.2.
 pub const PSCI_AFFINITY_INFO: u32 = 0x8400_0004;
-/// `AFFINITY_INFO`, SMC64 `[DEN0022 5.1]`, since 0.2.
+/// `AFFINITY_INFO`, SMC64 `[DEN0022 5]`, since 0.2.
 pub const PSCI_AFFINITY_INFO_64: u32 = 0xc400_0004;
-/// `MIGRATE` of a trusted OS, SMC32 `[DEN0022 5.1]`; not supported.
+/// `MIGRATE` of a trusted OS, SMC32 `[DEN0022 5]`; not supported.
 pub const PSCI_MIGRATE: u32 = 0x8400_0005;
-/// `MIGRATE_INFO_TYPE` `[DEN0022 5.1]`, since 0.2.
+/// `MIGRATE_INFO_TYPE` `[DEN0022 5]`, since 0.2.
 pub const PSCI_MIGRATE_INFO_TYPE: u32 = 0x8400_0006;
-/// `SYSTEM_OFF` `[DEN0022 5.1]`, since 0.2.
+/// `SYSTEM_OFF` `[DEN0022 5]`, since 0.2.
 pub const PSCI_SYSTEM_OFF: u32 = 0x8400_0008;
-/// `SYSTEM_RESET` `[DEN0022 5.1]`, since 0.2.
+/// `SYSTEM_RESET` `[DEN0022 5]`, since 0.2.
 pub const PSCI_SYSTEM_RESET: u32 = 0x8400_0009;
-/// `PSCI_FEATURES` `[DEN0022 5.1]`, since 1.0.
+/// `PSCI_FEATURES` `[DEN0022 5]`, since 1.0.
 pub const PSCI_FEATURES: u32 = 0x8400_000a;
-/// `SYSTEM_SUSPEND`, SMC32 `[DEN0022 5.1]`; not supported.
+/// `SYSTEM_SUSPEND`, SMC32 `[DEN0022 5]`; not supported.
 pub const PSCI_SYSTEM_SUSPEND: u32 = 0x8400_000e;
-/// `SYSTEM_RESET2`, SMC32 `[DEN0022 5.1]`, since 1.1.
+/// `SYSTEM_RESET2`, SMC32 `[DEN0022 5]`, since 1.1.
 pub const PSCI_SYSTEM_RESET2: u32 = 0x8400_0012;
-/// `SYSTEM_RESET2`, SMC64 `[DEN0022 5.1]`, since 1.1.
+/// `SYSTEM_RESET2`, SMC64 `[DEN0022 5]`, since 1.1.
 pub const PSCI_SYSTEM_RESET2_64: u32 = 0xc400_0012;
-/// `SYSTEM_OFF2`, SMC32 `[DEN0022 5.1]`, since 1.3.
+/// `SYSTEM_OFF2`, SMC32 `[DEN0022 5]`, since 1.3.
 pub const PSCI_SYSTEM_OFF2: u32 = 0x8400_0015;
-/// `SYSTEM_OFF2`, SMC64 `[DEN0022 5.1]`, since 1.3.
+/// `SYSTEM_OFF2`, SMC64 `[DEN0022 5]`, since 1.3.
 pub const PSCI_SYSTEM_OFF2_64: u32 = 0xc400_0015;
 
 /// Return code: done `[DEN0022 5.2.2]`.
@@ -98,49 +98,49 @@ pub const PSCI_ALREADY_ON: i64 = -4;
 /// Return code: what a guest sees that runs on after it was switched off `[DEN0022 5.2.2]`.
 pub const PSCI_INTERNAL_FAILURE: i64 = -6;
 
-/// `AFFINITY_INFO`: at least one CPU is on `[DEN0022 5.1]`.
+/// `AFFINITY_INFO`: at least one CPU is on `[DEN0022 5]`.
 pub const PSCI_AFFINITY_ON: i64 = 0;
-/// `AFFINITY_INFO`: all CPUs are off `[DEN0022 5.1]`.
+/// `AFFINITY_INFO`: all CPUs are off `[DEN0022 5]`.
 pub const PSCI_AFFINITY_OFF: i64 = 1;
-/// `MIGRATE_INFO_TYPE`: no trusted OS that would need to migrate `[DEN0022 5.1]`.
+/// `MIGRATE_INFO_TYPE`: no trusted OS that would need to migrate `[DEN0022 5]`.
 pub const PSCI_TOS_MP: i64 = 2;
 /// `SYSTEM_RESET2`: types above [`PSCI_RESET_TYPE_WARM`] and below this are reserved
-/// `[DEN0022 5.1]`.
+/// `[DEN0022 5]`.
 pub const PSCI_RESET_TYPE_VENDOR_START: u32 = 0x8000_0000;
-/// `SYSTEM_RESET2`: `SYSTEM_WARM_RESET` `[DEN0022 5.1]`.
+/// `SYSTEM_RESET2`: `SYSTEM_WARM_RESET` `[DEN0022 5]`.
 pub const PSCI_RESET_TYPE_WARM: u32 = 0;
-/// `SYSTEM_OFF2`: `HIBERNATE_OFF`, the only type; 0 means the same `[DEN0022 5.1]`.
+/// `SYSTEM_OFF2`: `HIBERNATE_OFF`, the only type; 0 means the same `[DEN0022 5]`.
 pub const PSCI_OFF_TYPE_HIBERNATE: u32 = 1;
 
 /// The affinity fields of `MPIDR_EL1`: Aff3 39:32, Aff2 23:16, Aff1 15:8, Aff0 7:0
-/// `[DDI0487 D24.2.118]`.
+/// `[DDI0487 D24.2]`.
 pub const MPIDR_AFFINITY_MASK: u64 = 0xff_00ff_ffff;
-/// Width of one affinity field, in bits `[DDI0487 D24.2.118]`.
+/// Width of one affinity field, in bits `[DDI0487 D24.2]`.
 pub const MPIDR_LEVEL_BITS: u32 = 8;
-/// The highest affinity level `[DDI0487 D24.2.118]`.
+/// The highest affinity level `[DDI0487 D24.2]`.
 pub const AFFINITY_LEVEL_MAX: u64 = 3;
 
 // ==== TRNG ====
 
-/// `TRNG_VERSION` `[DEN0098 2.1]`.
+/// `TRNG_VERSION` `[DEN0098]`.
 pub const TRNG_VERSION: u32 = 0x8400_0050;
-/// `TRNG_FEATURES` `[DEN0098 2.2]`.
+/// `TRNG_FEATURES` `[DEN0098]`.
 pub const TRNG_FEATURES: u32 = 0x8400_0051;
-/// `TRNG_GET_UUID` `[DEN0098 2.3]`.
+/// `TRNG_GET_UUID` `[DEN0098]`.
 pub const TRNG_GET_UUID: u32 = 0x8400_0052;
-/// `TRNG_RND`, SMC32 `[DEN0098 2.4]`.
+/// `TRNG_RND`, SMC32 `[DEN0098]`.
 pub const TRNG_RND32: u32 = 0x8400_0053;
-/// `TRNG_RND`, SMC64 `[DEN0098 2.4]`.
+/// `TRNG_RND`, SMC64 `[DEN0098]`.
 pub const TRNG_RND64: u32 = 0xc400_0053;
-/// What `TRNG_VERSION` answers: 1.0 `[DEN0098 2.1]`.
+/// What `TRNG_VERSION` answers: 1.0 `[DEN0098]`.
 pub const TRNG_VERSION_1_0: u64 = 0x1_0000;
-/// Return code: done `[DEN0098 2]`.
+/// Return code: done `[DEN0098]`.
 pub const TRNG_SUCCESS: i64 = 0;
-/// Return code: no such function `[DEN0098 2]`.
+/// Return code: no such function `[DEN0098]`.
 pub const TRNG_NOT_SUPPORTED: i64 = -1;
-/// Return code: more bits were asked for than registers can hold `[DEN0098 2]`.
+/// Return code: more bits were asked for than registers can hold `[DEN0098]`.
 pub const TRNG_INVALID_PARAMETERS: i64 = -2;
-/// Return code: the source has no entropy at the moment `[DEN0098 2]`.
+/// Return code: the source has no entropy at the moment `[DEN0098]`.
 pub const TRNG_NO_ENTROPY: i64 = -3;
 /// KVM's back end, 0d21e000-4384-11eb-8070-5244554e5a4c, as words `[linux arch/arm64/kvm/trng.c]`.
 pub const TRNG_UUID_KVM: [u64; 4] = [0x00e0_210d, 0xeb11_8443, 0x4452_7080, 0x4c5a_4e55];

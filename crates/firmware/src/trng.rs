@@ -1,4 +1,4 @@
-//! Random numbers `[DEN0098 2]`, with KVM's choices `[linux arch/arm64/kvm/trng.c]`.
+//! Random numbers `[DEN0098]`, with KVM's choices `[linux arch/arm64/kvm/trng.c]`.
 
 use crate::call::low32;
 use crate::{Environment, Firmware, Reply, spec};

@@ -39,6 +39,8 @@ fn rules_say_what_a_host_may_do() {
     let rule = |id| spec::DEFS.iter().find(|def| def.id == id).unwrap().rule;
     assert_eq!(rule(spec::REG_PSCI_VERSION).fit, Fit::AtMost);
     assert_eq!(rule(spec::REG_ARCH_WORKAROUND_1).readback, Readback::Original);
+    assert_eq!(rule(spec::REG_ARCH_WORKAROUND_1).absent, Absent::Refuse);
+    assert_eq!(rule(spec::REG_ARCH_WORKAROUND_3).absent, Absent::DropIfValue(0));
     assert_eq!(rule(spec::REG_STD_BMAP).fit, Fit::Subset);
     assert_eq!(rule(spec::REG_STD_BMAP).absent, Absent::Refuse);
     assert_eq!(rule(spec::REG_VENDOR_HYP_BMAP_2).absent, Absent::DropIfValue(0));
