@@ -7,6 +7,7 @@
 //!
 //! Every offset, size and value is the guest's and therefore possible.
 
+mod fuzz;
 mod pl011;
 #[cfg(test)]
 mod pl011_tests;
@@ -16,6 +17,7 @@ mod pl031_tests;
 
 use abide_reg::{Intake, IntakeError, RegDef, Value};
 
+pub use fuzz::{fuzz_pl011, fuzz_pl031};
 pub use pl011::{PL011_TABLE, Pl011};
 pub use pl031::{PL031_TABLE, Pl031};
 

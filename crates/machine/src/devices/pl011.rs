@@ -1,4 +1,4 @@
-//! The UART PL011, revision r1p4 `[DDI0183 3.2]`.
+//! The UART PL011, revision r1p1 `[DDI0183 3.2]`.
 //!
 //! Where the manual leaves a choice, or where guests rely on it, this follows QEMU's model:
 //!
@@ -9,7 +9,7 @@
 //!   outside, so nothing from outside is ever lost to an overrun.
 //! - Modem inputs are inactive, except in loopback.
 //!
-//! The receive timeout `[DDI0183 2.8.3]` is 32 bit periods of a silent line. Here the line is
+//! The receive timeout `[DDI0183 2.8]` is 32 bit periods of a silent line. Here the line is
 //! silent as soon as [`Pl011::receive`] returns, so `RTRIS` is raised with every delivery. `RXRIS`
 //! is raised at the level that `UARTIFLS` sets, unlike in QEMU, which raises it at the first
 //! character.
@@ -19,8 +19,8 @@
 use super::{is_register_access, low_bytes, take_masked};
 use abide_reg::{Entry, Intake, IntakeError, Leftover, RegDef, RegId, Value};
 
-/// Depth of the receive FIFO, in characters `[DDI0183 2.4]`. `UARTPeriphID2` says revision 1,
-/// from which Linux concludes this depth.
+/// Depth of the receive FIFO, in characters `[DDI0183 2.4.3]`. Revisions from
+/// r1p5 on have 32, and Linux tells them apart by `UARTPeriphID2`.
 const FIFO_DEPTH: usize = 16;
 
 /// Offsets `[DDI0183 3.2]`.
@@ -55,7 +55,7 @@ pub(super) mod offset {
     pub const UARTDMACR: u64 = 0x048;
 }
 
-/// `UARTPeriphID0`–`3`, `UARTPCellID0`–`3` `[DDI0183 3.3.16]`.
+/// `UARTPeriphID0`–`3`, `UARTPCellID0`–`3` `[DDI0183 3.3.15]`.
 const IDS: [u8; 8] = [0x11, 0x10, 0x14, 0x00, 0x0d, 0xf0, 0x05, 0xb1];
 
 /// `UARTDR`: break error; the next one up, bit 11, is overrun `[DDI0183 3.3.1]`.
@@ -98,7 +98,7 @@ const INT_OE: u16 = 1 << 10;
 const INT_MASK: u16 = 0x7ff;
 
 /// A modem input: its flag, its interrupt, and the output that loopback connects to it
-/// `[DDI0183 2.4.6]`.
+/// `[DDI0183 2.4.3]`.
 const MODEM: [(u16, u16, u16); 4] = [
     (FR_RI, INT_RI, CR_OUT2),
     (FR_CTS, INT_CTS, CR_RTS),

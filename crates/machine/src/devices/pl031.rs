@@ -1,4 +1,4 @@
-//! The real-time clock PL031, revision r1p1 `[DDI0224 3.2]`.
+//! The real-time clock PL031 `[DDI0224 3.2]`.
 //!
 //! It counts seconds, and its interrupt rises when they equal `RTCMR`. Time comes from outside as
 //! seconds of the machine's clock (UTC where that follows the host). The counter is that clock
@@ -32,7 +32,7 @@ pub(super) mod offset {
     pub const RTCICR: u64 = 0x01c;
 }
 
-/// `RTCPeriphID0`–`3`, `RTCPCellID0`–`3` `[DDI0224 3.3.9]`.
+/// `RTCPeriphID0`–`3`, `RTCPCellID0`–`3` `[DDI0224 3.3]`.
 const IDS: [u8; 8] = [0x31, 0x10, 0x14, 0x00, 0x0d, 0xf0, 0x05, 0xb1];
 
 /// The saved form of "no match is due".
