@@ -1,0 +1,74 @@
+//! Work on many chunks by two threads, with results in order.
+
+use std::sync::mpsc::sync_channel;
+
+/// How many threads produce. More would only wait: hashing is faster than storage.
+const LANES: usize = 2;
+
+/// Calls `produce` for 0 up to `count` on several threads, and `consume` with each result in
+/// ascending order on this one, until one of them fails. At most five results exist at once.
+///
+/// # Errors
+/// The first error of `consume`.
+pub(crate) fn in_order<T: Send, E>(
+    count: usize,
+    produce: impl Fn(usize) -> T + Sync,
+    mut consume: impl FnMut(usize, T) -> Result<(), E>,
+) -> Result<(), E> {
+    if count == 1 {
+        return consume(0, produce(0));
+    }
+    let produce = &produce;
+    std::thread::scope(|scope| {
+        let lanes: Vec<_> = (0..LANES.min(count))
+            .map(|lane| {
+                let (sender, receiver) = sync_channel(1);
+                scope.spawn(move || {
+                    for index in (lane..count).step_by(LANES) {
+                        // The receiver goes away when consuming failed.
+                        if sender.send(produce(index)).is_err() {
+                            return;
+                        }
+                    }
+                });
+                receiver
+            })
+            .collect();
+        for index in 0..count {
+            // A closed channel means that its thread panicked; the scope passes that on.
+            let Ok(result) = lanes[index % LANES].recv() else { break };
+            consume(index, result)?;
+        }
+        Ok(())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_come_in_order_and_each_once() {
+        for count in [0, 1, 2, 3, 100] {
+            let mut seen = Vec::new();
+            let taken = in_order(
+                count,
+                |index| index * 3,
+                |index, result| {
+                    assert_eq!(result, index * 3);
+                    seen.push(index);
+                    Ok::<(), ()>(())
+                },
+            );
+            assert_eq!(taken, Ok(()));
+            assert_eq!(seen, (0..count).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn the_first_failure_ends_the_work() {
+        let refused =
+            in_order(1000, |index| index, |index, _| if index == 5 { Err(index) } else { Ok(()) });
+        assert_eq!(refused, Err(5));
+    }
+}
