@@ -95,7 +95,9 @@ entries! {
         "1101010100 0 00 000 0100 xxxx 000 11111" => Unimplemented(FlagM);
         "1101010100 0 00 000 0100 xxxx 001 11111" => Unimplemented(FlagM);
         "1101010100 0 00 000 0100 xxxx 010 11111" => Unimplemented(FlagM);
-        "1101010100 0 00 011 0100 0xxx 011 11111" => Unimplemented(Sme);
+        "1101010100 0 00 011 0100 001x 011 11111" => Unimplemented(Sme);
+        "1101010100 0 00 011 0100 01xx 011 11111" => Unimplemented(Sme);
+        "1101010100 0 00 011 0100 000x 011 11111" => Unallocated;
         "1101010100 0 00 011 0100 1xxx 011 11111" => Unallocated;
         "1101010100 0 00 000 0100 xxxx 11x 11111" => Unallocated;
         "1101010100 0 00 001 0100 01xx 000 11111" => Unallocated;

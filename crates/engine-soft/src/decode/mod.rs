@@ -28,6 +28,7 @@ mod data_processing_immediate;
 mod data_processing_register;
 mod entry;
 pub mod fields;
+mod fuzz;
 mod kind;
 mod loads_stores;
 mod simd_fp_loads_stores;
@@ -36,5 +37,6 @@ mod unimplemented;
 
 pub use cube::Cube;
 pub use entry::Entry;
+pub use fuzz::fuzz_decode;
 pub use kind::{Feature, Kind};
 pub use table::{decode, entries, lookup};

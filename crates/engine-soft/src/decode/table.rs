@@ -64,3 +64,6 @@ static INDEX: LazyLock<Index> = LazyLock::new(|| {
     }
     index
 });
+
+#[cfg(test)]
+mod tests;
