@@ -73,15 +73,15 @@ pub struct Exception {
 
 const SHOULD_BE_ONE: &str = "a should-be-one field is not: CONSTRAINED UNPREDICTABLE, where \
     execution as if it were is allowed; the other decoder shows nothing \
-    [DDI0487 C2.2.2 SBO, K1.2 CONSTRAINED UNPREDICTABLE]";
-const OP0_ZERO: &str = "op0 = 0b00 is no system register: the other decoder leaves bit 20 of MSR and \
-    MRS open [DDI0487 C6.2 MSR (register), C4.1 PSTATE, System with result]";
+    [DDI0487 Glossary, Should-Be-One]";
+const OP0_ZERO: &str = "op0 = 0b00 is no system register: the other decoder leaves bit 20 of MSR \
+    and MRS open [DDI0487 C6.2 MSR (register), C4.1 PSTATE, System with result]";
 const SVCR_CRM: &str = "MSR SVCR exists for CRm = 0b001x, 0b010x, 0b011x: the other decoder leaves \
     the field open [DDI0487 C6.2 MSR (immediate)]";
 const RCPC3_SIZE: &str = "these exist for size = 0b1x: the other decoder leaves the field open \
     [DDI0487 C6.2 LDIAPP, STILP, LDAPR, STLR]";
-const SETGO_SIZE: &str = "memory set exists for size = 0b00: the other decoder leaves the field open \
-    [DDI0487 C4.1 Memory Copy and Memory Set]";
+const SETGO_SIZE: &str = "memory set exists for size = 0b00: the other decoder leaves the field \
+    open [DDI0487 C4.1 Memory Copy and Memory Set]";
 
 macro_rules! exception {
     ($why:ident, $theirs:expr, $words:literal $(, but $but:literal)*) => {

@@ -1,7 +1,7 @@
 //! The table is a partition of all instruction words, and the index finds its lines.
 //!
-//! Proved by arithmetic on cubes, exactly and for all 2^32 words. Mutated tables show that the proof
-//! notices.
+//! Proved by arithmetic on cubes, exactly and for all 2^32 words. Mutated tables show that the
+//! proof notices.
 
 use super::super::kind::Feature;
 use super::*;
