@@ -494,6 +494,12 @@ pub const fn simd_pair_size_log2(word: u32) -> u32 {
     2 + bits(word, 31, 30)
 }
 
+/// `opc`, the bytes that LDR (literal) of a general-purpose register takes as a power of two.
+#[must_use]
+pub const fn literal_size_log2(word: u32) -> u32 {
+    2 + bits(word, 30, 30)
+}
+
 /// `imm7`, the offset of a pair in bytes, scaled by registers of `1 << size_log2` bytes.
 #[must_use]
 pub const fn pair_offset(word: u32, size_log2: u32) -> i64 {

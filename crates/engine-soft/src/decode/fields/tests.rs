@@ -181,6 +181,8 @@ fn offsets_of_loads_and_stores() {
     assert_eq!(register_offset_shift(0xf862_6820, 3), 0); // ldr x0, [x1, x2]
     assert_eq!(pair_size_log2(0xa940_0400), 3); // ldp x0, x1, [x0]
     assert_eq!(pair_size_log2(0x6940_0400), 2); // ldpsw x0, x1, [x0]
+    assert_eq!(literal_size_log2(0x5800_0040), 3); // ldr x0, .+8
+    assert_eq!(literal_size_log2(0x1800_0040), 2); // ldr w0, .+8
     assert_eq!(pair_offset(0xa9bf_7bfd, 3), -16); // stp x29, x30, [sp, #-16]!
     assert_eq!(pair_offset(0xad60_0400, 4), -1024); // ldp q0, q1, [x0, #-1024]
 }
