@@ -1,1 +1,59 @@
-//! abide-engine-kvm
+//! # abide-engine-kvm: guests on the host's own CPUs
+//!
+//! The only crate that speaks to `/dev/kvm`. It drives arm64 guests on arm64 hosts, with the
+//! interrupt controller (GICv3), the generic timers and PSCI in the host's kernel: for each
+//! [`Abi`](abide_engine::Abi) it is [`Provider::Native`](abide_engine::Provider::Native). On other
+//! hosts it builds too, and [`KvmEngine::open`] says why it cannot be used.
+//!
+//! ## How state is written back
+//!
+//! The kernel checks little and forgets silently, so the order counts. What the kernel demands of
+//! a caller that restores a VM, each step before the next:
+//!
+//! 1. [`Engine::create_vm`](abide_engine::Engine::create_vm): the memory slot, with guest RAM
+//!    already in place or filled later; the kernel does not look at it before a vCPU runs.
+//! 2. [`Vm::create_vcpu`](abide_engine::Vm::create_vcpu) for every vCPU, in the order of their
+//!    numbers: `GICR_TYPER.Processor_Number` and the redistributors follow it.
+//! 3. [`Vm::create_irqchip`](abide_engine::Vm::create_irqchip): device, addresses, number of
+//!    INTIDs, INIT. The kernel takes no vCPU after this.
+//! 4. ID registers, **before any vCPU runs and before firmware registers**: after the first run
+//!    they can only be written with the value they have (EBUSY), and `ARCH_WORKAROUND_2` is
+//!    checked against `ID_AA64PFR1_EL1.SSBS`
+//!    `[linux Documentation/virt/kvm/arm/vcpu-features.rst]`.
+//! 5. Firmware registers (PSCI version, workarounds), then the hypercall bitmaps: also fixed by the
+//!    first run `[linux Documentation/virt/kvm/arm/fw-pseudo-registers.rst]`.
+//! 6. All other registers of each vCPU.
+//! 7. The interrupt controller, in the order of `abide-gic`.
+//! 8. Timers: the count once for the VM (each write moves the offset of every vCPU), then each
+//!    vCPU's comparator, then its control register, so that no timer fires on the way.
+//! 9. `cpu.mp_state` and a pending SError.
+//!
+//! [`Registers::reg_ids`](abide_reg::Registers::reg_ids) of a vCPU lists steps 4, 5, 6, 8 and 9 in
+//! that order. Registers that [`is_vm_scoped`](abide_arm64::kvm::is_vm_scoped) names are the VM's:
+//! written through one vCPU they are seen by all.
+//!
+//! ## Unsafe code
+//!
+//! [`kvm-ioctls`](https://docs.rs/kvm-ioctls) wraps nearly all of the interface. What is left, each
+//! with its reason: the memory slot, reading a device attribute, the signal that ends `KVM_RUN`,
+//! the flag that ends it, and reading CNTFRQ_EL0.
+
+#[cfg(any(test, all(target_arch = "aarch64", target_os = "linux")))]
+mod encoding;
+#[cfg(any(test, all(target_arch = "aarch64", target_os = "linux")))]
+mod host;
+#[cfg(any(test, all(target_arch = "aarch64", target_os = "linux")))]
+mod named;
+
+#[cfg(all(target_arch = "aarch64", target_os = "linux"))]
+mod kvm;
+#[cfg(all(target_arch = "aarch64", target_os = "linux"))]
+pub use kvm::KvmEngine;
+
+#[cfg(not(all(target_arch = "aarch64", target_os = "linux")))]
+mod elsewhere;
+#[cfg(not(all(target_arch = "aarch64", target_os = "linux")))]
+pub use elsewhere::KvmEngine;
+
+/// The engine's name on the command line and in reports.
+pub const ENGINE_NAME: &str = "kvm";

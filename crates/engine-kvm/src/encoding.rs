@@ -1,0 +1,250 @@
+//! How the kernel numbers and measures things; no system call is made here.
+
+use abide_arm64::kvm::{PTIMER_CNT, PTIMER_CTL, PTIMER_CVAL};
+use abide_arm64::kvm::{TIMER_CNT, TIMER_CTL, TIMER_CVAL, to_sysreg};
+use abide_reg::{RegError, RegId};
+
+/// Bits 63:52 of a ONE_REG id of an arm64 register: architecture, bits 59:56 reserved, and
+/// log2 of the length in bytes `[linux include/uapi/linux/kvm.h KVM_REG_ARCH_MASK]`.
+const ARCH_MASK: u64 = 0xff00_0000_0000_0000;
+const ARCH_ARM64: u64 = 0x6000_0000_0000_0000;
+const SIZE_SHIFT: u32 = 52;
+const SIZE_MASK: u64 = 15;
+/// The longest register there is: a full SVE vector of 256 bytes.
+const SIZE_LOG2_MAX: u64 = 8;
+
+/// The kind of register, bits 27:16 of its id `[linux arch/arm64/include/uapi/asm/kvm.h]`.
+const KIND_SHIFT: u32 = 16;
+const KIND_MASK: u64 = 0xfff;
+/// Cache sizes, one id for each CSSELR_EL1 value: `KVM_REG_ARM_DEMUX`.
+const KIND_DEMUX: u64 = 0x11;
+/// Firmware pseudo-registers: `KVM_REG_ARM_FW`.
+const KIND_FIRMWARE: u64 = 0x14;
+/// Hypercall bitmaps: `KVM_REG_ARM_FW_FEAT_BMAP`.
+const KIND_BITMAP: u64 = 0x16;
+
+/// `ENOENT`: the kernel knows no such register.
+const ENOENT: i32 = 2;
+/// `ENXIO`: the device knows no such attribute.
+const ENXIO: i32 = 6;
+
+/// Length in bytes of the register with this ONE_REG id, or `None` where it is no register of an
+/// arm64 vCPU.
+pub(crate) fn one_reg_width(number: u64) -> Option<usize> {
+    let log2 = number >> SIZE_SHIFT & SIZE_MASK;
+    (number & ARCH_MASK == ARCH_ARM64 && log2 <= SIZE_LOG2_MAX).then(|| 1 << log2)
+}
+
+/// Where in the order of writing back a register stands; smaller numbers first.
+///
+/// The crate's page gives the reason for each step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Step {
+    Identity,
+    Firmware,
+    Bitmaps,
+    State,
+    Count,
+    Comparator,
+    TimerControl,
+}
+
+/// The step in which the register with this ONE_REG id is written back.
+pub(crate) fn step(number: u64) -> Step {
+    match number >> KIND_SHIFT & KIND_MASK {
+        KIND_DEMUX => return Step::Identity,
+        KIND_FIRMWARE => return Step::Firmware,
+        KIND_BITMAP => return Step::Bitmaps,
+        _ => {}
+    }
+    match RegId::Kvm(number) {
+        TIMER_CNT | PTIMER_CNT => Step::Count,
+        TIMER_CVAL | PTIMER_CVAL => Step::Comparator,
+        TIMER_CTL | PTIMER_CTL => Step::TimerControl,
+        id if is_feature_id(id) => Step::Identity,
+        _ => Step::State,
+    }
+}
+
+/// Whether the register is in the feature-ID range: op0 = 3, op1 = 0, 1 or 3, CRn = 0,
+/// CRm = 0…7 `[linux Documentation/virt/kvm/api.rst 4.139]`.
+fn is_feature_id(id: RegId) -> bool {
+    to_sysreg(id).is_some_and(|reg| {
+        let (op0, op1, crn, crm) =
+            (reg.0 >> 14 & 3, reg.0 >> 11 & 7, reg.0 >> 7 & 15, reg.0 >> 3 & 15);
+        op0 == 3 && matches!(op1, 0 | 1 | 3) && crn == 0 && crm < 8
+    })
+}
+
+/// What the kernel's refusal of a vCPU register means.
+pub(crate) fn one_reg_error(id: RegId, errno: i32) -> RegError {
+    match errno {
+        ENOENT => RegError::Unknown { id },
+        errno => RegError::Host { id, errno },
+    }
+}
+
+/// What the kernel's refusal of an interrupt-controller attribute means. It says ENXIO for places
+/// that are none, and ENOENT for CPU interface registers that are none.
+pub(crate) fn gic_error(id: RegId, errno: i32) -> RegError {
+    match errno {
+        ENOENT | ENXIO => RegError::Unknown { id },
+        errno => RegError::Host { id, errno },
+    }
+}
+
+/// `KVM_DEV_ARM_VGIC_GRP_*` `[linux Documentation/virt/kvm/devices/arm-vgic-v3.rst]`.
+pub(crate) mod group {
+    /// Base addresses.
+    pub(crate) const ADDR: u32 = 0;
+    /// Distributor, by offset.
+    pub(crate) const DIST_REGS: u32 = 1;
+    /// Number of INTIDs.
+    pub(crate) const NR_IRQS: u32 = 3;
+    /// Commands.
+    pub(crate) const CTRL: u32 = 4;
+    /// Redistributors, by affinity and offset.
+    pub(crate) const REDIST_REGS: u32 = 5;
+    /// CPU interfaces, by affinity and system register.
+    pub(crate) const CPU_SYSREGS: u32 = 6;
+    /// Input levels, by affinity and first INTID of 32.
+    pub(crate) const LEVEL_INFO: u32 = 7;
+}
+
+/// Length in bytes of the data of an attribute in this group; `None` for groups that hold no
+/// register of the controller.
+///
+/// The kernel reads and writes 8 bytes in CPU_SYSREGS whatever the caller's buffer holds: too
+/// short a one is overrun.
+pub(crate) fn gic_width(number: u32) -> Option<usize> {
+    match number {
+        group::DIST_REGS | group::REDIST_REGS | group::LEVEL_INFO | group::NR_IRQS => Some(4),
+        group::CPU_SYSREGS => Some(8),
+        _ => None,
+    }
+}
+
+/// `GICR_STATUSR`, as an offset in a redistributor `[IHI0069 12.11]`.
+const GICR_STATUSR: u64 = 0x10;
+
+/// Whether `KVM_HAS_DEVICE_ATTR` answers for this register. For `GICR_STATUSR` it says no although
+/// the register can be read and written: the kernel's table is not sorted for its search there.
+pub(crate) fn has_attr_is_reliable(number: u32, attr: u64) -> bool {
+    !(number == group::REDIST_REGS && attr & 0xffff_ffff == GICR_STATUSR)
+}
+
+/// The `irq` field of `KVM_IRQ_LINE` for a shared peripheral interrupt: type 1 in bits 27:24, the
+/// INTID in bits 15:0 `[linux Documentation/virt/kvm/api.rst 4.25]`; `None` for other INTIDs.
+pub(crate) fn spi_line(intid: u32) -> Option<u32> {
+    const FIRST_SPI: u32 = 32;
+    const LAST_SPI: u32 = 1019;
+    const TYPE_SPI: u32 = 1 << 24;
+    (FIRST_SPI..=LAST_SPI).contains(&intid).then_some(TYPE_SPI | intid)
+}
+
+/// Whether the kernel takes this number of INTIDs: from 64 in steps of 32; 1024 is refused although
+/// its documentation allows it, so 992 is the largest.
+pub(crate) fn nr_irqs_is_legal(intids: u32) -> bool {
+    (64..=992).contains(&intids) && intids.is_multiple_of(32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use abide_arm64::SysReg;
+    use abide_arm64::kvm;
+
+    fn number(id: RegId) -> u64 {
+        let RegId::Kvm(number) = id else { panic!("{id} is no ONE_REG id") };
+        number
+    }
+
+    #[test]
+    fn widths_are_those_in_the_id() {
+        assert_eq!(one_reg_width(number(kvm::x(0))), Some(8));
+        assert_eq!(one_reg_width(number(kvm::v(31))), Some(16));
+        assert_eq!(one_reg_width(number(kvm::FPSR)), Some(4));
+        assert_eq!(one_reg_width(0x6020_0000_0011_0002), Some(4), "CCSIDR of CSSELR 2");
+        assert_eq!(one_reg_width(0x6080_0000_0015_0000), Some(256), "an SVE vector");
+        assert_eq!(one_reg_width(0x6090_0000_0015_0000), None, "512 bytes");
+        assert_eq!(one_reg_width(0x2030_0000_0000_0000), None, "an x86 register");
+        assert_eq!(one_reg_width(0), None);
+    }
+
+    #[test]
+    fn write_back_order_puts_identities_first_and_timers_last() {
+        let sysreg = |op1, crn, crm, op2| number(kvm::sysreg(SysReg::new(3, op1, crn, crm, op2)));
+        let order = [
+            (sysreg(0, 0, 4, 0), Step::Identity),
+            (sysreg(0, 0, 0, 5), Step::Identity),
+            (sysreg(1, 0, 0, 1), Step::Identity),
+            (sysreg(3, 0, 0, 1), Step::Identity),
+            (0x6020_0000_0011_0000, Step::Identity),
+            (0x6030_0000_0014_0000, Step::Firmware),
+            (0x6030_0000_0014_0002, Step::Firmware),
+            (0x6030_0000_0016_0000, Step::Bitmaps),
+            (number(kvm::x(0)), Step::State),
+            // CSSELR_EL1 has CRn 0 but is a vCPU's own state.
+            (sysreg(2, 0, 0, 0), Step::State),
+            (sysreg(0, 1, 0, 0), Step::State),
+            (number(TIMER_CNT), Step::Count),
+            (number(PTIMER_CNT), Step::Count),
+            (number(TIMER_CVAL), Step::Comparator),
+            (number(PTIMER_CVAL), Step::Comparator),
+            (number(TIMER_CTL), Step::TimerControl),
+            (number(PTIMER_CTL), Step::TimerControl),
+        ];
+        for (number, expected) in order {
+            assert_eq!(step(number), expected, "{number:#x}");
+        }
+        assert!(order.windows(2).all(|pair| pair[0].1 <= pair[1].1));
+    }
+
+    #[test]
+    fn refusals_say_whether_the_register_exists() {
+        let id = kvm::PC;
+        assert_eq!(one_reg_error(id, 2), RegError::Unknown { id });
+        assert_eq!(one_reg_error(id, 22), RegError::Host { id, errno: 22 });
+        assert_eq!(one_reg_error(id, 6), RegError::Host { id, errno: 6 });
+        let id = RegId::gic(group::CPU_SYSREGS, 0xc664);
+        assert_eq!(gic_error(id, 2), RegError::Unknown { id });
+        assert_eq!(gic_error(id, 6), RegError::Unknown { id });
+        assert_eq!(gic_error(id, 16), RegError::Host { id, errno: 16 });
+    }
+
+    #[test]
+    fn addresses_and_commands_are_no_registers() {
+        assert_eq!([group::ADDR, group::CTRL].map(gic_width), [None; 2]);
+    }
+
+    #[test]
+    fn cpu_interface_registers_alone_have_eight_bytes() {
+        let widths: Vec<_> = (0..10).map(gic_width).collect();
+        let (four, none) = (Some(4), None);
+        assert_eq!(
+            widths,
+            [none, four, none, four, none, four, Some(8), four, none, none],
+            "groups 0 to 9"
+        );
+    }
+
+    #[test]
+    fn only_statusr_is_asked_for_without_has_attr() {
+        assert!(!has_attr_is_reliable(group::REDIST_REGS, 0x0000_0001_0000_0010));
+        assert!(has_attr_is_reliable(group::REDIST_REGS, 0x0000_0001_0001_0010));
+        assert!(has_attr_is_reliable(group::DIST_REGS, 0x10));
+    }
+
+    #[test]
+    fn lines_of_shared_interrupts_are_encoded_and_others_refused() {
+        assert_eq!(spi_line(32), Some(0x0100_0020));
+        assert_eq!(spi_line(1019), Some(0x0100_03fb));
+        assert_eq!([0, 15, 27, 31, 1020, u32::MAX].map(spi_line), [None; 6]);
+    }
+
+    #[test]
+    fn numbers_of_intids_are_those_the_kernel_takes() {
+        assert!([64, 96, 288, 992].into_iter().all(nr_irqs_is_legal));
+        assert!(![0, 32, 63, 65, 1000, 1020, 1024].into_iter().any(nr_irqs_is_legal));
+    }
+}

@@ -1,0 +1,109 @@
+//! `/dev/kvm`.
+
+use super::{irqchip, kick, vm};
+use crate::{ENGINE_NAME, encoding, host};
+use abide_engine::{Engine, EngineError, Vm, VmConfig};
+use kvm_bindings::KVM_CAP_ARM_INJECT_EXT_DABT;
+use kvm_ioctls::{Cap, Kvm, VmFd};
+use std::os::raw::c_ulong;
+
+/// Guest physical addresses of this many bits hold every board with less than 1 TiB of RAM; all
+/// arm64 hosts but the smallest offer them.
+const IPA_BITS: u32 = 40;
+
+/// KVM on an arm64 host, by its device `/dev/kvm`.
+#[derive(Debug)]
+pub struct KvmEngine {
+    kvm: Kvm,
+    cntfrq_hz: u64,
+}
+
+impl KvmEngine {
+    /// Opens `/dev/kvm` and makes sure that it offers what every VM needs, a GICv3 among it.
+    ///
+    /// # Errors
+    /// [`EngineError::Unavailable`], with what to do.
+    pub fn open() -> Result<Self, EngineError> {
+        let kvm = Kvm::new().map_err(|error| host::cannot_open(error.errno()))?;
+        let version = kvm.get_api_version();
+        if version != host::API_VERSION {
+            return Err(host::wrong_version(version));
+        }
+        for (cap, what) in [
+            (Cap::OneReg, "register access by id (KVM_CAP_ONE_REG)"),
+            (Cap::DeviceCtrl, "devices (KVM_CAP_DEVICE_CTRL)"),
+            (Cap::ImmediateExit, "way to leave KVM_RUN at once (KVM_CAP_IMMEDIATE_EXIT)"),
+            (Cap::ArmPsci02, "PSCI (KVM_CAP_ARM_PSCI_0_2)"),
+            (Cap::MpState, "power state of vCPUs (KVM_CAP_MP_STATE)"),
+            (Cap::VcpuEvents, "pending SErrors as state (KVM_CAP_VCPU_EVENTS)"),
+        ] {
+            if !kvm.check_extension(cap) {
+                return Err(host::lacks(what));
+            }
+        }
+        if kvm.check_extension_raw(c_ulong::from(KVM_CAP_ARM_INJECT_EXT_DABT)) <= 0 {
+            return Err(host::lacks("external aborts for guests (KVM_CAP_ARM_INJECT_EXT_DABT)"));
+        }
+        kick::install_handler()?;
+        let engine = Self { kvm, cntfrq_hz: host_cntfrq_hz() };
+        engine.check_gicv3()?;
+        Ok(engine)
+    }
+
+    /// The frequency of the host's system counter, in Hz: that of every guest's.
+    #[must_use]
+    pub fn cntfrq_hz(&self) -> u64 {
+        self.cntfrq_hz
+    }
+
+    /// Makes a GICv3 in a VM that is dropped at once. `KVM_CREATE_DEVICE_TEST` would tell the same
+    /// but gives back descriptor 0, which `DeviceFd` would close: standard input.
+    fn check_gicv3(&self) -> Result<(), EngineError> {
+        irqchip::create_device(&self.create_fd(IPA_BITS)?)
+            .map(drop)
+            .map_err(|_| host::lacks("GICv3 (the host's interrupt controller is of another kind)"))
+    }
+
+    fn create_fd(&self, wanted_bits: u32) -> Result<VmFd, EngineError> {
+        // 0 stands for a kernel without the choice, whose VMs have 40 bits.
+        let limit = u32::try_from(self.kvm.get_host_ipa_limit()).unwrap_or(0);
+        let bits = if limit == 0 { 0 } else { wanted_bits.min(limit) };
+        self.kvm
+            .create_vm_with_ipa_size(bits)
+            .map_err(|error| host::refused("KVM_CREATE_VM", error.errno()))
+    }
+}
+
+impl Engine for KvmEngine {
+    fn name(&self) -> &'static str {
+        ENGINE_NAME
+    }
+
+    fn create_vm(&self, config: VmConfig) -> Result<Box<dyn Vm>, EngineError> {
+        if config.cntfrq_hz != self.cntfrq_hz {
+            return Err(host::wrong_frequency(self.cntfrq_hz, config.cntfrq_hz));
+        }
+        if !encoding::nr_irqs_is_legal(config.gic_intids) {
+            return Err(host::unsupported(
+                "this number of INTIDs: 64 to 992 in steps of 32 are allowed",
+            ));
+        }
+        let ram_end = config.ram.base().0 + config.ram.size();
+        let bits = IPA_BITS.max(u64::BITS - (ram_end - 1).leading_zeros());
+        let fd = self.create_fd(bits)?;
+        Ok(Box::new(vm::KvmVm::new(fd, config)?))
+    }
+}
+
+/// CNTFRQ_EL0 of this host, in Hz.
+fn host_cntfrq_hz() -> u64 {
+    let hz: u64;
+    #[expect(unsafe_code, reason = "no library call gives this register")]
+    // SAFETY: reads one register, which Linux lets every process read (it sets
+    // CNTKCTL_EL1.EL0VCTEN), and touches neither memory nor flags.
+    unsafe {
+        std::arch::asm!("mrs {}, cntfrq_el0", out(reg) hz, options(nomem, nostack, preserves_flags));
+    }
+    // Bits 63:32 are reserved [DDI0487 D24.10.2].
+    hz & 0xffff_ffff
+}

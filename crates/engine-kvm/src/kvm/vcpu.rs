@@ -1,0 +1,291 @@
+//! A vCPU: running it, and its registers.
+
+use super::kick::KvmKick;
+use crate::encoding;
+use crate::host;
+use crate::named::{self, PendingSerror};
+use abide_engine::{Bus, EngineError, Kick, PowerState, Stop, SystemEvent, Vcpu};
+use abide_memory::GuestRam;
+use abide_reg::{Gpa, RegError, RegId, Registers, Value, VcpuId};
+use kvm_bindings::{
+    KVM_ARM_VCPU_POWER_OFF, KVM_ARM_VCPU_PSCI_0_2, KVM_EXIT_ARM_NISV, KVM_SYSTEM_EVENT_RESET,
+    KVM_SYSTEM_EVENT_SHUTDOWN, RegList, kvm_mp_state, kvm_vcpu_events, kvm_vcpu_init,
+};
+use kvm_ioctls::{VcpuExit, VcpuFd, VmFd};
+use std::sync::Arc;
+
+/// `KVM_RUN` was ended by a signal or by `immediate_exit`.
+const EINTR: i32 = 4;
+
+/// More registers than any kernel lists for a vCPU without SVE (about 360).
+const REG_LIST_MAX: usize = 500;
+
+/// A vCPU of the host's kernel.
+pub(super) struct KvmVcpu {
+    id: VcpuId,
+    fd: VcpuFd,
+    kick: Arc<KvmKick>,
+    /// Whether the log already tells that an access without syndrome was answered with an abort.
+    told_no_syndrome: bool,
+    /// The vCPU keeps the kernel's VM alive, and with it the memory slot that points here.
+    _ram: Arc<GuestRam>,
+}
+
+/// What to do after an exit.
+enum After {
+    Run,
+    Abort,
+    Stop(Stop),
+}
+
+impl KvmVcpu {
+    /// Makes vCPU `id`; the first starts powered on, the others wait for PSCI CPU_ON.
+    pub(super) fn new(vm: &VmFd, ram: Arc<GuestRam>, id: VcpuId) -> Result<Self, EngineError> {
+        let fd = vm
+            .create_vcpu(u64::from(id.0))
+            .map_err(|error| host::refused("KVM_CREATE_VCPU", error.errno()))?;
+        let mut init = kvm_vcpu_init::default();
+        vm.get_preferred_target(&mut init)
+            .map_err(|error| host::refused("KVM_ARM_PREFERRED_TARGET", error.errno()))?;
+        init.features[0] |= 1 << KVM_ARM_VCPU_PSCI_0_2;
+        if id.0 != 0 {
+            init.features[0] |= 1 << KVM_ARM_VCPU_POWER_OFF;
+        }
+        fd.vcpu_init(&init).map_err(|error| host::refused("KVM_ARM_VCPU_INIT", error.errno()))?;
+        let kick = Arc::new(KvmKick::new(&fd, vm.run_size())?);
+        let vcpu = Self { id, fd, kick, told_no_syndrome: false, _ram: ram };
+        vcpu.list().map_err(|errno| host::refused("KVM_GET_REG_LIST", errno))?;
+        Ok(vcpu)
+    }
+
+    /// The kernel's list, in its own order.
+    fn list(&self) -> Result<Vec<u64>, i32> {
+        const ENOMEM: i32 = 12;
+        let mut list = RegList::new(REG_LIST_MAX).map_err(|_| ENOMEM)?;
+        self.fd.get_reg_list(&mut list).map_err(|error| error.errno())?;
+        Ok(list.as_slice().to_vec())
+    }
+
+    fn events(&self) -> Result<kvm_vcpu_events, i32> {
+        self.fd.get_vcpu_events().map_err(|error| error.errno())
+    }
+
+    fn serror(&self) -> Result<PendingSerror, i32> {
+        let exception = self.events()?.exception;
+        let esr = (exception.serror_has_esr != 0).then_some(exception.serror_esr);
+        Ok(PendingSerror { pending: exception.serror_pending != 0, esr })
+    }
+
+    fn set_serror(&self, serror: PendingSerror) -> Result<(), i32> {
+        let mut events = kvm_vcpu_events::default();
+        events.exception.serror_pending = u8::from(serror.pending);
+        events.exception.serror_has_esr = u8::from(serror.esr.is_some());
+        events.exception.serror_esr = serror.esr.unwrap_or(0);
+        self.fd.set_vcpu_events(&events).map_err(|error| error.errno())
+    }
+
+    /// Makes the instruction that caused the last exit take a synchronous external abort.
+    fn inject_external_abort(&self) -> Result<(), EngineError> {
+        let inject = || -> Result<(), i32> {
+            // A pending SError is handed back as it is.
+            let mut events = self.events()?;
+            events.exception.ext_dabt_pending = 1;
+            self.fd.set_vcpu_events(&events).map_err(|error| error.errno())
+        };
+        inject().map_err(|errno| host::refused("KVM_SET_VCPU_EVENTS", errno))
+    }
+
+    fn mp_state(&self) -> Result<u32, i32> {
+        self.fd.get_mp_state().map(|state| state.mp_state).map_err(|error| error.errno())
+    }
+
+    fn tell_no_syndrome(&mut self) {
+        if !self.told_no_syndrome {
+            self.told_no_syndrome = true;
+            tracing::warn!(
+                vcpu = %self.id,
+                "the guest reached for a device with an instruction that KVM cannot decode (LDP, \
+                 writeback, vectors); it takes an external abort, now and later"
+            );
+        }
+    }
+
+    /// Runs until the kernel hands something out, and sees to it.
+    fn step(&mut self, bus: &dyn Bus) -> Result<After, EngineError> {
+        let id = self.id;
+        match self.fd.run() {
+            Ok(VcpuExit::MmioRead(gpa, data)) => Ok(answer_read(bus, id, Gpa(gpa), data)),
+            Ok(VcpuExit::MmioWrite(gpa, data)) => Ok(answer_write(bus, id, Gpa(gpa), data)),
+            Ok(VcpuExit::SystemEvent(KVM_SYSTEM_EVENT_SHUTDOWN, _)) => {
+                Ok(After::Stop(Stop::System(SystemEvent::Off)))
+            }
+            Ok(VcpuExit::SystemEvent(KVM_SYSTEM_EVENT_RESET, _)) => {
+                Ok(After::Stop(Stop::System(SystemEvent::Reset)))
+            }
+            Ok(VcpuExit::Intr) => Ok(After::Run),
+            Ok(VcpuExit::Unsupported(KVM_EXIT_ARM_NISV)) => {
+                self.tell_no_syndrome();
+                Ok(After::Abort)
+            }
+            Ok(exit) => {
+                tracing::error!(vcpu = %id, ?exit, "KVM_RUN ended for no reason known here");
+                Err(host::unsupported(name_of(&exit)))
+            }
+            Err(error) if error.errno() == EINTR => {
+                if self.kick.take_request() {
+                    Ok(After::Stop(Stop::Kicked))
+                } else {
+                    Ok(After::Run)
+                }
+            }
+            Err(error) => Err(host::refused("KVM_RUN", error.errno())),
+        }
+    }
+}
+
+/// An exit that no guest of this engine should be able to cause.
+fn name_of(exit: &VcpuExit<'_>) -> &'static str {
+    match exit {
+        VcpuExit::FailEntry(..) => "entering the guest on this host (KVM_EXIT_FAIL_ENTRY)",
+        VcpuExit::InternalError => "going on after an error inside KVM (KVM_EXIT_INTERNAL_ERROR)",
+        VcpuExit::MemoryFault { .. } => "guest memory that is not RAM (KVM_EXIT_MEMORY_FAULT)",
+        VcpuExit::SystemEvent(..) => "this system event (KVM_EXIT_SYSTEM_EVENT)",
+        VcpuExit::Hypercall(_) => "hypercalls outside the kernel (KVM_EXIT_HYPERCALL)",
+        _ => "the exit reason that KVM_RUN gave; see the log",
+    }
+}
+
+/// The kernel takes the data from its page on the next entry, so no stop is visible before that.
+fn answer_read(bus: &dyn Bus, id: VcpuId, gpa: Gpa, data: &mut [u8]) -> After {
+    match bus.mmio_read(id, gpa, data.len()) {
+        Some(value) => {
+            let len = data.len().min(size_of::<u64>());
+            data[..len].copy_from_slice(&value.to_le_bytes()[..len]);
+            After::Run
+        }
+        None => After::Abort,
+    }
+}
+
+fn answer_write(bus: &dyn Bus, id: VcpuId, gpa: Gpa, data: &[u8]) -> After {
+    let mut bytes = [0; size_of::<u64>()];
+    let len = data.len().min(bytes.len());
+    bytes[..len].copy_from_slice(&data[..len]);
+    match bus.mmio_write(id, gpa, data.len(), u64::from_le_bytes(bytes)) {
+        Some(()) => After::Run,
+        None => After::Abort,
+    }
+}
+
+impl Registers for KvmVcpu {
+    fn reg_ids(&self) -> Vec<RegId> {
+        // The list is made by a call that succeeded when the vCPU was made and only depends on
+        // its features.
+        let mut numbers = self.list().unwrap_or_default();
+        debug_assert!(!numbers.is_empty(), "KVM_GET_REG_LIST fails only for vCPUs not initialised");
+        numbers.sort_by_key(|&number| encoding::step(number));
+        let kernel = numbers.into_iter().map(RegId::Kvm);
+        kernel.chain([named::SERROR, named::MP_STATE]).collect()
+    }
+
+    fn load(&self, id: RegId) -> Result<Value, RegError> {
+        let refused = |errno| encoding::one_reg_error(id, errno);
+        match id {
+            named::MP_STATE => self.mp_state().map(Value::u32).map_err(refused),
+            named::SERROR => {
+                self.serror().map(|serror| Value::u64(serror.to_value())).map_err(refused)
+            }
+            RegId::Kvm(number) => {
+                let width = encoding::one_reg_width(number).ok_or(RegError::Unknown { id })?;
+                let mut bytes = vec![0; width];
+                self.fd.get_one_reg(number, &mut bytes).map_err(|error| refused(error.errno()))?;
+                Ok(Value::bytes(&bytes))
+            }
+            _ => Err(RegError::Unknown { id }),
+        }
+    }
+
+    fn store(&mut self, id: RegId, value: &Value) -> Result<(), RegError> {
+        let refused = |errno| encoding::one_reg_error(id, errno);
+        let width = |allowed| RegError::Width { id, found: value.width(), allowed };
+        let not_allowed = |allowed| RegError::Refused { id, found: value.clone(), allowed };
+        match id {
+            named::MP_STATE => {
+                let mp_state = value.to_u32().ok_or(width(4))?;
+                if !named::mp_state_is_known(mp_state) {
+                    return Err(not_allowed("0 (runnable) or 5 (stopped)"));
+                }
+                let state = kvm_mp_state { mp_state };
+                self.fd.set_mp_state(state).map_err(|error| refused(error.errno()))
+            }
+            named::SERROR => {
+                let number = value.to_u64().ok_or(width(8))?;
+                let serror = PendingSerror::from_value(number)
+                    .ok_or(not_allowed("0, or bit 63 with or without bit 62 and an ISS"))?;
+                self.set_serror(serror).map_err(refused)?;
+                // Older kernels do not take a pending SError back.
+                if self.serror().map_err(refused)? != serror {
+                    return Err(not_allowed("what is pending already"));
+                }
+                Ok(())
+            }
+            RegId::Kvm(number) => {
+                let allowed = encoding::one_reg_width(number).ok_or(RegError::Unknown { id })?;
+                if value.width() != allowed {
+                    return Err(width(allowed));
+                }
+                self.fd
+                    .set_one_reg(number, value.as_bytes())
+                    .map(|_| ())
+                    .map_err(|error| refused(error.errno()))
+            }
+            _ => Err(RegError::Unknown { id }),
+        }
+    }
+}
+
+impl Vcpu for KvmVcpu {
+    fn id(&self) -> VcpuId {
+        self.id
+    }
+
+    /// The budget has no meaning here: the host's CPU does not count for us.
+    ///
+    /// A kick, and any other signal, ends `KVM_RUN` only after the kernel has finished a device
+    /// access that was under way, because it does so first whenever it is entered.
+    fn run(&mut self, _budget: u64, bus: &dyn Bus) -> Result<Stop, EngineError> {
+        let kick = Arc::clone(&self.kick);
+        let _inside = kick.enter();
+        loop {
+            match self.step(bus)? {
+                After::Run => {}
+                After::Abort => self.inject_external_abort()?,
+                After::Stop(stop) => return Ok(stop),
+            }
+        }
+    }
+
+    /// The kernel's timers wake the guest by themselves.
+    fn deadline_ticks(&self) -> Option<u64> {
+        None
+    }
+
+    fn power(&self) -> PowerState {
+        match self.mp_state() {
+            Ok(named::MP_STATE_STOPPED) => PowerState::Off,
+            _ => PowerState::On,
+        }
+    }
+
+    fn power_on(&mut self, _entry: Gpa, _context: u64) -> Result<(), EngineError> {
+        Err(host::unsupported("powering a vCPU on from outside: PSCI is the kernel's"))
+    }
+
+    fn power_off(&mut self) -> Result<(), EngineError> {
+        Err(host::unsupported("powering a vCPU off from outside: PSCI is the kernel's"))
+    }
+
+    fn kicker(&self) -> Arc<dyn Kick> {
+        Arc::clone(&self.kick) as Arc<dyn Kick>
+    }
+}

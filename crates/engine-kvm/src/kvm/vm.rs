@@ -1,0 +1,163 @@
+//! A VM: one memory slot, its vCPUs, its interrupt controller.
+
+use super::irqchip::KvmGicV3;
+use super::vcpu::KvmVcpu;
+use crate::host;
+use abide_engine::{Abi, EngineError, InterruptLines, Irqchip, Provider, Vcpu, Vm, VmConfig};
+use abide_memory::GuestRam;
+use abide_reg::VcpuId;
+use kvm_bindings::{
+    KVM_CAP_ARM_NISV_TO_USER, KVM_MEM_LOG_DIRTY_PAGES, kvm_enable_cap, kvm_userspace_memory_region,
+};
+use kvm_ioctls::VmFd;
+use std::sync::Arc;
+
+/// The one memory slot.
+const RAM_SLOT: u32 = 0;
+
+/// A VM of the host's kernel.
+pub(super) struct KvmVm {
+    fd: Arc<VmFd>,
+    config: VmConfig,
+    vcpus_made: u32,
+    has_irqchip: bool,
+    kernel_logs: bool,
+}
+
+impl KvmVm {
+    pub(super) fn new(fd: VmFd, config: VmConfig) -> Result<Self, EngineError> {
+        let mut vm = Self {
+            fd: Arc::new(fd),
+            config,
+            vcpus_made: 0,
+            has_irqchip: false,
+            kernel_logs: false,
+        };
+        vm.report_accesses_without_syndrome()?;
+        vm.set_memory(false)?;
+        Ok(vm)
+    }
+
+    /// Asks for an exit where the guest reaches for a device with an instruction whose syndrome
+    /// the CPU does not give (LDP, writeback, vectors). Without, `KVM_RUN` fails with ENOSYS, and a
+    /// guest could end its VMM's work.
+    fn report_accesses_without_syndrome(&self) -> Result<(), EngineError> {
+        let cap = kvm_enable_cap { cap: KVM_CAP_ARM_NISV_TO_USER, ..Default::default() };
+        self.fd
+            .enable_cap(&cap)
+            .map_err(|error| host::refused("KVM_CAP_ARM_NISV_TO_USER", error.errno()))
+    }
+
+    /// Makes the slot, or changes whether its writes are logged.
+    fn set_memory(&mut self, logged: bool) -> Result<(), EngineError> {
+        let ram = &self.config.ram;
+        let region = kvm_userspace_memory_region {
+            slot: RAM_SLOT,
+            flags: if logged { KVM_MEM_LOG_DIRTY_PAGES } else { 0 },
+            guest_phys_addr: ram.base().0,
+            memory_size: ram.size(),
+            userspace_addr: ram.host_address(),
+        };
+        #[expect(unsafe_code, reason = "the kernel gives the guest what the request points to")]
+        // SAFETY: the range is the whole mapping of `ram`, shared memory that is only ever reached
+        // atomically. This VM and each of its vCPUs, which keep the kernel's VM alive, hold an Arc
+        // of it, so it stays mapped as long as the guest can run.
+        let result = unsafe { self.fd.set_user_memory_region(region) };
+        result.map_err(|error| host::refused("KVM_SET_USER_MEMORY_REGION", error.errno()))?;
+        self.kernel_logs = logged;
+        Ok(())
+    }
+}
+
+impl Vm for KvmVm {
+    /// All of them are the kernel's.
+    fn provider(&self, _abi: Abi) -> Provider {
+        Provider::Native
+    }
+
+    fn create_vcpu(
+        &mut self,
+        id: VcpuId,
+        _lines: Arc<InterruptLines>,
+    ) -> Result<Box<dyn Vcpu>, EngineError> {
+        if id.0 != self.vcpus_made || id.0 >= self.config.vcpu_count {
+            return Err(host::unsupported(
+                "this vCPU number: vCPUs are made in the order of their numbers, as many as the \
+                 machine was set up with",
+            ));
+        }
+        if self.has_irqchip {
+            return Err(host::unsupported("vCPUs after the interrupt controller"));
+        }
+        let vcpu = KvmVcpu::new(&self.fd, Arc::clone(&self.config.ram), id)?;
+        self.vcpus_made += 1;
+        Ok(Box::new(vcpu))
+    }
+
+    fn create_irqchip(&mut self) -> Result<Option<Arc<dyn Irqchip>>, EngineError> {
+        if self.vcpus_made != self.config.vcpu_count {
+            return Err(host::unsupported("an interrupt controller before all vCPUs are made"));
+        }
+        if self.has_irqchip {
+            return Err(host::unsupported("a second interrupt controller"));
+        }
+        let VmConfig { gicd, gicr, gic_intids, .. } = self.config;
+        let gic = KvmGicV3::new(Arc::clone(&self.fd), gicd, gicr, gic_intids)?;
+        self.has_irqchip = true;
+        Ok(Some(Arc::new(gic)))
+    }
+
+    /// The host's CPUs do not count for it.
+    fn counts_instructions(&self) -> bool {
+        false
+    }
+
+    /// Asks the kernel for the pages its guest wrote, and has it watch them again.
+    ///
+    /// The kernel logs from the first call after
+    /// [`DirtyLog::start`](abide_memory::DirtyLog::start) on. It cannot say what was written
+    /// before, so that call marks all of RAM: whenever it comes, no page is missed. To copy
+    /// nothing twice, start, call this, harvest, and only then begin to copy. The first call after
+    /// [`DirtyLog::stop`](abide_memory::DirtyLog::stop) ends the kernel's logging.
+    fn sync_dirty_log(&mut self) -> Result<(), EngineError> {
+        let wanted = self.config.ram.dirty().is_enabled();
+        if wanted != self.kernel_logs {
+            self.set_memory(wanted)?;
+            self.config.ram.dirty().mark(0, self.config.ram.size());
+            return Ok(());
+        }
+        if !wanted {
+            return Ok(());
+        }
+        let size = usize::try_from(self.config.ram.size())
+            .map_err(|_| host::unsupported("RAM of this size"))?;
+        let bitmap = self
+            .fd
+            .get_dirty_log(RAM_SLOT, size)
+            .map_err(|error| host::refused("KVM_GET_DIRTY_LOG", error.errno()))?;
+        mark_dirty(&self.config.ram, &bitmap, host_page_size());
+        Ok(())
+    }
+}
+
+/// Marks what the kernel's bitmap, one bit for each page of the host, says.
+fn mark_dirty(ram: &GuestRam, bitmap: &[u64], page_size: u64) {
+    for (&word, first) in bitmap.iter().zip((0u64..).step_by(64)) {
+        let mut left = word;
+        while left != 0 {
+            let page = first + u64::from(left.trailing_zeros());
+            ram.dirty().mark(page * page_size, page_size);
+            left &= left - 1;
+        }
+    }
+}
+
+/// The host's page size, in bytes.
+fn host_page_size() -> u64 {
+    #[expect(unsafe_code, reason = "a C library call")]
+    // SAFETY: takes a number and returns one.
+    let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    // The C library cannot fail to know it; 64 KiB, the largest there is, would mark too much
+    // rather than too little.
+    u64::try_from(size).unwrap_or(0x1_0000)
+}
