@@ -1,15 +1,17 @@
-//! A guest of a hundred instructions that touches everything an engine answers for.
+//! A guest of a few hundred instructions that touches everything an engine answers for, and moves
+//! to another VM on its way.
 
 use crate::fields;
 use crate::machine::{Devices, Machine, RAM_BASE};
 use crate::program;
+use crate::report::name;
 use abide_arm64::kvm;
-use abide_engine::{Stop, SystemEvent};
+use abide_engine::{Bus, Kick, Stop, SystemEvent};
 use abide_engine_kvm::KvmEngine;
-use abide_reg::{Gpa, Value};
+use abide_reg::{Gpa, RegId, Value};
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 const RESULTS: [&str; 13] = [
@@ -27,6 +29,13 @@ const RESULTS: [&str; 13] = [
     "ESR_EL1 of LDP from a device",
     "PSCI_VERSION",
 ];
+/// Which of them are aborts.
+const ABORTS: [u64; 3] = [9, 10, 11];
+/// Where among the results those begin that come from ID registers.
+const ID_REGISTERS: u64 = 0x80;
+
+/// What the guest reported: place and value.
+type Results = BTreeMap<u64, u64>;
 
 fn expect(what: &str, found: impl PartialEq + std::fmt::Debug, wanted: bool) -> Result<(), String> {
     println!("{} {what}: {found:x?}", if wanted { "ok  " } else { "FAIL" });
@@ -40,6 +49,41 @@ fn place(machine: &Machine) -> Result<usize, Box<dyn Error>> {
 }
 
 pub fn run(engine: &KvmEngine) -> Result<(), Box<dyn Error>> {
+    let mut machine = born(engine)?;
+    let kick = Mutex::new(machine.vcpu.kicker());
+    let (text, results) = (Mutex::new(String::new()), Mutex::new(Results::new()));
+    let bus = Devices(|gpa: Gpa, size, write: Option<u64>| match (gpa.0, write) {
+        (0x0900_0000, Some(byte)) => {
+            let letter = u8::try_from(byte).map_or('?', char::from);
+            text.lock().ok()?.push(letter);
+            Some(0)
+        }
+        (0x0900_0018, None) if size == 4 => Some(0x1234_5678),
+        (0x0900_001c, None) => {
+            kick.lock().ok()?.kick();
+            Some(0x55)
+        }
+        (0x0900_1000..=0x0900_1fff, Some(value)) => {
+            results.lock().ok()?.insert((gpa.0 & 0xfff) / 8, value);
+            Some(0)
+        }
+        _ => None,
+    });
+    check_kicks(&mut machine, &bus)?;
+    machine.vm.sync_dirty_log()?;
+    let pages: Vec<u64> = machine.ram.dirty().harvest().iter().collect();
+    expect("pages the guest wrote", &pages, pages == [0x10, 0x100])?;
+
+    let mut machine = moved(engine, &machine)?;
+    machine.vcpu.store(kvm::x(20), &Value::u64(1))?;
+    let stop = machine.vcpu.run(0, &bus)?;
+    expect("end in the other VM", stop, stop == Stop::System(SystemEvent::Off))?;
+    check_results(&text.into_inner()?, &results.into_inner()?)?;
+    Ok(())
+}
+
+/// A machine with the guest in it, its CPU cut to what the software engine knows.
+fn born(engine: &KvmEngine) -> Result<Machine, Box<dyn Error>> {
     let mut machine = Machine::new(engine)?;
     machine.ram.write(RAM_BASE, program::program())?;
     machine.vcpu.store(kvm::PC, &Value::u64(RAM_BASE.0))?;
@@ -49,34 +93,19 @@ pub fn run(engine: &KvmEngine) -> Result<(), Box<dyn Error>> {
     machine.vm.sync_dirty_log()?;
     let first = machine.ram.dirty().harvest().len();
     expect("pages of the first dirty log", first, first == machine.ram.size() / 4096)?;
+    Ok(machine)
+}
 
-    let kick = machine.vcpu.kicker();
-    let (text, results) = (Mutex::new(String::new()), Mutex::new(BTreeMap::new()));
-    let bus = Devices(|gpa: Gpa, size, write: Option<u64>| match (gpa.0, write) {
-        (0x0900_0000, Some(byte)) => {
-            let letter = u8::try_from(byte).map_or('?', char::from);
-            text.lock().ok()?.push(letter);
-            Some(0)
-        }
-        (0x0900_0018, None) if size == 4 => Some(0x1234_5678),
-        (0x0900_001c, None) => {
-            kick.kick();
-            Some(0x55)
-        }
-        (0x0900_1000..=0x0900_1fff, Some(value)) => {
-            results.lock().ok()?.insert((gpa.0 & 0xfff) / 8, value);
-            Some(0)
-        }
-        _ => None,
-    });
-
+/// Every way to stop the guest from outside; it spins at the end.
+fn check_kicks(machine: &mut Machine, bus: &dyn Bus) -> Result<(), Box<dyn Error>> {
+    let kick: Arc<dyn Kick> = machine.vcpu.kicker();
     kick.kick();
-    let stop = machine.vcpu.run(0, &bus)?;
-    let at = place(&machine)?;
+    let stop = machine.vcpu.run(0, bus)?;
+    let at = place(machine)?;
     expect("kick before the run", (stop, at), stop == Stop::Kicked && at == 0)?;
 
-    let stop = machine.vcpu.run(0, &bus)?;
-    let at = place(&machine)?;
+    let stop = machine.vcpu.run(0, bus)?;
+    let at = place(machine)?;
     let read = machine.vcpu.load(kvm::x(0))?.to_u64();
     let finished = at == program::after_read() && read == Some(0x55);
     expect("kick inside a device read", (stop, at, read), stop == Stop::Kicked && finished)?;
@@ -86,42 +115,71 @@ pub fn run(engine: &KvmEngine) -> Result<(), Box<dyn Error>> {
             std::thread::sleep(Duration::from_millis(50));
             kick.kick();
         });
-        machine.vcpu.run(0, &bus)
+        machine.vcpu.run(0, bus)
     })?;
-    let at = place(&machine)?;
+    let at = place(machine)?;
     let spinning = at == program::spin();
     expect("kick from another thread", (stop, at), stop == Stop::Kicked && spinning)?;
+    Ok(())
+}
 
-    machine.vcpu.store(kvm::x(20), &Value::u64(1))?;
-    let stop = machine.vcpu.run(0, &bus)?;
-    expect("end", stop, stop == Stop::System(SystemEvent::Off))?;
+/// The guest in a new VM: every register of the vCPU is carried over and read back.
+fn moved(engine: &KvmEngine, from: &Machine) -> Result<Machine, Box<dyn Error>> {
+    let mut to = Machine::new(engine)?;
+    let mut page = [0; 4096];
+    for offset in (0..from.ram.size()).step_by(page.len()) {
+        from.ram.read(Gpa(RAM_BASE.0 + offset), &mut page)?;
+        to.ram.write(Gpa(RAM_BASE.0 + offset), &page)?;
+    }
+    let ids = from.vcpu.reg_ids();
+    let saved: Vec<(RegId, Value)> = ids
+        .iter()
+        .map(|&id| Ok((id, from.vcpu.load(id)?)))
+        .collect::<Result<_, Box<dyn Error>>>()?;
+    let mut refused = Vec::new();
+    for (id, value) in &saved {
+        if let Err(error) = to.vcpu.store(*id, value) {
+            refused.push(error.to_string());
+        }
+    }
+    expect("registers refused", &refused, refused.is_empty())?;
+    println!("     {} registers written", saved.len());
+    let mut changed = Vec::new();
+    for (id, value) in &saved {
+        let read = to.vcpu.load(*id)?;
+        if read != *value && ![kvm::TIMER_CNT, kvm::PTIMER_CNT].contains(id) {
+            changed.push(format!("{id} {}: {value} became {read}", name(*id)));
+        }
+    }
+    expect("registers read back otherwise, counts aside", &changed, changed.is_empty())?;
+    Ok(to)
+}
 
-    let text = text.into_inner()?;
-    expect("console", &text, text == "guest runs\n")?;
-    let results = results.into_inner()?;
+fn check_results(text: &str, results: &Results) -> Result<(), Box<dyn Error>> {
+    expect("console", text, text == "guest runs\n")?;
     for (place, name) in (0..).zip(RESULTS) {
         println!("     {name}: {:x?}", results.get(&place));
     }
     let seen: Vec<_> = fields::PORTABLE
         .iter()
-        .map(|&(encoding, value)| {
-            let place = match encoding {
-                0xc801 => 0x80 + 56,
-                0xd801 => 0x80 + 57,
-                encoding => 0x80 + (encoding - 0xc008),
-            };
-            (encoding, value, results.get(&place).copied())
-        })
+        .map(|&(encoding, value)| (encoding, value, results.get(&result_of(encoding)).copied()))
         .filter(|&(_, value, seen)| seen != Some(value))
         .collect();
     expect("ID registers that the guest sees otherwise", &seen, seen.is_empty())?;
-    let abort = |place: u64| results.get(&place).map(|esr| (esr >> 26, esr & 0x3f));
-    // Data abort from the same level, synchronous external abort [DDI0487 D24.2.40].
-    for place in [9, 10, 11] {
-        expect(RESULTS[place], abort(place as u64), abort(place as u64) == Some((0x25, 0x10)))?;
+    for (abort, name) in (0..).zip(RESULTS).filter(|(place, _)| ABORTS.contains(place)) {
+        // EC and DFSC: data abort from the same level, synchronous external abort
+        // [DDI0487 D24.2.40].
+        let found = results.get(&abort).map(|esr| (esr >> 26, esr & 0x3f));
+        expect(name, found, found == Some((0x25, 0x10)))?;
     }
-    machine.vm.sync_dirty_log()?;
-    let pages: Vec<u64> = machine.ram.dirty().harvest().iter().collect();
-    expect("pages the guest wrote", &pages, pages == [0x10, 0x100])?;
     Ok(())
+}
+
+/// The place of an ID register among the results.
+fn result_of(encoding: u64) -> u64 {
+    match encoding {
+        0xc801 => ID_REGISTERS + 56,
+        0xd801 => ID_REGISTERS + 57,
+        encoding => ID_REGISTERS + (encoding - 0xc008),
+    }
 }

@@ -51,6 +51,10 @@ pub fn gic(engine: &KvmEngine) -> Result<(), Box<dyn Error>> {
     machine.gic.store(RegId::gic(1, 0xc08), &abide_reg::Value::u32(0))?;
     machine.gic.set_line(33, true)?;
     println!("LEVEL_INFO 32.. level, after SPI 33 up {}", machine.gic.load(level)?);
+    for intids in [288, 96] {
+        let said = machine.gic.store(RegId::gic(3, 0), &abide_reg::Value::u32(intids));
+        println!("NR_IRQS {intids}: {:?}", said.map_err(|error| error.to_string()));
+    }
     println!("SPI 31: {:?}", machine.gic.set_line(31, true).map_err(|error| error.to_string()));
     Ok(())
 }

@@ -64,12 +64,15 @@ impl KvmEngine {
             .map_err(|_| host::lacks("GICv3 (the host's interrupt controller is of another kind)"))
     }
 
-    fn create_fd(&self, wanted_bits: u32) -> Result<VmFd, EngineError> {
-        // 0 stands for a kernel without the choice, whose VMs have 40 bits.
+    /// A VM whose guest physical addresses have `bits` bits.
+    fn create_fd(&self, bits: u32) -> Result<VmFd, EngineError> {
+        // A kernel without the choice says 0 and takes 0, which is 40 bits.
         let limit = u32::try_from(self.kvm.get_host_ipa_limit()).unwrap_or(0);
-        let bits = if limit == 0 { 0 } else { wanted_bits.min(limit) };
+        if bits > limit && bits > IPA_BITS {
+            return Err(host::unsupported("RAM that ends beyond the host's physical addresses"));
+        }
         self.kvm
-            .create_vm_with_ipa_size(bits)
+            .create_vm_with_ipa_size(bits.min(limit))
             .map_err(|error| host::refused("KVM_CREATE_VM", error.errno()))
     }
 }

@@ -73,6 +73,16 @@ impl KvmGicV3 {
         Ok(buffer)
     }
 
+    /// The number of INTIDs is fixed since the controller was initialised, and the kernel then
+    /// refuses even the number it has.
+    fn check_nr_irqs(&self, id: RegId, value: &Value) -> Result<(), RegError> {
+        if *value == self.load(id)? {
+            return Ok(());
+        }
+        let allowed = "the number of INTIDs that the machine was made with";
+        Err(RegError::Refused { id, found: value.clone(), allowed })
+    }
+
     /// The group, attribute and length of a register that exists here.
     fn locate(&self, id: RegId) -> Result<(u32, u64, usize), RegError> {
         let RegId::Gic { group, attr } = id else { return Err(RegError::Unknown { id }) };
@@ -109,10 +119,13 @@ impl Irqchip for KvmGicV3 {
     }
 
     fn store(&self, id: RegId, value: &Value) -> Result<(), RegError> {
-        let (group, attr, width) = self.locate(id)?;
+        let (number, attr, width) = self.locate(id)?;
         if value.width() != width {
             return Err(RegError::Width { id, found: value.width(), allowed: width });
         }
-        self.set(group, attr, value.as_bytes()).map_err(|errno| encoding::gic_error(id, errno))
+        if number == group::NR_IRQS {
+            return self.check_nr_irqs(id, value);
+        }
+        self.set(number, attr, value.as_bytes()).map_err(|errno| encoding::gic_error(id, errno))
     }
 }
