@@ -2,11 +2,11 @@
 //! to another VM on its way.
 
 use crate::fields;
-use crate::machine::{Devices, Machine, RAM_BASE};
+use crate::machine::{Devices, Machine, RAM_BASE, parts};
 use crate::program;
 use crate::report::name;
 use abide_arm64::kvm;
-use abide_engine::{Bus, Kick, Stop, SystemEvent};
+use abide_engine::{Bus, Kick, PowerState, Stop, SystemEvent};
 use abide_engine_kvm::KvmEngine;
 use abide_reg::{Gpa, RegId, Value};
 use std::collections::BTreeMap;
@@ -79,6 +79,38 @@ pub fn run(engine: &KvmEngine) -> Result<(), Box<dyn Error>> {
     let stop = machine.vcpu.run(0, &bus)?;
     expect("end in the other VM", stop, stop == Stop::System(SystemEvent::Off))?;
     check_results(&text.into_inner()?, &results.into_inner()?)?;
+    Ok(())
+}
+
+/// Two vCPUs on two threads: the kernel's PSCI starts and stops the second.
+pub fn pair(engine: &KvmEngine) -> Result<(), Box<dyn Error>> {
+    let (mut vcpus, parts) = parts(engine, 2)?;
+    parts.ram.write(RAM_BASE, program::pair())?;
+    let [first, second] = &mut vcpus[..] else { return Err("two vCPUs".into()) };
+    first.store(kvm::PC, &Value::u64(RAM_BASE.0))?;
+    expect("the second starts off", second.power(), second.power() == PowerState::Off)?;
+    let results = Mutex::new(Results::new());
+    let bus = Devices(|gpa: Gpa, _, write: Option<u64>| match (gpa.0, write) {
+        (0x0900_1000..=0x0900_1fff, Some(value)) => {
+            results.lock().ok()?.insert((gpa.0 & 0xfff) / 8, value);
+            Some(0)
+        }
+        _ => None,
+    });
+    let kick = second.kicker();
+    let (one, other) = std::thread::scope(|scope| {
+        let other = scope.spawn(|| second.run(0, &bus));
+        let one = first.run(0, &bus);
+        kick.kick();
+        (one, other.join())
+    });
+    let one = one?;
+    let other = other.map_err(|_| "the second vCPU's thread panicked")??;
+    expect("end of the first", one, one == Stop::System(SystemEvent::Off))?;
+    expect("end of the second", other, other == Stop::Kicked)?;
+    let results = results.into_inner()?;
+    let wanted = Results::from([(0, 0), (1, 0x77), (2, 0x8000_0001)]);
+    expect("what both reported", &results, results == wanted)?;
     Ok(())
 }
 

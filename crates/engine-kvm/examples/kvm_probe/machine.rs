@@ -42,9 +42,9 @@ impl Machine {
 
 /// What a machine has besides its vCPUs.
 pub struct Parts {
-    ram: Arc<GuestRam>,
-    gic: Arc<dyn Irqchip>,
-    vm: Box<dyn Vm>,
+    pub ram: Arc<GuestRam>,
+    pub gic: Arc<dyn Irqchip>,
+    pub vm: Box<dyn Vm>,
 }
 
 pub type Vcpus = Vec<Box<dyn Vcpu>>;

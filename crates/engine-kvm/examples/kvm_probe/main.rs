@@ -2,7 +2,7 @@
 //! values that each field of each ID register accepts, the interrupt controller's registers, and a
 //! small guest that is run to its end.
 //!
-//! `kvm_probe [registers] [gic] [fields] [scope] [portable] [guest]`; without arguments all of them.
+//! `kvm_probe [registers] [gic] [fields] [scope] [portable] [guest] [pair]`; without arguments all of them.
 #![expect(clippy::print_stdout, reason = "its output is what it is for")]
 
 #[cfg(all(target_arch = "aarch64", target_os = "linux"))]
@@ -21,13 +21,14 @@ use std::process::ExitCode;
 #[cfg(all(target_arch = "aarch64", target_os = "linux"))]
 fn main() -> ExitCode {
     type Part = fn(&abide_engine_kvm::KvmEngine) -> Result<(), Box<dyn std::error::Error>>;
-    let parts: [(&str, Part); 6] = [
+    let parts: [(&str, Part); 7] = [
         ("registers", report::registers),
         ("gic", report::gic),
         ("fields", fields::all),
         ("scope", fields::scope),
         ("portable", fields::portable),
         ("guest", guest::run),
+        ("pair", guest::pair),
     ];
     let wanted: Vec<String> = std::env::args().skip(1).collect();
     let engine = match abide_engine_kvm::KvmEngine::open() {

@@ -1,4 +1,4 @@
-//! The guest's instructions, assembled with this program.
+//! The guests' instructions, assembled with this program.
 #![expect(unsafe_code, reason = "assembly, and the names of its labels")]
 
 // Runs at any address with the MMU off. x9 = UART, x8 = where results are written,
@@ -95,12 +95,64 @@ std::arch::global_asm!(
     ".popsection",
 );
 
+// Two CPUs. The first starts the second at `probe_second` by PSCI, waits until it has written to
+// RAM, reports what it wrote and powers off; the second reports its MPIDR_EL1 and turns itself off.
+std::arch::global_asm!(
+    ".pushsection .rodata.probe_pair, \"a\"",
+    ".balign 2048",
+    ".global probe_pair_start",
+    "probe_pair_start:",
+    "    movz x8, #0x0900, lsl #16",
+    "    movk x8, #0x1000",
+    // CPU_ON of affinity 1 with x0 = 0x77.
+    "    movz x0, #0xc400, lsl #16",
+    "    movk x0, #0x0003",
+    "    mov x1, #1",
+    "    adr x2, 10f",
+    "    mov x3, #0x77",
+    "    hvc #0",
+    "    str x0, [x8, #0]",
+    "    movz x7, #0x4001, lsl #16",
+    "1:  ldr x0, [x7]",
+    "    cbz x0, 1b",
+    "    str x0, [x8, #8]",
+    // AFFINITY_INFO of affinity 1 until it says off.
+    "2:  movz x0, #0xc400, lsl #16",
+    "    movk x0, #0x0004",
+    "    mov x1, #1",
+    "    mov x2, #0",
+    "    hvc #0",
+    "    cmp x0, #1",
+    "    b.ne 2b",
+    "    movz x0, #0x8400, lsl #16",
+    "    movk x0, #0x0008",
+    "    hvc #0",
+    "    b .",
+    "10: movz x8, #0x0900, lsl #16",
+    "    movk x8, #0x1000",
+    "    mrs x1, mpidr_el1",
+    "    str x1, [x8, #16]",
+    "    movz x7, #0x4001, lsl #16",
+    "    str x0, [x7]",
+    "    dsb sy",
+    "    movz x0, #0x8400, lsl #16",
+    "    movk x0, #0x0002",
+    "    hvc #0",
+    "    b .",
+    ".balign 2048",
+    ".global probe_pair_end",
+    "probe_pair_end:",
+    ".popsection",
+);
+
 // SAFETY: the labels are defined above, in read-only memory.
 unsafe extern "C" {
     safe static probe_guest_start: u8;
     safe static probe_guest_after_read: u8;
     safe static probe_guest_spin: u8;
     safe static probe_guest_end: u8;
+    safe static probe_pair_start: u8;
+    safe static probe_pair_end: u8;
 }
 
 /// Where the instruction after the device read stands, in bytes from the start.
@@ -122,4 +174,12 @@ pub fn program() -> &'static [u8] {
     let len = offset_of(&probe_guest_end);
     // SAFETY: both labels are in the one section above, so all bytes between are its.
     unsafe { std::slice::from_raw_parts(&raw const probe_guest_start, len) }
+}
+
+/// The guest of two CPUs.
+pub fn pair() -> &'static [u8] {
+    let start = std::ptr::from_ref(&probe_pair_start).addr();
+    let len = std::ptr::from_ref(&probe_pair_end).addr() - start;
+    // SAFETY: both labels are in the one section above, so all bytes between are its.
+    unsafe { std::slice::from_raw_parts(&raw const probe_pair_start, len) }
 }
