@@ -8,6 +8,7 @@ use crate::map::{Chunk, RamRange};
 use abide_memory::PAGE_SIZE;
 use abide_reg::{Class, Entry, Gpa, Name, RegId, Value};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 /// One of the two files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,6 +104,69 @@ pub enum Difference {
         /// be read.
         first_page: Option<Gpa>,
     },
+}
+
+impl fmt::Display for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::A => "first",
+            Self::B => "second",
+        })
+    }
+}
+
+impl fmt::Display for RecordKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} record `{}` ({})", self.kind, self.unit, self.scope)
+    }
+}
+
+/// A register by its name, where it has one, and its identity.
+struct Shown<'a>(&'a RegId, &'a Option<String>);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.1 {
+            Some(name) => write!(f, "{name} ({})", self.0),
+            None => write!(f, "{}", self.0),
+        }
+    }
+}
+
+impl fmt::Display for Difference {
+    /// One line, the first file's side before the second's.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Header { field, a, b } => write!(f, "header: {field} {a} / {b}"),
+            Self::RecordMissing { missing_in, record } => {
+                write!(f, "{record}: not in the {missing_in} file")
+            }
+            Self::Payload { record } => write!(f, "{record}: another payload"),
+            Self::RecordClass { record, a, b } => {
+                let text = |class: &Option<Class>| class.map_or("?".into(), |c| c.to_string());
+                write!(f, "{record}: {} / {}", text(a), text(b))
+            }
+            Self::RegisterMissing { missing_in, record, id, name, value } => {
+                let register = Shown(id, name);
+                write!(f, "{record}: {register} = {value}, not in the {missing_in} file")
+            }
+            Self::Register { record, id, name, a, b } => {
+                let register = Shown(id, name);
+                write!(f, "{record}: {register} {} / {}", a.1, b.1)?;
+                if a.0 == b.0 { Ok(()) } else { write!(f, ", {} / {}", a.0, b.0) }
+            }
+            Self::RangeMissing { missing_in, range } => {
+                let (size, gpa) = (range.size, range.gpa);
+                write!(f, "{size:#x} bytes of RAM at {gpa}: not in the {missing_in} file")
+            }
+            Self::Chunk { gpa, first_page: Some(page) } => {
+                write!(f, "RAM chunk at {gpa}: differs first in the page at {page}")
+            }
+            Self::Chunk { gpa, first_page: None } => {
+                write!(f, "RAM chunk at {gpa}: differs, and cannot be read in one of the files")
+            }
+        }
+    }
 }
 
 /// Lists the differences in guest state between two files of any version: header facts, then
