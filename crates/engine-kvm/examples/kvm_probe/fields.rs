@@ -182,7 +182,8 @@ pub const PORTABLE: [(u64, u64); 33] = [
     (0xc801, 0x0920_0003),
     (0xd801, 0x8444_c004),
     (0xc008, 0),
-    (0xc009, 0),
+    // Linux 7.2 sets the GIC field at the first run, whatever was written.
+    (0xc009, 0x1000_0000),
     (0xc00a, 6),
     (0xc00b, 0),
     (0xc00c, 0),

@@ -72,8 +72,12 @@ impl KvmVcpu {
 
     fn serror(&self) -> Result<PendingSerror, i32> {
         let exception = self.events()?.exception;
+        if exception.serror_pending == 0 {
+            // On hosts with RAS the kernel says "has ESR" all the same.
+            return Ok(PendingSerror::default());
+        }
         let esr = (exception.serror_has_esr != 0).then_some(exception.serror_esr);
-        Ok(PendingSerror { pending: exception.serror_pending != 0, esr })
+        Ok(PendingSerror { pending: true, esr })
     }
 
     fn set_serror(&self, serror: PendingSerror) -> Result<(), i32> {
