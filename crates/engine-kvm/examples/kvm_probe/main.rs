@@ -2,7 +2,8 @@
 //! values that each field of each ID register accepts, the interrupt controller's registers, and a
 //! small guest that is run to its end.
 //!
-//! `kvm_probe [registers] [gic] [fields] [scope] [portable] [guest] [pair]`; without arguments all of them.
+//! `kvm_probe [PART]…` with the parts `registers`, `gic`, `fields`, `scope`, `portable`, `guest`
+//! and `pair`; without arguments all of them.
 #![expect(clippy::print_stdout, reason = "its output is what it is for")]
 
 #[cfg(all(target_arch = "aarch64", target_os = "linux"))]

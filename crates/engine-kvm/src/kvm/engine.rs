@@ -105,7 +105,11 @@ fn host_cntfrq_hz() -> u64 {
     // SAFETY: reads one register, which Linux lets every process read (it sets
     // CNTKCTL_EL1.EL0VCTEN), and touches neither memory nor flags.
     unsafe {
-        std::arch::asm!("mrs {}, cntfrq_el0", out(reg) hz, options(nomem, nostack, preserves_flags));
+        std::arch::asm!(
+            "mrs {}, cntfrq_el0",
+            out(reg) hz,
+            options(nomem, nostack, preserves_flags)
+        );
     }
     // Bits 63:32 are reserved [DDI0487 D24.10.2].
     hz & 0xffff_ffff
