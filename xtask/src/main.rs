@@ -6,12 +6,22 @@
 #![expect(clippy::print_stdout, reason = "a task's result is what it prints")]
 #![forbid(unsafe_code)]
 
+mod abide;
+/// The kit's writer of archives, by its file: a kit that does not build must not stop `cargo xtask`.
+#[path = "../../crates/testkit/src/cpio.rs"]
+mod cpio;
 mod debian;
+mod lab;
+mod oracle;
 mod paths;
 mod process;
+mod tally;
+mod tasks;
+mod tidy;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use std::process::ExitCode;
 
 /// Commands for working on abide.
 #[derive(Parser)]
@@ -23,12 +33,53 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
+    /// Run every check, and end with the number that passed and failed
+    Ci(tasks::ci::Arguments),
+    /// Check the formatting
+    Fmt(tasks::fmt::Arguments),
+    /// Run clippy and rustdoc, every warning an error
+    Lint(tasks::lint::Arguments),
+    /// Check licences and sources of the dependencies
+    Deny(tasks::deny::Arguments),
+    /// Check the house rules that rustfmt and clippy cannot
+    Tidy(tidy::Arguments),
+    /// Run all tests
+    Test(tasks::test::Arguments),
+    /// Save and restore Linux guests at random points and compare their ends
+    Oracle(oracle::Arguments),
+    /// Run abide on real host kernels, emulated
+    Lab(lab::Arguments),
+    /// Take figures
+    Bench(tasks::bench::Arguments),
+    /// Build the guest programs
+    Guests(tasks::guests::Arguments),
     /// Fetch Debian arm64 kernels into the user's cache and print where they are
     GuestKernel(debian::kernel::Arguments),
+    /// Install what the tasks need on a Debian machine, as root
+    Setup(tasks::setup::Arguments),
 }
 
-fn main() -> Result<()> {
-    match Arguments::parse().task {
-        Task::GuestKernel(arguments) => debian::kernel::task(&arguments),
+fn main() -> ExitCode {
+    run(Arguments::parse().task).unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn run(task: Task) -> Result<ExitCode> {
+    match task {
+        Task::Ci(arguments) => return Ok(tasks::ci::task(&arguments)),
+        Task::Fmt(arguments) => tasks::fmt::task(&arguments)?,
+        Task::Lint(arguments) => tasks::lint::task(&arguments)?,
+        Task::Deny(arguments) => tasks::deny::task(&arguments)?,
+        Task::Tidy(arguments) => tidy::task(&arguments)?,
+        Task::Test(arguments) => tasks::test::task(&arguments)?,
+        Task::Oracle(arguments) => oracle::task(&arguments)?,
+        Task::Lab(arguments) => lab::task(&arguments)?,
+        Task::Bench(arguments) => tasks::bench::task(&arguments)?,
+        Task::Guests(arguments) => tasks::guests::task(&arguments)?,
+        Task::GuestKernel(arguments) => debian::kernel::task(&arguments)?,
+        Task::Setup(arguments) => tasks::setup::task(&arguments)?,
     }
+    Ok(ExitCode::SUCCESS)
 }

@@ -2,7 +2,11 @@
 
 use anyhow::{Context, Result, bail};
 use std::ffi::OsStr;
-use std::process::{Command, Output, Stdio};
+use std::io::Read;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// Runs `command` on our own terminal.
 ///
@@ -31,6 +35,99 @@ pub fn capture(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&stdout).into_owned())
 }
 
+/// A line that a program printed, without its end.
+pub struct Line<'a>(pub &'a str);
+
+/// Runs `command`, hands on each line of its standard output, and returns its exit code.
+///
+/// # Errors
+/// If it cannot be started, or has not ended after `limit`: then it is killed.
+pub fn watch(command: &mut Command, limit: Duration, mut each: impl FnMut(Line)) -> Result<i32> {
+    let mut rest: Vec<u8> = Vec::new();
+    let ended = pour(command, limit, |chunk| {
+        rest.extend_from_slice(chunk);
+        while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+            each(Line(String::from_utf8_lossy(&rest[..end]).trim_end_matches('\r')));
+            rest.drain(..=end);
+        }
+        false
+    })?;
+    if !rest.is_empty() {
+        each(Line(&String::from_utf8_lossy(&rest)));
+    }
+    match ended {
+        Ended::Exit(code) => Ok(code),
+        Ended::Stopped | Ended::OutOfTime => {
+            bail!("{}: not finished after {limit:?}, killed", line(command))
+        }
+    }
+}
+
+/// How a watched program ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// By itself, with this code; 128 + n for signal n.
+    Exit(i32),
+    /// Killed, because its output said enough.
+    Stopped,
+    /// Killed, because it took too long.
+    OutOfTime,
+}
+
+/// Runs `command` and hands on its standard output as it comes, until it ends, `limit` has passed,
+/// or `enough` says so.
+///
+/// # Errors
+/// If the program cannot be started.
+pub fn pour(
+    command: &mut Command,
+    limit: Duration,
+    mut enough: impl FnMut(&[u8]) -> bool,
+) -> Result<Ended> {
+    let end = Instant::now() + limit;
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("cannot start {}", line(command)))?;
+    let chunks = chunks(&mut child)?;
+    let ended = loop {
+        match chunks.recv_timeout(end.saturating_duration_since(Instant::now())) {
+            Ok(chunk) if enough(&chunk) => break Ended::Stopped,
+            Ok(_) => {}
+            Err(RecvTimeoutError::Timeout) => break Ended::OutOfTime,
+            Err(RecvTimeoutError::Disconnected) => {
+                return Ok(Ended::Exit(exit_code(&mut child)?));
+            }
+        }
+    };
+    // It may just have ended by itself, which is as good.
+    let _ = child.kill();
+    child.wait().with_context(|| format!("waiting for {}", line(command)))?;
+    Ok(ended)
+}
+
+fn exit_code(child: &mut Child) -> Result<i32> {
+    use std::os::unix::process::ExitStatusExt;
+    let status = child.wait()?;
+    Ok(status.code().or_else(|| status.signal().map(|number| 128 + number)).unwrap_or(-1))
+}
+
+/// A child's standard output, piece by piece; the channel closes at its end.
+fn chunks(child: &mut Child) -> Result<mpsc::Receiver<Vec<u8>>> {
+    let mut output = child.stdout.take().context("standard output is a pipe")?;
+    let (sender, receiver) = mpsc::sync_channel(16);
+    thread::spawn(move || {
+        let mut buffer = vec![0; 1 << 16];
+        while let Ok(length @ 1..) = output.read(&mut buffer) {
+            if sender.send(buffer[..length].to_vec()).is_err() {
+                break;
+            }
+        }
+    });
+    Ok(receiver)
+}
+
 /// The program that `cargo` called us through, so that the toolchain stays the same.
 pub fn cargo() -> Command {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
@@ -42,4 +139,53 @@ pub fn cargo() -> Command {
 pub fn line(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     words.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(60);
+
+    fn shell(script: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        command
+    }
+
+    #[test]
+    fn lines_and_exit_code_are_handed_on() {
+        let mut lines = Vec::new();
+        let code = watch(&mut shell("printf 'a\\r\\nb'; exit 7"), LIMIT, |Line(line)| {
+            lines.push(line.to_owned());
+        });
+        assert_eq!(code.expect("it ends"), 7);
+        assert_eq!(lines, ["a", "b"]);
+    }
+
+    #[test]
+    fn killed_program_has_its_signals_code() {
+        let code = watch(&mut shell("kill -9 $$"), LIMIT, |_| {});
+        assert_eq!(code.expect("it ends"), 137);
+    }
+
+    #[test]
+    fn program_is_stopped_when_it_said_enough() {
+        let ended = pour(&mut shell("echo enough; exec tail -f /dev/null"), LIMIT, |_| true);
+        assert_eq!(ended.expect("it starts"), Ended::Stopped);
+    }
+
+    #[test]
+    fn program_that_takes_too_long_is_stopped() {
+        let limit = Duration::from_millis(50);
+        let ended = pour(&mut shell("exec tail -f /dev/null"), limit, |_| false);
+        assert_eq!(ended.expect("it starts"), Ended::OutOfTime);
+    }
+
+    #[test]
+    fn failure_says_what_was_called() {
+        let error = capture(&mut shell("echo why >&2; exit 3")).expect_err("it fails");
+        let text = format!("{error:#}");
+        assert!(text.contains("sh -c echo why") && text.ends_with("why"), "{text}");
+    }
 }

@@ -73,7 +73,7 @@ impl Suite {
             format!("Dir::State::lists={folder}/lists"),
             format!("Dir::State::status={}", self.status.display()),
             format!("Dir::Cache={folder}/cache"),
-            // The folder may be one that apt's own user cannot enter; signatures are checked as ever.
+            // Apt's own user may be unable to enter the folder; signatures are checked as ever.
             "APT::Sandbox::User=".into(),
             "Acquire::Languages=none".into(),
             "Acquire::Retries=3".into(),
@@ -125,14 +125,18 @@ impl Suite {
         Ok(())
     }
 
-    /// Installs `packages` on this machine, which needs root.
+    /// Installs `packages` on this machine, which needs root: `newer` from this suite, the others
+    /// from the machine's own release.
     ///
     /// # Errors
     /// If apt fails.
-    pub fn install(&self, packages: &[&str]) -> Result<()> {
+    pub fn install(&self, packages: &[&str], newer: &str) -> Result<()> {
         let mut get = self.command("apt-get");
-        get.args(["install", "--yes", "--no-install-recommends", "--target-release", &self.name]);
-        process::capture(get.args(packages))?;
+        get.args(["install", "--yes", "--no-install-recommends"]);
+        get.args(packages.iter().map(|package| {
+            if *package == newer { format!("{package}/{}", self.name) } else { (*package).into() }
+        }));
+        process::capture(&mut get)?;
         Ok(())
     }
 }

@@ -161,7 +161,8 @@ mod tests {
     #[test]
     fn stanza_form_is_read_with_comments_folds_and_switched_off_ones() {
         let text = "Types: deb deb-src\n# a comment\nURIs: http://a.example/debian\n\
-                    Suites: bookworm bookworm-updates\nComponents: main\nSigned-By:\n -----BEGIN\n .\n\n\
+                    Suites: bookworm bookworm-updates\nSigned-By:\n -----BEGIN\n .\n\
+                    \n\
                     Types: deb\nURIs: http://b.example\nSuites: sid\nEnabled: no\n";
         let sources = parse_deb822(text);
         assert_eq!(sources.len(), 1);

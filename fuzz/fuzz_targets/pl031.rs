@@ -1,0 +1,4 @@
+//! The input is accesses of a guest to its clock.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| abide_machine::devices::fuzz_pl031(data));

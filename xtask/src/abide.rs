@@ -1,0 +1,148 @@
+//! Building abide, and running guests with it the way a user would: by its command line.
+
+use crate::process::{self, Ended};
+use crate::tasks::guests;
+use crate::{debian, paths};
+use anyhow::{Context, Result, bail};
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+/// `abide`'s exit code when the guest powered itself off.
+pub const POWERED_OFF: i32 = 0;
+/// `abide`'s exit code when the guest was saved and is no longer here.
+pub const SAVED_AWAY: i32 = 12;
+
+/// One guest's run may take this long, on two slow cores that others use too.
+const LIMIT: Duration = Duration::from_secs(180);
+
+/// For 64-bit Arm hosts.
+const ARM: &str = "aarch64-unknown-linux-gnu";
+
+/// Builds the program for this machine and returns where it is.
+///
+/// # Errors
+/// If the build fails.
+pub fn build() -> Result<PathBuf> {
+    process::run(process::cargo().args(["build", "--release", "--package", "abide"]))?;
+    Ok(paths::target().join("release/abide"))
+}
+
+/// Builds the program for a 64-bit Arm host, without anything it would need there.
+///
+/// # Errors
+/// If the build fails: `cargo xtask setup` installs what it takes.
+pub fn build_for_arm() -> Result<PathBuf> {
+    let mut cargo = process::cargo();
+    cargo.args(["build", "--release", "--package", "abide", "--target", ARM]);
+    cargo.env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", "aarch64-linux-gnu-gcc");
+    cargo.env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS", "-C target-feature=+crt-static");
+    process::run(&mut cargo).context("building abide for arm64 hosts")?;
+    Ok(paths::target().join(ARM).join("release/abide"))
+}
+
+/// A Linux guest: a Debian kernel and the shipped init, which works a little and powers off.
+pub struct Linux {
+    pub kernel: PathBuf,
+    pub initrd: PathBuf,
+}
+
+impl Linux {
+    /// Its console is the UART; the kernel's own tests of its ciphers would take most of the time.
+    pub const APPEND: &'static str = "console=ttyAMA0 cryptomgr.notests";
+    /// In MiB.
+    pub const MEMORY_MIB: u32 = 512;
+
+    /// The guest with Debian's kernel of a series.
+    ///
+    /// # Errors
+    /// If the kernel cannot be fetched.
+    pub fn debian(series: &str) -> Result<Self> {
+        Ok(Self { kernel: debian::kernel::get(series)?, initrd: guests::initramfs() })
+    }
+
+    /// `abide run` of this guest.
+    pub fn run(&self, abide: &Path) -> Command {
+        let mut command = Command::new(abide);
+        command.arg("run").arg("--kernel").arg(&self.kernel).arg("--initrd").arg(&self.initrd);
+        command.args(["--append", Self::APPEND]);
+        command.arg("--memory").arg(format!("{}M", Self::MEMORY_MIB));
+        command
+    }
+}
+
+/// What came of a run.
+pub struct Ran {
+    /// What the guest said.
+    pub console: Vec<u8>,
+    pub report: Report,
+}
+
+/// What is used of the JSON report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    pub instructions: u64,
+    pub state_hash: String,
+    pub state_bytes: u64,
+}
+
+/// Runs a command of abide's with files of its own in `folder`, under `name`.
+///
+/// # Errors
+/// If it does not end in time, ends with another code than `expected`, or leaves no good report.
+pub fn ran(mut command: Command, folder: &Path, name: &str, expected: i32) -> Result<Ran> {
+    let report = folder.join(format!("{name}.json"));
+    let words = folder.join(format!("{name}.err"));
+    command.arg("--state-dir").arg(folder.join(format!("{name}.state")));
+    command.arg("--report").arg(&report).stderr(File::create(&words)?);
+    let mut console = Vec::new();
+    let ended = process::pour(&mut command, LIMIT, |chunk| {
+        console.extend_from_slice(chunk);
+        false
+    })?;
+    let words = fs::read_to_string(&words).unwrap_or_default();
+    let code = match ended {
+        Ended::Exit(code) => code,
+        Ended::Stopped | Ended::OutOfTime => bail!("{name}: not ended after {LIMIT:?}\n{words}"),
+    };
+    if code != expected {
+        let text = String::from_utf8_lossy(&console);
+        let from = text.char_indices().rev().nth(600).map_or(0, |(index, _)| index);
+        bail!("{name}: exit code {code}, not {expected}\n{words}\n… {}", &text[from..]);
+    }
+    let text = fs::read_to_string(&report).with_context(|| format!("{name}: no report"))?;
+    Ok(Ran { console, report: parse_report(&text)? })
+}
+
+fn parse_report(text: &str) -> Result<Report> {
+    let json: serde_json::Value = serde_json::from_str(text).context("reading the report")?;
+    let number = |name: &str| {
+        json.get(name)
+            .and_then(serde_json::Value::as_u64)
+            .with_context(|| format!("the report has no number `{name}`"))
+    };
+    let state_hash = json.get("state_hash").and_then(serde_json::Value::as_str);
+    let state_hash = state_hash.filter(|hash| !hash.is_empty());
+    Ok(Report {
+        instructions: number("instructions")?,
+        state_hash: state_hash.context("the report has no `state_hash`")?.to_owned(),
+        state_bytes: number("state_bytes")?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn report_is_read_and_a_bad_one_refused() {
+        let text = r#"{"instructions": 7, "state_hash": "ab", "state_bytes": 9, "name": "x"}"#;
+        let report = parse_report(text).expect("it is whole");
+        assert_eq!((report.instructions, report.state_bytes), (7, 9));
+        assert_eq!(report.state_hash, "ab");
+        for bad in ["", "{}", r#"{"instructions": 7, "state_hash": "", "state_bytes": 9}"#] {
+            assert!(parse_report(bad).is_err(), "{bad}");
+        }
+    }
+}

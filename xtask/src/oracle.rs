@@ -1,0 +1,188 @@
+//! `oracle`: a guest that was saved and restored must end exactly like one that never was.
+//!
+//! Each kernel is booted once untouched. Then, for each save point, one process runs the guest up
+//! to there and saves it away, and another restores the file and runs it to its end. The hash over
+//! the whole guest state, the number of instructions and every byte of the console must agree.
+
+use crate::abide::{self, Linux, POWERED_OFF, SAVED_AWAY};
+use crate::debian::kernel::with_ending;
+use crate::paths;
+use crate::tally::Count;
+use anyhow::{Context, Result, bail, ensure};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+/// How much state a guest may have besides its RAM, in bytes.
+const STATE_BYTES_MAX: u64 = 24 * 1024;
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Kernel series
+    #[arg(long = "kernel", value_name = "SERIES", default_values_t = ["6.1", "6.12", "7.2"].map(String::from))]
+    kernels: Vec<String>,
+    /// Save points for each kernel
+    #[arg(long, default_value_t = 20)]
+    points: u64,
+    /// What the save points are drawn from; the same seed gives the same points
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Guests that run at the same time
+    #[arg(long, default_value_t = 2)]
+    jobs: usize,
+}
+
+impl Default for Arguments {
+    fn default() -> Self {
+        let kernels = ["6.1", "6.12", "7.2"].map(String::from).into();
+        Self { kernels, points: 20, seed: 1, jobs: 2 }
+    }
+}
+
+pub fn task(arguments: &Arguments) -> Result<()> {
+    let mut count = Count::default();
+    run(arguments, &mut count)?;
+    println!("{count}");
+    if count.failed > 0 {
+        bail!("{} ends differ from the untouched run", count.failed);
+    }
+    Ok(())
+}
+
+pub fn run(arguments: &Arguments, count: &mut Count) -> Result<()> {
+    ensure!(arguments.points > 0 && arguments.jobs > 0, "--points and --jobs must be at least 1");
+    let program = abide::build()?;
+    let work = paths::cache()?.join("work");
+    fs::create_dir_all(&work).with_context(|| format!("making {work:?}"))?;
+    for series in &arguments.kernels {
+        let folder = tempfile::tempdir_in(&work)?;
+        // One kernel that does not boot must not hide the others.
+        if let Err(error) = run_kernel(arguments, series, &program, folder.path(), count) {
+            println!("{series}: FAILED: {error:#}");
+            count.failed += arguments.points + 1;
+        }
+    }
+    Ok(())
+}
+
+/// The run that nobody disturbed.
+struct Untouched<'a> {
+    linux: &'a Linux,
+    program: &'a Path,
+    console: Vec<u8>,
+    report: abide::Report,
+}
+
+fn run_kernel(
+    arguments: &Arguments,
+    series: &str,
+    program: &Path,
+    folder: &Path,
+    count: &mut Count,
+) -> Result<()> {
+    let linux = Linux::debian(series)?;
+    let origin = fs::read_to_string(with_ending(&linux.kernel, "txt")).unwrap_or_default();
+    let mut command = linux.run(program);
+    command.arg("--deterministic");
+    let whole = abide::ran(command, folder, "untouched", POWERED_OFF)?;
+    println!(
+        "{series} ({}): {} instructions, {} bytes of state besides RAM, ends as {}, seed {}",
+        origin.trim(),
+        whole.report.instructions,
+        whole.report.state_bytes,
+        whole.report.state_hash,
+        arguments.seed
+    );
+    let said = String::from_utf8_lossy(&whole.console);
+    ensure!(said.contains("abide-init: done"), "the guest's init did not finish:\n{said}");
+    *count += Count::one(whole.report.state_bytes <= STATE_BYTES_MAX);
+    let untouched =
+        Untouched { linux: &linux, program, console: whole.console, report: whole.report };
+    let points = points(arguments, untouched.report.instructions);
+    let next = AtomicUsize::new(0);
+    let shared = Mutex::new(count);
+    thread::scope(|scope| {
+        for _ in 0..arguments.jobs {
+            scope.spawn(|| {
+                while let Some(point) = points.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let result = untouched.check(*point, folder);
+                    let passed = result.is_ok();
+                    let text = result.unwrap_or_else(|error| format!("FAILED: {error:#}"));
+                    println!("{series}: save at {point}: {text}");
+                    if let Ok(mut count) = shared.lock() {
+                        **count += Count::one(passed);
+                    }
+                }
+            });
+        }
+    });
+    Ok(())
+}
+
+impl Untouched<'_> {
+    /// Saves the guest after `point` instructions, restores it, and compares the end.
+    fn check(&self, point: u64, folder: &Path) -> Result<String> {
+        let file = folder.join(format!("{point}.abide"));
+        let mut save = self.linux.run(self.program);
+        save.arg("--deterministic").arg("--save-at").arg(point.to_string());
+        save.arg("--save-to").arg(&file);
+        let before = abide::ran(save, folder, &format!("{point}.save"), SAVED_AWAY)?;
+        let mut restore = Command::new(self.program);
+        restore.arg("restore").arg(&file);
+        let name = format!("{point}.restore");
+        let after = abide::ran(restore, folder, &name, POWERED_OFF);
+        let size_mib = fs::metadata(&file).map_or(0, |data| data.len() >> 20);
+        // Twenty files of a guest's RAM would fill a small disk.
+        let _ = fs::remove_file(&file);
+        let after = after?;
+        ensure!(
+            before.report.instructions >= point,
+            "saved too early, after {} instructions",
+            before.report.instructions
+        );
+        let console = [before.console, after.console].concat();
+        let (expected, found) = (&self.report, &after.report);
+        ensure!(
+            found.instructions == expected.instructions,
+            "{} instructions in all, not {}",
+            found.instructions,
+            expected.instructions
+        );
+        let same = console.iter().zip(&self.console).take_while(|(a, b)| a == b).count();
+        ensure!(console == self.console, "the console differs from byte {same} on");
+        ensure!(found.state_hash == expected.state_hash, "ends as {}", found.state_hash);
+        Ok(format!("equal ({size_mib} MiB, saved at {})", before.report.instructions))
+    }
+}
+
+/// Where to save: anywhere in the run, by the seed.
+fn points(arguments: &Arguments, instructions: u64) -> Vec<u64> {
+    let mut state = arguments.seed;
+    (0..arguments.points).map(|_| 1 + random(&mut state) % (instructions - 1).max(1)).collect()
+}
+
+/// The next number of a sequence that is spread evenly enough for this (SplitMix64).
+fn random(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut z = *state;
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn save_points_lie_inside_the_run_and_repeat_by_seed() {
+        let arguments = |seed| Arguments { points: 1000, seed, ..Arguments::default() };
+        let first = points(&arguments(1), 100);
+        assert!(first.iter().all(|point| (1..100).contains(point)));
+        assert_eq!(first, points(&arguments(1), 100));
+        assert_ne!(first, points(&arguments(2), 100));
+    }
+}

@@ -1,0 +1,103 @@
+//! Counting what passed and what failed, and saying so at the end.
+
+use anyhow::Result;
+use std::fmt;
+use std::time::{Duration, Instant};
+
+/// How many checks passed and failed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Count {
+    pub passed: u64,
+    pub failed: u64,
+}
+
+impl Count {
+    /// One check.
+    pub fn one(passed: bool) -> Self {
+        Self { passed: u64::from(passed), failed: u64::from(!passed) }
+    }
+}
+
+impl std::ops::AddAssign for Count {
+    fn add_assign(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+    }
+}
+
+impl fmt::Display for Count {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} passed, {} failed", self.passed, self.failed)
+    }
+}
+
+/// The steps of a run, each with its count.
+#[derive(Default)]
+pub struct Tally {
+    steps: Vec<(String, Count, Duration, String)>,
+}
+
+impl Tally {
+    /// Runs a step that counts its checks itself. An error is one more failed check.
+    pub fn counted(&mut self, name: &str, step: impl FnOnce(&mut Count) -> Result<()>) {
+        println!("\n== {name}");
+        let start = Instant::now();
+        let mut count = Count::default();
+        let mut note = String::new();
+        if let Err(error) = step(&mut count) {
+            println!("{name}: {error:#}");
+            let text = format!("{error:#}");
+            note = text.lines().next().unwrap_or_default().to_owned();
+            count.failed += 1;
+        } else if count == Count::default() {
+            note = "nothing was checked".to_owned();
+            count.failed = 1;
+        }
+        self.steps.push((name.to_owned(), count, start.elapsed(), note));
+    }
+
+    /// Runs a step that is one check.
+    pub fn step(&mut self, name: &str, step: impl FnOnce() -> Result<()>) {
+        self.counted(name, |count| step().map(|()| *count += Count::one(true)));
+    }
+
+    /// All steps together.
+    pub fn total(&self) -> Count {
+        let mut total = Count::default();
+        for (_, count, ..) in &self.steps {
+            total += *count;
+        }
+        total
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{:<16} {:>7} {:>7} {:>8}", "step", "passed", "failed", "seconds")?;
+        for (name, count, took, note) in &self.steps {
+            let seconds = took.as_secs_f64();
+            let (passed, failed) = (count.passed, count.failed);
+            writeln!(f, "{name:<16} {passed:>7} {failed:>7} {seconds:>8.1}  {note}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::bail;
+
+    #[test]
+    fn error_and_empty_step_are_failures() {
+        let mut tally = Tally::default();
+        tally.step("good", || Ok(()));
+        tally.step("bad", || bail!("no"));
+        tally.counted("empty", |_| Ok(()));
+        tally.counted("half", |count| {
+            *count += Count { passed: 3, failed: 1 };
+            bail!("and an error")
+        });
+        assert_eq!(tally.total(), Count { passed: 4, failed: 4 });
+    }
+}

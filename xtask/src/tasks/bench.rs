@@ -1,0 +1,154 @@
+//! `bench`: figures, with their conditions; never a pass-or-fail test.
+
+use crate::abide::{self, Linux, POWERED_OFF};
+use crate::process::{self, Ended};
+use anyhow::{Context, Result, bail, ensure};
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+/// How long QEMU may take for one boot.
+const LIMIT: Duration = Duration::from_secs(180);
+/// The unit of CPU times in `/proc`, the same on every Linux host `[linux Documentation/filesystems/proc.rst 1.1]`.
+const TICKS_PER_SEC: f64 = 100.0;
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    #[command(subcommand)]
+    which: Option<Which>,
+}
+
+#[derive(clap::Subcommand)]
+enum Which {
+    /// A Linux boot on the software engine and on QEMU's TCG, in turns: user CPU time
+    Boot {
+        /// Runs of each
+        #[arg(long, default_value_t = 5)]
+        runs: usize,
+        /// Kernel series
+        #[arg(long, default_value = "6.12")]
+        kernel: String,
+    },
+}
+
+pub fn task(arguments: &Arguments) -> Result<()> {
+    match &arguments.which {
+        Some(Which::Boot { runs, kernel }) => boot(*runs, kernel),
+        None => process::run(process::cargo().args(["bench", "--workspace"])),
+    }
+}
+
+/// Boots the same guest on both, one after the other, so that a busy machine slows both.
+fn boot(runs: usize, series: &str) -> Result<()> {
+    ensure!(runs > 0, "--runs must be at least 1");
+    let linux = Linux::debian(series)?;
+    let program = abide::build()?;
+    let folder = tempfile::tempdir()?;
+    println!("{}", conditions(&linux)?);
+    let (mut own, mut other, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    for run in 1..=runs {
+        let soft = user_seconds(|| boot_soft(&linux, &program, folder.path()))?;
+        let tcg = user_seconds(|| boot_tcg(&linux))?;
+        println!("run {run}: abide {soft:.2} s, QEMU TCG {tcg:.2} s, ratio {:.3}", soft / tcg);
+        own.push(soft);
+        other.push(tcg);
+        ratios.push(soft / tcg);
+    }
+    println!("{:<28} {:>8} {:>8} {:>8}", "user CPU time", "min", "median", "max");
+    for (name, values) in [("abide, s", own), ("QEMU TCG, s", other), ("abide / QEMU TCG", ratios)]
+    {
+        let (min, median, max) = spread(values);
+        println!("{name:<28} {min:>8.3} {median:>8.3} {max:>8.3}");
+    }
+    Ok(())
+}
+
+fn conditions(linux: &Linux) -> Result<String> {
+    let cpu = fs::read_to_string("/proc/cpuinfo")?;
+    let model = cpu.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let qemu = process::capture(Command::new("qemu-system-aarch64").arg("--version"))?;
+    let origin = fs::read_to_string(crate::debian::kernel::with_ending(&linux.kernel, "txt"))?;
+    Ok(format!(
+        "{} CPUs {}; {}; {}; guest: 1 vCPU, {} MiB, `{}`, to power-off",
+        std::thread::available_parallelism()?,
+        model.map_or("of an unknown model", |(_, name)| name),
+        qemu.lines().next().unwrap_or_default(),
+        origin.trim(),
+        Linux::MEMORY_MIB,
+        Linux::APPEND
+    ))
+}
+
+fn boot_soft(linux: &Linux, program: &Path, folder: &Path) -> Result<()> {
+    let mut command = linux.run(program);
+    command.arg("--deterministic");
+    abide::ran(command, folder, "boot", POWERED_OFF).map(drop)
+}
+
+fn boot_tcg(linux: &Linux) -> Result<()> {
+    let mut qemu = Command::new("qemu-system-aarch64");
+    qemu.args(["-M", "virt,gic-version=3", "-cpu", "cortex-a57", "-accel", "tcg", "-smp", "1"]);
+    qemu.arg("-m").arg(Linux::MEMORY_MIB.to_string());
+    qemu.arg("-kernel").arg(&linux.kernel).arg("-initrd").arg(&linux.initrd);
+    qemu.args(["-append", Linux::APPEND]);
+    qemu.args(["-display", "none", "-serial", "stdio", "-monitor", "none"]);
+    qemu.args(["-nic", "none", "-no-reboot"]).stderr(Stdio::null());
+    let mut console = Vec::new();
+    let ended = process::pour(&mut qemu, LIMIT, |chunk| {
+        console.extend_from_slice(chunk);
+        false
+    })?;
+    let said = String::from_utf8_lossy(&console);
+    if ended != Ended::Exit(0) || !said.contains("abide-init: done") {
+        bail!("QEMU: {ended:?}, and the guest's init did not finish");
+    }
+    Ok(())
+}
+
+/// The user CPU time of the processes that `work` starts and waits for. One at a time.
+fn user_seconds(work: impl FnOnce() -> Result<()>) -> Result<f64> {
+    let before = children_user_ticks()?;
+    work()?;
+    Ok((children_user_ticks()? - before) / TICKS_PER_SEC)
+}
+
+fn children_user_ticks() -> Result<f64> {
+    let stat = fs::read_to_string("/proc/self/stat")?;
+    parse_children_user(&stat).context("/proc/self/stat has another form")
+}
+
+/// Field 16, `cutime`, counted after the name, which may hold spaces.
+fn parse_children_user(stat: &str) -> Option<f64> {
+    let (_, fields) = stat.rsplit_once(')')?;
+    fields.split_whitespace().nth(13)?.parse().ok()
+}
+
+fn spread(mut values: Vec<f64>) -> (f64, f64, f64) {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    let median = if values.len().is_multiple_of(2) {
+        f64::midpoint(values[middle - 1], values[middle])
+    } else {
+        values[middle]
+    };
+    (values[0], median, values[values.len() - 1])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn children_time_is_found_behind_an_odd_name() {
+        let stat = "7 (a) b) R 1 2 3 4 5 6 7 8 9 10 11 12 1234 14 15";
+        assert_eq!(parse_children_user(stat), Some(1234.0));
+        assert_eq!(parse_children_user("7 (a) R 1"), None);
+    }
+
+    #[test]
+    fn spread_has_the_middle_of_odd_and_even_counts() {
+        assert_eq!(spread(vec![3.0, 1.0, 2.0]), (1.0, 2.0, 3.0));
+        assert_eq!(spread(vec![4.0, 1.0]), (1.0, 2.5, 4.0));
+    }
+}

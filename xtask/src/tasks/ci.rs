@@ -1,0 +1,54 @@
+//! `ci`: every check there is, each counted, with the sum as the last line.
+
+use super::{deny, fmt, guests, lint, setup, test};
+use crate::tally::{Count, Tally};
+use crate::{abide, lab, oracle, process, tidy};
+use anyhow::{Result, bail};
+use std::process::{Command, ExitCode};
+use std::time::Duration;
+
+/// The demonstration may take this long.
+const DEMO_LIMIT: Duration = Duration::from_secs(120);
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Install first what the checks need
+    #[arg(long)]
+    setup: bool,
+}
+
+pub fn task(arguments: &Arguments) -> ExitCode {
+    let mut tally = Tally::default();
+    if arguments.setup {
+        tally.step("setup", || setup::task(&setup::Arguments {}));
+    }
+    tally.counted("test", test::run);
+    tally.step("fmt", || fmt::format(false));
+    tally.step("tidy", || tidy::task(&tidy::Arguments {}));
+    tally.step("deny", || deny::check(false));
+    tally.step("lint", || lint::task(&lint::Arguments {}));
+    tally.step("guests", guests::check);
+    tally.step("demo", demo);
+    tally.counted("oracle", |count| oracle::run(&oracle::Arguments::default(), count));
+    tally.counted("lab", |count| lab::run(&lab::Arguments::default(), count));
+    println!("\n{tally}");
+    let total = tally.total();
+    println!("{total}");
+    if total.failed == 0 && total != Count::default() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+/// `abide demo`, which checks itself.
+fn demo() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let mut command = Command::new(abide::build()?);
+    command.arg("demo").current_dir(folder.path());
+    let code = process::watch(&mut command, DEMO_LIMIT, |process::Line(line)| println!("{line}"))?;
+    if code != 0 {
+        bail!("abide demo: exit code {code}");
+    }
+    Ok(())
+}

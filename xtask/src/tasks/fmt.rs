@@ -1,0 +1,27 @@
+//! `fmt`: rustfmt over the workspace and the two folders that are workspaces of their own.
+
+use crate::{paths, process};
+use anyhow::Result;
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Change the files instead of only telling
+    #[arg(long)]
+    fix: bool,
+}
+
+pub fn task(arguments: &Arguments) -> Result<()> {
+    format(arguments.fix)
+}
+
+pub fn format(fix: bool) -> Result<()> {
+    for folder in [".", "guests", "fuzz"] {
+        let mut cargo = process::cargo();
+        cargo.current_dir(paths::root().join(folder)).args(["fmt", "--all"]);
+        if !fix {
+            cargo.arg("--check");
+        }
+        process::run(&mut cargo)?;
+    }
+    Ok(())
+}

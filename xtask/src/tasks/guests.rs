@@ -1,0 +1,105 @@
+//! `guests`: the programs that run inside virtual machines, rebuilt from their sources.
+
+use crate::{paths, process};
+use anyhow::{Context, Result, bail};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Compare with the committed binaries instead of replacing them
+    #[arg(long)]
+    check: bool,
+}
+
+pub fn task(arguments: &Arguments) -> Result<()> {
+    if arguments.check { check() } else { bless() }
+}
+
+/// The committed binaries: file below `guests/bin`, name of what cargo builds.
+const IMAGES: [(&str, &str); 3] = [("shell.img", "shell"), ("demo.img", "demo"), ("init", "init")];
+/// The initramfs with `init` in it.
+const INITRAMFS: &str = "initramfs.cpio";
+
+/// The committed initramfs of Linux guests.
+pub fn initramfs() -> PathBuf {
+    committed(INITRAMFS)
+}
+
+fn committed(name: &str) -> PathBuf {
+    paths::root().join("guests/bin").join(name)
+}
+
+/// Builds all guests and returns (file name, content) of each.
+fn build() -> Result<Vec<(&'static str, Vec<u8>)>> {
+    let folder = paths::root().join("guests");
+    let target = folder.join("target");
+    let mut cargo = process::cargo();
+    cargo.current_dir(&folder).args(["build", "--release", "--locked"]);
+    // The guests' own settings hold, not those of the caller's build.
+    cargo.env("CARGO_TARGET_DIR", &target);
+    for name in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_TARGET", "RUSTUP_TOOLCHAIN"] {
+        cargo.env_remove(name);
+    }
+    process::run(&mut cargo)?;
+    let built = target.join("aarch64-unknown-none-softfloat/release");
+    let mut files = Vec::new();
+    for (file, name) in IMAGES {
+        files.push((file, read(&built.join(name))?));
+    }
+    let init = read(&built.join("init"))?;
+    files.push((INITRAMFS, crate::cpio::initramfs(&init)?));
+    Ok(files)
+}
+
+fn bless() -> Result<()> {
+    for (file, content) in build()? {
+        let place = committed(file);
+        fs::write(&place, content).with_context(|| format!("writing {place:?}"))?;
+        println!("{}", place.display());
+    }
+    Ok(())
+}
+
+/// Compares the committed binaries with what the sources give.
+///
+/// # Errors
+/// If one differs.
+pub fn check() -> Result<()> {
+    for (file, content) in build()? {
+        compare(file, &read(&committed(file))?, &content)?;
+        println!("guests/bin/{file}: {} bytes, as built", content.len());
+    }
+    Ok(())
+}
+
+fn compare(file: &str, committed: &[u8], built: &[u8]) -> Result<()> {
+    if committed == built {
+        return Ok(());
+    }
+    let same = committed.iter().zip(built).take_while(|(a, b)| a == b).count();
+    bail!(
+        "guests/bin/{file} is not what its sources give: {} bytes committed, {} built, the first \
+         difference at {same}; run `cargo xtask guests` and commit the result",
+        committed.len(),
+        built.len()
+    )
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).with_context(|| format!("reading {path:?}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn difference_is_caught_and_placed() {
+        assert!(compare("a", b"same", b"same").is_ok());
+        for built in [&b"sand"[..], b"sa"] {
+            let text = compare("a", b"same", built).expect_err("they differ").to_string();
+            assert!(text.contains("the first difference at 2"), "{text}");
+        }
+    }
+}

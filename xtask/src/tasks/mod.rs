@@ -1,0 +1,10 @@
+//! The tasks that are one command each, and `ci`, which runs them all.
+
+pub mod bench;
+pub mod ci;
+pub mod deny;
+pub mod fmt;
+pub mod guests;
+pub mod lint;
+pub mod setup;
+pub mod test;

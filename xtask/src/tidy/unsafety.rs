@@ -1,0 +1,57 @@
+//! Where `unsafe` may stand.
+
+use super::Complaint;
+use super::tree::{Tree, code_of, crate_of};
+
+/// The crates that may contain it: guest RAM is a mapping that others write to, and KVM is ioctls.
+const ALLOWED: [&str; 2] = ["memory", "engine-kvm"];
+
+pub fn confined(tree: &Tree) -> Vec<Complaint> {
+    let product = tree.rust().filter(|(path, _)| {
+        let own = crate_of(path);
+        (own.is_some() || path.starts_with("xtask/"))
+            && own.is_none_or(|name| !ALLOWED.contains(&name))
+    });
+    let found = product.flat_map(|(path, text)| {
+        let lines = text.lines().enumerate().filter(|(_, line)| has_unsafe(line));
+        lines.map(|(index, _)| Complaint {
+            path: path.into(),
+            line: index + 1,
+            text: format!("unsafe is for {} only", ALLOWED.join(" and ")),
+        })
+    });
+    found.collect()
+}
+
+fn has_unsafe(line: &str) -> bool {
+    let code = code_of(line);
+    let mut words = code.split(|letter: char| !letter.is_alphanumeric() && letter != '_');
+    words.any(|word| word == "unsafe")
+        // The lint may be switched off for a module without the word standing alone.
+        || (code.contains("unsafe_code") && !code.contains("forbid(") && !code.contains("deny("))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unsafe_elsewhere_is_caught_in_every_shape() {
+        for line in [
+            "let x = unsafe { y };",
+            "unsafe fn f() {}",
+            "unsafe",
+            "#[expect(unsafe_code, reason = \"fast\")]",
+        ] {
+            assert_eq!(confined(&Tree::of(&[("crates/gic/src/a.rs", line)])).len(), 1, "{line}");
+            assert_eq!(confined(&Tree::of(&[("crates/memory/src/a.rs", line)])), [], "{line}");
+        }
+    }
+
+    #[test]
+    fn talk_of_it_is_not_caught() {
+        for line in ["// unsafe here", "#![forbid(unsafe_code)]", "let a = \"unsafe\";"] {
+            assert_eq!(confined(&Tree::of(&[("crates/gic/src/a.rs", line)])), [], "{line}");
+        }
+    }
+}
