@@ -129,7 +129,8 @@ impl Archive {
     fn write(&mut self, member: &Member, inode: u32, size: u32) {
         let name_size = u32::try_from(member.name.len() + 1).unwrap_or(u32::MAX);
         let (major, minor) = member.device;
-        // ino mode uid gid nlink mtime filesize devmajor devminor rdevmajor rdevminor namesize check
+        // ino, mode, uid, gid, nlink, mtime, filesize, devmajor, devminor, rdevmajor, rdevminor,
+        // namesize, check.
         let fields =
             [inode, member.mode, 0, 0, member.links, 0, size, 0, 0, major, minor, name_size, 0];
         self.bytes.extend_from_slice(MAGIC.as_bytes());

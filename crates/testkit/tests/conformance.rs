@@ -378,7 +378,7 @@ macro_rules! caught {
 }
 
 caught! {
-    table_naming_a_register_twice_is_caught: TABLE_TWICE => Fault::Table { id, .. } if *id == CTRL.id,
+    table_with_a_double_is_caught: TABLE_TWICE => Fault::Table { id, .. } if *id == CTRL.id,
     table_without_a_width_is_caught: TABLE_WIDTH => Fault::Table { id, .. } if *id == IDENT.id,
     table_without_a_name_is_caught: TABLE_NAME => Fault::Table { id, .. } if *id == IDENT.id,
     register_not_saved_is_caught: NOT_SAVED => Fault::NotSaved { id } if *id == COUNT.id,
