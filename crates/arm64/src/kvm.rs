@@ -98,7 +98,9 @@ pub const fn is_vm_scoped(id: RegId) -> bool {
         Some(SysReg(reg)) if reg & 0xfff8 == 0xc000 => reg != 0xc005,
         Some(SysReg(reg)) => {
             let id_register = reg & 0xff80 == 0xc000;
-            let cache = reg == 0xd801 || reg == 0xc801 || reg == 0xc807;
+            // CTR_EL0 and AIDR_EL1. CLIDR_EL1 and CCSIDR_EL1 are each vCPU's own: clusters may have
+            // other caches, and KVM keeps them so.
+            let cache = reg == 0xd801 || reg == 0xc807;
             let count = reg == 0xdf1a || reg == 0xdf01;
             id_register || cache || count
         }
@@ -132,6 +134,7 @@ mod tests {
         assert!(!is_vm_scoped(sysreg(SysReg::new(3, 0, 0, 0, 5))), "MPIDR_EL1");
         assert!(is_vm_scoped(sysreg(SysReg::new(3, 0, 0, 4, 0))), "ID_AA64PFR0_EL1");
         assert!(is_vm_scoped(sysreg(SysReg::new(3, 3, 0, 0, 1))), "CTR_EL0");
+        assert!(!is_vm_scoped(sysreg(SysReg::new(3, 1, 0, 0, 1))), "CLIDR_EL1");
         assert!(is_vm_scoped(RegId::Kvm(0x6030_0000_0014_0000)), "PSCI version");
         assert!(is_vm_scoped(TIMER_CNT));
         assert!(!is_vm_scoped(TIMER_CVAL));

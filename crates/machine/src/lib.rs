@@ -1,1 +1,34 @@
-//! abide-machine
+//! # abide-machine: the virtual machine
+//!
+//! Puts an engine, guest RAM, an interrupt controller, firmware and devices together to one board,
+//! runs it, saves it and restores it.
+//!
+//! * [`board`]: what stands at which address; [`fdt`] tells the guest, [`loader`] puts its kernel
+//!   into RAM.
+//! * [`Machine`]: made by [`Machine::create`] for a guest that is born, or by [`restore::restore`]
+//!   from a snapshot. There is no third way to get one, and no half-restored one.
+//! * [`units`]: the list of everything that has state, in the one order in which it is restored,
+//!   with the reason for each place.
+//! * [`runner`]: lets it run, and carries out what is asked of it meanwhile.
+
+pub mod board;
+mod bus;
+pub mod clock;
+pub mod console;
+mod create;
+pub mod devices;
+pub mod entropy;
+pub mod error;
+pub mod fdt;
+mod gic;
+pub mod irqchip;
+pub mod loader;
+mod machine;
+pub mod names;
+pub mod restore;
+pub mod runner;
+mod save;
+pub mod units;
+
+pub use create::{BirthConfig, TimeSource};
+pub use machine::Machine;

@@ -1,0 +1,100 @@
+//! The board: what stands at which address.
+//!
+//! Addresses and interrupts are those of QEMU's `virt` machine, so that guests built for it, and
+//! state that came from it, fit.
+
+use crate::error::ConfigError;
+use abide_reg::Gpa;
+
+/// GICv3 distributor.
+pub const GICD_BASE: Gpa = Gpa(0x0800_0000);
+/// Its length, in bytes.
+pub const GICD_LEN: u64 = 0x1_0000;
+/// GICv3 redistributors, one after another.
+pub const GICR_BASE: Gpa = Gpa(0x080a_0000);
+/// Length of each redistributor, in bytes: two frames of 64 KiB.
+pub const GICR_STRIDE: u64 = 0x2_0000;
+/// Room for all redistributors, in bytes.
+pub const GICR_LEN: u64 = 0x00f6_0000;
+/// PL011 UART, the console.
+pub const UART_BASE: Gpa = Gpa(0x0900_0000);
+/// PL031 real-time clock.
+pub const RTC_BASE: Gpa = Gpa(0x0901_0000);
+/// Length of the UART's and the clock's register frames, in bytes.
+pub const DEVICE_LEN: u64 = 0x1000;
+/// Where RAM begins.
+pub const RAM_BASE: Gpa = Gpa(0x4000_0000);
+
+/// INTID of shared peripheral interrupt 0.
+pub const SPI_BASE: u32 = 32;
+/// The console's interrupt: SPI 1.
+pub const UART_INTID: u32 = SPI_BASE + 1;
+/// The real-time clock's interrupt: SPI 2.
+pub const RTC_INTID: u32 = SPI_BASE + 2;
+/// INTIDs that the interrupt controller has: 32 private ones and 256 shared ones.
+pub const GIC_INTIDS: u32 = 288;
+/// PPI of the virtual timer.
+pub const VIRTUAL_TIMER_INTID: u32 = 27;
+/// PPI of the physical timer of EL1.
+pub const PHYSICAL_TIMER_INTID: u32 = 30;
+
+/// Clock of the UART and the real-time clock, in Hz, as the device tree tells it.
+pub const APB_CLOCK_HZ: u32 = 24_000_000;
+
+/// The least RAM with which the board can be made, in bytes.
+pub const RAM_MIN_LEN: u64 = 4 << 20;
+/// The most, in bytes: what 40-bit physical addresses can reach, rounded down.
+pub const RAM_MAX_LEN: u64 = 255 << 30;
+/// The most vCPUs: one redistributor each, at most this many by design.
+pub const VCPU_MAX: u32 = 64;
+
+/// What can be chosen about a board. All of it is guest ABI and saved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BoardConfig {
+    /// RAM, in bytes.
+    pub ram_len: u64,
+    /// vCPUs.
+    pub vcpu_count: u32,
+    /// Frequency of the system counter, in Hz.
+    pub cntfrq_hz: u64,
+}
+
+impl BoardConfig {
+    /// 512 MiB, one vCPU, 62.5 MHz.
+    pub const DEFAULT: Self = Self { ram_len: 512 << 20, vcpu_count: 1, cntfrq_hz: 62_500_000 };
+
+    /// Checks every choice.
+    ///
+    /// # Errors
+    /// [`ConfigError`], naming the first that cannot be.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let out_of = |what, found, least, most| ConfigError::Range { what, found, least, most };
+        if !(RAM_MIN_LEN..=RAM_MAX_LEN).contains(&self.ram_len) {
+            return Err(out_of("bytes of memory", self.ram_len, RAM_MIN_LEN, RAM_MAX_LEN));
+        }
+        if !self.ram_len.is_multiple_of(1 << 20) {
+            return Err(ConfigError::MemoryGranule { found: self.ram_len });
+        }
+        if !(1..=VCPU_MAX).contains(&self.vcpu_count) {
+            return Err(out_of("vcpus", self.vcpu_count.into(), 1, VCPU_MAX.into()));
+        }
+        // Below 1 MHz Linux keeps no time, above 1 GHz the architecture allows none.
+        if !(1_000_000..=1_000_000_000).contains(&self.cntfrq_hz) {
+            return Err(out_of(
+                "Hz of counter frequency",
+                self.cntfrq_hz,
+                1_000_000,
+                1_000_000_000,
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// The affinity of vCPU `n` as MPIDR_EL1 shows it: 16 vCPUs to an Aff0 group, so that one SGI can
+/// reach every CPU of a group without range selectors, as KVM numbers them.
+#[must_use]
+pub fn mpidr(n: u32) -> u64 {
+    let n = u64::from(n);
+    (n & 0xf) | (n >> 4 & 0xff) << 8 | (n >> 12 & 0xff) << 16
+}

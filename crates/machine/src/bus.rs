@@ -1,0 +1,216 @@
+//! The bus: where each of a guest's accesses ends.
+
+use crate::board::{
+    DEVICE_LEN, GICD_BASE, GICD_LEN, GICR_BASE, GICR_STRIDE, RTC_BASE, RTC_INTID, UART_BASE,
+    UART_INTID,
+};
+use crate::clock::MachineClock;
+use crate::console::Console;
+use crate::devices::{Pl011, Pl031};
+use crate::entropy::Entropy;
+use crate::irqchip::SoftIrqchip;
+use abide_arm64::SysReg;
+use abide_engine::{AfterCall, Bus, Irqchip, PowerState, SMCCC_REGISTERS};
+use abide_firmware::{Caller, Effect, Firmware};
+use abide_gic::IntId;
+use abide_reg::{Gpa, VcpuId};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+mod firmware_env;
+use firmware_env::FirmwareEnv;
+
+/// Everything that a vCPU can reach outside itself.
+pub struct MachineBus {
+    pub(crate) clock: Arc<MachineClock>,
+    pub(crate) console: Mutex<Console>,
+    pub(crate) uart: Mutex<Pl011>,
+    pub(crate) rtc: Mutex<Pl031>,
+    pub(crate) firmware: Mutex<Firmware>,
+    pub(crate) irqchip: Arc<dyn Irqchip>,
+    /// The same controller where the machine brings it: then the bus also routes its registers.
+    pub(crate) soft_irqchip: Option<Arc<SoftIrqchip>>,
+    pub(crate) entropy: Mutex<Entropy>,
+    /// Which vCPUs are on, as PSCI knows it.
+    pub(crate) powered: Vec<AtomicBool>,
+    /// What guests asked of the machine and the runner has not done yet.
+    pub(crate) requests: Mutex<Vec<Request>>,
+}
+
+/// A guest's request to the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// Who asked.
+    pub(crate) caller: VcpuId,
+    /// For what.
+    pub(crate) effect: Effect,
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A thread that died while holding a device would have ended the whole VM.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What answers at an address.
+#[derive(Clone, Copy)]
+enum Target {
+    Distributor { offset: u64 },
+    Redistributor { vcpu: VcpuId, offset: u64 },
+    Uart { offset: u64 },
+    Rtc { offset: u64 },
+}
+
+impl MachineBus {
+    fn target(&self, gpa: Gpa) -> Option<Target> {
+        let within = |base: Gpa, len: u64| gpa.offset_from(base).filter(|&offset| offset < len);
+        if let Some(offset) = within(GICD_BASE, GICD_LEN) {
+            return Some(Target::Distributor { offset });
+        }
+        if let Some(offset) = within(GICR_BASE, GICR_STRIDE * self.powered.len() as u64) {
+            let vcpu = VcpuId(u32::try_from(offset / GICR_STRIDE).ok()?);
+            return Some(Target::Redistributor { vcpu, offset: offset % GICR_STRIDE });
+        }
+        if let Some(offset) = within(UART_BASE, DEVICE_LEN) {
+            return Some(Target::Uart { offset });
+        }
+        within(RTC_BASE, DEVICE_LEN).map(|offset| Target::Rtc { offset })
+    }
+
+    /// Hands waiting console input to the UART, as much as fits.
+    pub(crate) fn deliver_input(&self) {
+        let mut console = lock(&self.console);
+        if console.waiting().is_empty() {
+            return;
+        }
+        let mut uart = lock(&self.uart);
+        let accepted = uart.receive(console.waiting());
+        console.accepted(accepted);
+        self.drive(UART_INTID, uart.irq_level());
+    }
+
+    /// Tells the real-time clock what time it is.
+    pub(crate) fn tick_rtc(&self) {
+        let mut rtc = lock(&self.rtc);
+        rtc.tick(self.clock.wall_s());
+        self.drive(RTC_INTID, rtc.irq_level());
+    }
+
+    fn drive(&self, intid: u32, level: bool) {
+        // The software controller takes any line; KVM refuses only a line it does not have, which
+        // the board's layout rules out.
+        if let Err(error) = self.irqchip.set_line(intid, level) {
+            tracing::error!(intid, %error, "interrupt line not driven");
+        }
+    }
+
+    fn uart_read(&self, offset: u64, size: usize) -> u64 {
+        let mut uart = lock(&self.uart);
+        let value = uart.read(offset, size);
+        self.drive(UART_INTID, uart.irq_level());
+        value
+    }
+
+    fn uart_write(&self, offset: u64, size: usize, value: u64) {
+        let mut uart = lock(&self.uart);
+        let sent = uart.write(offset, size, value);
+        if let Some(byte) = sent {
+            lock(&self.console).transmit(&[byte]);
+        }
+        self.drive(UART_INTID, uart.irq_level());
+    }
+
+    fn rtc_write(&self, offset: u64, size: usize, value: u64) {
+        let mut rtc = lock(&self.rtc);
+        rtc.write(offset, size, value, self.clock.wall_s());
+        self.drive(RTC_INTID, rtc.irq_level());
+    }
+
+    fn request(&self, caller: VcpuId, effect: Effect) -> AfterCall {
+        lock(&self.requests).push(Request { caller, effect });
+        AfterCall::Leave
+    }
+
+    /// Whether a vCPU is on.
+    pub(crate) fn power(&self, vcpu: VcpuId) -> PowerState {
+        match self.powered.get(vcpu.index()) {
+            Some(on) if on.load(Ordering::Acquire) => PowerState::On,
+            _ => PowerState::Off,
+        }
+    }
+
+    pub(crate) fn set_power(&self, vcpu: VcpuId, on: bool) {
+        if let Some(powered) = self.powered.get(vcpu.index()) {
+            powered.store(on, Ordering::Release);
+        }
+    }
+}
+
+impl Bus for MachineBus {
+    fn mmio_read(&self, _vcpu: VcpuId, gpa: Gpa, size: usize) -> Option<u64> {
+        Some(match (self.target(gpa)?, &self.soft_irqchip) {
+            (Target::Uart { offset }, _) => self.uart_read(offset, size),
+            (Target::Rtc { offset }, _) => lock(&self.rtc).read(offset, size, self.clock.wall_s()),
+            (Target::Distributor { offset }, Some(chip)) => {
+                chip.with(|gic| gic.dist_read(offset, size))
+            }
+            (Target::Redistributor { vcpu, offset }, Some(chip)) => {
+                chip.with(|gic| gic.redist_read(vcpu, offset, size))
+            }
+            (_, None) => return None,
+        })
+    }
+
+    fn mmio_write(&self, _vcpu: VcpuId, gpa: Gpa, size: usize, value: u64) -> Option<()> {
+        match (self.target(gpa)?, &self.soft_irqchip) {
+            (Target::Uart { offset }, _) => self.uart_write(offset, size, value),
+            (Target::Rtc { offset }, _) => self.rtc_write(offset, size, value),
+            (Target::Distributor { offset }, Some(chip)) => {
+                chip.with(|gic| gic.dist_write(offset, size, value));
+            }
+            (Target::Redistributor { vcpu, offset }, Some(chip)) => {
+                chip.with(|gic| gic.redist_write(vcpu, offset, size, value));
+            }
+            (_, None) => return None,
+        }
+        Some(())
+    }
+
+    fn sysreg_read(&self, vcpu: VcpuId, reg: SysReg) -> Option<u64> {
+        self.soft_irqchip.as_ref()?.with(|gic| gic.sysreg_read(vcpu, reg.0))
+    }
+
+    fn sysreg_write(&self, vcpu: VcpuId, reg: SysReg, value: u64) -> Option<()> {
+        let known = self.soft_irqchip.as_ref()?.with(|gic| gic.sysreg_write(vcpu, reg.0, value));
+        known.then_some(())
+    }
+
+    fn smccc(&self, vcpu: VcpuId, x: &mut [u64; SMCCC_REGISTERS]) -> AfterCall {
+        let args = [x[0], x[1], x[2], x[3]];
+        let firmware = lock(&self.firmware);
+        let reply = firmware.call(Caller::aarch64(vcpu), &args, &mut FirmwareEnv { bus: self });
+        // A function that nobody has is NOT_SUPPORTED [DEN0028 5.2]; KVM clears x1 to x3 then.
+        let Some(reply) = reply else {
+            x[..4].copy_from_slice(&[u64::MAX, 0, 0, 0]);
+            return AfterCall::Continue;
+        };
+        x[..4].copy_from_slice(&reply.regs);
+        match reply.effect {
+            None => AfterCall::Continue,
+            Some(Effect::Suspend) => AfterCall::Wait,
+            Some(effect) => {
+                // PSCI counts a CPU as on from the call, not from when it first executes; under
+                // the firmware's lock no second caller can switch it on too.
+                if let Effect::CpuOn { target, .. } = effect {
+                    self.set_power(target, true);
+                }
+                self.request(vcpu, effect)
+            }
+        }
+    }
+
+    fn set_ppi(&self, vcpu: VcpuId, intid: u32, level: bool) {
+        if let Some(chip) = &self.soft_irqchip {
+            chip.with(|gic| gic.set_ppi(vcpu, IntId(intid), level));
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! A guest is born.
+
+use crate::board::{BoardConfig, GIC_INTIDS, GICD_BASE, GICR_BASE, RAM_BASE};
+use crate::bus::MachineBus;
+use crate::clock::MachineClock;
+use crate::console::Console;
+use crate::devices::{Pl011, Pl031};
+use crate::entropy::Entropy;
+use crate::error::{LoadError, MachineError};
+use crate::fdt::{self, Chosen};
+use crate::gic;
+use crate::irqchip::SoftIrqchip;
+use crate::loader::{self, DTB_MAX_LEN};
+use crate::machine::Machine;
+use abide_arm64::kvm;
+use abide_engine::{Abi, Engine, InterruptLines, Irqchip, Provider, Vcpu, Vm, VmConfig};
+use abide_firmware::Firmware;
+use abide_gic::GicV3;
+use abide_memory::GuestRam;
+use abide_reg::{Value, VcpuId};
+use std::io::Write;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
+
+/// PSTATE of a CPU that starts: EL1 with SP_EL1, all interrupts masked `[DDI0487 C5.2.19]`.
+const PSTATE_AT_START: u64 = 0x3c5;
+
+/// The seed of a deterministic guest's random numbers.
+const DETERMINISTIC_SEED: u64 = 0xab1d_e000_0000_0001;
+
+/// What makes the guest's time pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimeSource {
+    /// The host's clock.
+    Host,
+    /// Executed instructions: two runs are the same to the last bit.
+    Virtual,
+}
+
+/// A guest to be born.
+pub struct BirthConfig<'a> {
+    /// The board.
+    pub board: BoardConfig,
+    /// What makes its time pass.
+    pub time: TimeSource,
+    /// What its firmware answers.
+    pub firmware: Firmware,
+    /// Its kernel, in any form that [`loader`] knows.
+    pub kernel: &'a [u8],
+    /// Its initial RAM disk.
+    pub initrd: Option<&'a [u8]>,
+    /// Its kernel's command line.
+    pub bootargs: &'a str,
+    /// Where its console prints.
+    pub console: Box<dyn Write + Send>,
+}
+
+/// What a machine's devices are made of, before or after a restore.
+pub(crate) struct Parts {
+    pub(crate) board: BoardConfig,
+    pub(crate) ram: Arc<GuestRam>,
+    pub(crate) clock: Arc<MachineClock>,
+    pub(crate) entropy: Entropy,
+    pub(crate) console: Console,
+    pub(crate) uart: Pl011,
+    pub(crate) rtc: Pl031,
+    pub(crate) firmware: Firmware,
+}
+
+impl Parts {
+    /// Makes the VM on `engine` and wires everything to it.
+    pub(crate) fn assemble(self, engine: &dyn Engine) -> Result<Machine, MachineError> {
+        let Self { board, ram, clock, entropy, console, uart, rtc, firmware } = self;
+        let mut vm = engine.create_vm(VmConfig {
+            vcpu_count: board.vcpu_count,
+            cntfrq_hz: board.cntfrq_hz,
+            ram: Arc::clone(&ram),
+            clock: Arc::clone(&clock) as Arc<dyn abide_engine::Clock>,
+            gicd: GICD_BASE,
+            gicr: GICR_BASE,
+            gic_intids: GIC_INTIDS,
+        })?;
+        let (lines, vcpus) = create_vcpus(vm.as_mut(), board.vcpu_count)?;
+        let (irqchip, soft_irqchip) = create_irqchip(vm.as_mut(), lines)?;
+        let bus = Arc::new(MachineBus {
+            clock: Arc::clone(&clock),
+            console: Mutex::new(console),
+            uart: Mutex::new(uart),
+            rtc: Mutex::new(rtc),
+            firmware: Mutex::new(firmware),
+            irqchip: Arc::clone(&irqchip),
+            soft_irqchip,
+            entropy: Mutex::new(entropy),
+            powered: (0..board.vcpu_count).map(|n| AtomicBool::new(n == 0)).collect(),
+            requests: Mutex::new(Vec::new()),
+        });
+        let firmware_provider = vm.provider(Abi::Firmware);
+        let engine = engine.name();
+        Ok(Machine {
+            board,
+            engine,
+            ram,
+            clock,
+            bus,
+            irqchip,
+            firmware_provider,
+            vcpus,
+            vm,
+            carried: Vec::new(),
+            carried_records: Vec::new(),
+        })
+    }
+}
+
+type Wires = (Vec<Arc<InterruptLines>>, Vec<Box<dyn Vcpu>>);
+
+fn create_vcpus(vm: &mut dyn Vm, count: u32) -> Result<Wires, MachineError> {
+    let (mut lines, mut vcpus) = (Vec::new(), Vec::new());
+    for n in 0..count {
+        let line = Arc::new(InterruptLines::default());
+        vcpus.push(vm.create_vcpu(VcpuId(n), Arc::clone(&line))?);
+        lines.push(line);
+    }
+    Ok((lines, vcpus))
+}
+
+type Controller = (Arc<dyn Irqchip>, Option<Arc<SoftIrqchip>>);
+
+fn create_irqchip(
+    vm: &mut dyn Vm,
+    lines: Vec<Arc<InterruptLines>>,
+) -> Result<Controller, MachineError> {
+    if let Some(native) = vm.create_irqchip()? {
+        return Ok((native, None));
+    }
+    let vcpu_count = u32::try_from(lines.len()).unwrap_or(u32::MAX);
+    let gic = GicV3::new(gic::config(vcpu_count))?;
+    let chip = Arc::new(SoftIrqchip::new(gic, lines));
+    Ok((Arc::clone(&chip) as Arc<dyn Irqchip>, Some(chip)))
+}
+
+impl Machine {
+    /// Makes a machine with a guest that is about to execute its first instruction.
+    ///
+    /// # Errors
+    /// [`MachineError`].
+    pub fn create(engine: &dyn Engine, birth: BirthConfig<'_>) -> Result<Self, MachineError> {
+        birth.board.check()?;
+        let ram = Arc::new(GuestRam::new(RAM_BASE, birth.board.ram_len)?);
+        let loaded = loader::load(&ram, birth.kernel, birth.initrd)?;
+        let (clock, mut entropy) = match birth.time {
+            TimeSource::Host => (MachineClock::new_host(birth.board.cntfrq_hz), Entropy::Host),
+            TimeSource::Virtual => (
+                MachineClock::new_virtual(birth.board.cntfrq_hz),
+                Entropy::Seeded { state: DETERMINISTIC_SEED },
+            ),
+        };
+        let firmware = birth.firmware;
+        let chosen = Chosen {
+            bootargs: birth.bootargs,
+            initrd: loaded.initrd,
+            rng_seed: entropy.seed(),
+            psci_version: u32::try_from(firmware.psci_version()).unwrap_or(u32::MAX),
+        };
+        let tree = fdt::build(&birth.board, &chosen)?;
+        if tree.len() as u64 > DTB_MAX_LEN {
+            return Err(LoadError::DeviceTree { found: tree.len(), allowed: DTB_MAX_LEN }.into());
+        }
+        ram.write(loaded.dtb, &tree)?;
+        let parts = Parts {
+            board: birth.board,
+            ram,
+            clock: Arc::new(clock),
+            entropy,
+            console: Console::new(birth.console),
+            uart: Pl011::default(),
+            rtc: Pl031::new(),
+            firmware,
+        };
+        let mut machine = parts.assemble(engine)?;
+        machine.start_at(loaded)?;
+        Ok(machine)
+    }
+
+    fn start_at(&mut self, loaded: loader::Loaded) -> Result<(), MachineError> {
+        let boot = &mut self.vcpus[0];
+        let mut set = |id, value| boot.store(id, &Value::u64(value)).map_err(engine_error);
+        set(kvm::x(0), loaded.dtb.0)?;
+        set(kvm::PC, loaded.entry.0)?;
+        set(kvm::PSTATE, PSTATE_AT_START)?;
+        if self.firmware_provider == Provider::Machine {
+            for vcpu in &mut self.vcpus[1..] {
+                vcpu.power_off()?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn engine_error(error: abide_reg::RegError) -> MachineError {
+    MachineError::Engine(error.into())
+}

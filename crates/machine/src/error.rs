@@ -1,0 +1,248 @@
+//! Errors of the machine.
+
+use abide_engine::EngineError;
+use abide_memory::MemoryError;
+use abide_reg::{Gpa, IntakeError, Name, RegId, Scope, Value};
+use abide_snapshot::Architecture;
+use thiserror::Error;
+
+/// Why a board cannot be made as asked.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum ConfigError {
+    /// A number is out of range.
+    #[error("{found} {what} asked for, {least} to {most} allowed")]
+    Range {
+        /// What the number counts.
+        what: &'static str,
+        /// The number found.
+        found: u64,
+        /// The least allowed.
+        least: u64,
+        /// The most allowed.
+        most: u64,
+    },
+    /// Memory comes in whole MiB.
+    #[error("{found} bytes of memory asked for, a multiple of 1 MiB is allowed")]
+    MemoryGranule {
+        /// The size found, in bytes.
+        found: u64,
+    },
+}
+
+/// Why a kernel or initial RAM disk could not be loaded.
+#[derive(Debug, Error)]
+pub enum LoadError {
+    /// The kernel file has no bytes.
+    #[error("the kernel file is empty")]
+    Empty,
+    /// It is a kernel for another machine.
+    #[error("the kernel is {found}; an arm64 Image, ELF or flat binary is needed")]
+    Foreign {
+        /// What it is.
+        found: &'static str,
+    },
+    /// It is big-endian.
+    #[error("the kernel is big-endian; only little-endian guests are supported")]
+    BigEndian,
+    /// It was built for other pages.
+    #[error("the kernel was built for {found_kib} KiB pages; 4 KiB pages are supported")]
+    PageSize {
+        /// Its page size, in KiB.
+        found_kib: u32,
+    },
+    /// Its header says it is shorter than its file.
+    #[error("the kernel's header says {found:#x} bytes, its file has {file_len:#x}: damaged")]
+    ImageSize {
+        /// The size in the header, in bytes.
+        found: u64,
+        /// The size of the file, in bytes.
+        file_len: u64,
+    },
+    /// Its file ends early.
+    #[error("the kernel is truncated: {found:#x} bytes found, {needed:#x} needed")]
+    TruncatedImage {
+        /// The size of the file, in bytes.
+        found: u64,
+        /// The size it should have, in bytes.
+        needed: u64,
+    },
+    /// It is not a usable ELF file.
+    #[error("the kernel is an ELF file, but {reason}")]
+    Elf {
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// It cannot be unpacked.
+    #[error("the kernel is packed ({format}), but {reason}")]
+    Compressed {
+        /// The packing.
+        format: &'static str,
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// A part of it belongs where there is no RAM.
+    #[error("{what} belongs at {gpa} ({len:#x} bytes), which is not RAM")]
+    OutsideRam {
+        /// The part.
+        what: &'static str,
+        /// Its address.
+        gpa: Gpa,
+        /// Its length, in bytes.
+        len: u64,
+    },
+    /// It does not fit.
+    #[error("{what} does not fit: {needed} bytes of memory needed, {found} there; use --memory {}M", needed.div_ceil(1 << 20))]
+    TooLittleMemory {
+        /// What does not fit.
+        what: &'static str,
+        /// RAM needed, in bytes.
+        needed: u64,
+        /// RAM there, in bytes.
+        found: u64,
+    },
+    /// The device tree came out too long.
+    #[error("the device tree takes {found} bytes, {allowed} are allowed; shorten --append")]
+    DeviceTree {
+        /// Its length, in bytes.
+        found: usize,
+        /// The room for it, in bytes.
+        allowed: u64,
+    },
+    /// The kernel command line cannot be told to the guest.
+    #[error("the kernel command line holds a NUL byte")]
+    CommandLine,
+    /// The device tree could not be written.
+    #[error("the device tree: {0}")]
+    Fdt(#[from] vm_fdt::Error),
+    /// RAM refused.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
+}
+
+/// Why a machine could not be made or run.
+#[derive(Debug, Error)]
+pub enum MachineError {
+    /// The configuration is impossible.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The guest could not be loaded.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// Guest RAM could not be made.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
+    /// The engine refused.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The interrupt controller could not be made.
+    #[error(transparent)]
+    Gic(#[from] abide_gic::GicError),
+    /// The machine's registers cannot be read.
+    #[error("{unit} {scope}: {source}")]
+    Save {
+        /// The unit.
+        unit: Name,
+        /// Whose registers.
+        scope: Scope,
+        /// Why.
+        source: abide_reg::RegError,
+    },
+    /// The snapshot could not be written.
+    #[error(transparent)]
+    Write(#[from] abide_snapshot::WriteError),
+    /// The interrupt controller cannot be read.
+    #[error(transparent)]
+    GicTransfer(#[from] abide_gic::TransferError),
+    /// The machine's state could not be hashed.
+    #[error(transparent)]
+    Hash(#[from] abide_snapshot::HashError),
+}
+
+/// Why a machine could not be restored. Nothing of it is left.
+#[derive(Debug, Error)]
+pub enum RestoreError {
+    /// The guest is of another architecture.
+    #[error("the snapshot is of an {found} guest; this version restores aarch64 guests")]
+    Architecture {
+        /// Its architecture.
+        found: Architecture,
+    },
+    /// Guest RAM could not be restored.
+    #[error(transparent)]
+    Memory(#[from] abide_snapshot::RestoreError),
+    /// The interrupt controller's registers are no state of it.
+    #[error(transparent)]
+    Gic(#[from] abide_gic::GicError),
+    /// The interrupt controller did not take its state.
+    #[error(transparent)]
+    GicTransfer(#[from] abide_gic::TransferError),
+    /// A unit's record stands there twice.
+    #[error("the snapshot has two records of {unit} {scope}")]
+    Twice {
+        /// The unit.
+        unit: Name,
+        /// Whose registers.
+        scope: Scope,
+    },
+    /// A unit's record is missing.
+    #[error("the snapshot has no record of {unit} {scope}")]
+    MissingUnit {
+        /// The unit.
+        unit: Name,
+        /// Whose registers.
+        scope: Scope,
+    },
+    /// A record is of a unit that this version does not know.
+    #[error(
+        "record {unit} {scope} is mandatory and unknown to this version; restore with a newer one"
+    )]
+    UnknownUnit {
+        /// The unit.
+        unit: Name,
+        /// Whose registers.
+        scope: Scope,
+    },
+    /// A unit refuses its registers.
+    #[error("{unit} {scope}: {source}")]
+    Intake {
+        /// The unit.
+        unit: Name,
+        /// Whose registers.
+        scope: Scope,
+        /// Why.
+        source: IntakeError,
+    },
+    /// The engine refuses a register.
+    #[error("{unit} {scope}: {name}: {source}")]
+    Register {
+        /// The unit.
+        unit: Name,
+        /// Whose registers.
+        scope: Scope,
+        /// The register's name in its specification.
+        name: String,
+        /// Why.
+        source: abide_reg::RegError,
+    },
+    /// A register holds something else than was written.
+    #[error(
+        "{unit} {scope}: {name} ({id}): {written} was written, {found} is read back; this host cannot keep the guest's ABI"
+    )]
+    Readback {
+        /// The unit.
+        unit: Name,
+        /// Whose registers.
+        scope: Scope,
+        /// The register's name in its specification.
+        name: String,
+        /// The register.
+        id: RegId,
+        /// What was written.
+        written: Value,
+        /// What it holds.
+        found: Value,
+    },
+    /// The machine could not be made.
+    #[error(transparent)]
+    Machine(#[from] MachineError),
+}

@@ -1,0 +1,74 @@
+//! The machine itself.
+
+use crate::board::BoardConfig;
+use crate::bus::{MachineBus, lock};
+use crate::clock::MachineClock;
+use abide_engine::{Clock, Irqchip, Provider, Vcpu, Vm};
+use abide_memory::GuestRam;
+use abide_snapshot::{ForeignRecord, UnitRecord};
+use std::sync::Arc;
+
+/// A virtual machine that is not running right now.
+///
+/// [`runner`](crate::runner) runs it; whoever holds it can save it.
+pub struct Machine {
+    pub(crate) board: BoardConfig,
+    pub(crate) engine: &'static str,
+    pub(crate) ram: Arc<GuestRam>,
+    pub(crate) clock: Arc<MachineClock>,
+    pub(crate) bus: Arc<MachineBus>,
+    pub(crate) irqchip: Arc<dyn Irqchip>,
+    pub(crate) firmware_provider: Provider,
+    pub(crate) vcpus: Vec<Box<dyn Vcpu>>,
+    pub(crate) vm: Box<dyn Vm>,
+    /// Registers that this version does not know and passes on.
+    pub(crate) carried: Vec<UnitRecord>,
+    /// Records of kinds that this version does not know and passes on.
+    pub(crate) carried_records: Vec<ForeignRecord>,
+}
+
+impl Machine {
+    /// What it was made of.
+    #[must_use]
+    pub fn board(&self) -> &BoardConfig {
+        &self.board
+    }
+
+    /// The name of the engine that executes it.
+    #[must_use]
+    pub fn engine(&self) -> &'static str {
+        self.engine
+    }
+
+    /// Its RAM.
+    #[must_use]
+    pub fn ram(&self) -> &GuestRam {
+        &self.ram
+    }
+
+    /// Instructions executed since the guest was started; 0 on an engine that does not count.
+    #[must_use]
+    pub fn instructions(&self) -> u64 {
+        self.clock.instructions()
+    }
+
+    /// Whether its time is virtual, so that its run can be repeated.
+    #[must_use]
+    pub fn is_deterministic(&self) -> bool {
+        self.clock.is_virtual()
+    }
+
+    /// How long the guest has run, by its system counter.
+    #[must_use]
+    pub fn guest_ns(&self) -> u64 {
+        let ns =
+            u128::from(self.clock.now_ticks()) * 1_000_000_000 / u128::from(self.board.cntfrq_hz);
+        u64::try_from(ns).unwrap_or(u64::MAX)
+    }
+
+    /// Bytes that the guest has printed on its console.
+    #[must_use]
+    pub fn console_bytes(&self) -> u64 {
+        lock(&self.bus.console).tx_bytes()
+    }
+}

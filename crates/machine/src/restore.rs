@@ -1,0 +1,267 @@
+//! A guest comes back.
+//!
+//! Everything is checked before it is used, written in the order of [`ORDER`], and **read back and
+//! compared**: that a host accepted a write is no evidence that it kept it. Whatever goes wrong,
+//! nothing of the machine is left.
+
+use crate::board::{BoardConfig, RAM_BASE};
+use crate::clock::MachineClock;
+use crate::console::Console;
+use crate::create::Parts;
+use crate::devices::{Pl011, Pl031};
+use crate::entropy::Entropy;
+use crate::error::RestoreError;
+use crate::machine::Machine;
+use crate::save::{CNTFRQ_HZ, RAM_LEN, VCPU_COUNT};
+use crate::units::{ORDER, Unit};
+use abide_arm64::kvm;
+use abide_engine::{Engine, PowerState, Provider};
+use abide_firmware::Firmware;
+use abide_memory::GuestRam;
+use abide_reg::{
+    Class, Entry, Intake, IntakeError, Leftover, Name, Readback, RegError, RegId, Scope, Value,
+    VcpuId,
+};
+use abide_snapshot::{Architecture, Reader, UnitRecord};
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::sync::Arc;
+
+mod readback;
+
+/// What a restore did besides restoring.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RestoreReport {
+    /// Volatile registers that nothing here knows: not restored.
+    pub dropped: Vec<(Name, Scope, RegId)>,
+    /// Static registers that nothing here knows: kept, and saved again.
+    pub carried: Vec<(Name, Scope, RegId)>,
+    /// Volatile records of unknown kinds: kind and unit; not restored.
+    pub dropped_records: Vec<(u32, Name)>,
+    /// How many registers were written and read back.
+    pub registers: usize,
+}
+
+/// The records still to be restored.
+pub(crate) struct Pending {
+    states: BTreeMap<(Name, Scope), UnitRecord>,
+    carried: Vec<UnitRecord>,
+    pub(crate) report: RestoreReport,
+}
+
+impl Pending {
+    fn new(records: Vec<UnitRecord>) -> Result<Self, RestoreError> {
+        let mut states = BTreeMap::new();
+        for record in records {
+            let (unit, scope) = (record.unit, record.scope);
+            if states.insert((unit, scope), record).is_some() {
+                return Err(RestoreError::Twice { unit, scope });
+            }
+        }
+        Ok(Self { states, carried: Vec::new(), report: RestoreReport::default() })
+    }
+
+    pub(crate) fn take(&mut self, unit: Unit, scope: Scope) -> Result<Vec<Entry>, RestoreError> {
+        let unit = unit.name();
+        let state = self.states.remove(&(unit, scope));
+        Ok(state.ok_or(RestoreError::MissingUnit { unit, scope })?.entries)
+    }
+
+    /// Lets a unit take its registers, and keeps track of what it leaves.
+    fn build<T>(
+        &mut self,
+        unit: Unit,
+        scope: Scope,
+        build: impl FnOnce(Vec<Entry>) -> Result<(T, Leftover), IntakeError>,
+    ) -> Result<T, RestoreError> {
+        let entries = self.take(unit, scope)?;
+        let taken = entries.len();
+        let name = unit.name();
+        let (built, leftover) =
+            build(entries).map_err(|source| RestoreError::Intake { unit: name, scope, source })?;
+        self.report.registers += taken - leftover.carried.len() - leftover.dropped.len();
+        for entry in leftover.dropped {
+            self.drop_entry(name, scope, entry.id);
+        }
+        self.carry(name, scope, leftover.carried);
+        Ok(built)
+    }
+
+    pub(crate) fn drop_entry(&mut self, unit: Name, scope: Scope, id: RegId) {
+        self.report.dropped.push((unit, scope, id));
+    }
+
+    pub(crate) fn carry(&mut self, unit: Name, scope: Scope, entries: Vec<Entry>) {
+        if entries.is_empty() {
+            return;
+        }
+        self.report.carried.extend(entries.iter().map(|entry| (unit, scope, entry.id)));
+        self.carried.push(UnitRecord { unit, scope, class: Class::Static, entries });
+    }
+
+    /// What no unit asked for goes by its class.
+    fn finish(mut self) -> Result<(Vec<UnitRecord>, RestoreReport), RestoreError> {
+        for ((unit, scope), state) in std::mem::take(&mut self.states) {
+            match state.class {
+                Class::Mandatory => return Err(RestoreError::UnknownUnit { unit, scope }),
+                Class::Static => self.carry(unit, scope, state.entries),
+                Class::Volatile => {
+                    for entry in &state.entries {
+                        self.drop_entry(unit, scope, entry.id);
+                    }
+                }
+            }
+        }
+        Ok((self.carried, self.report))
+    }
+}
+
+/// Makes the machine that the file behind `reader` describes, on `engine`. It does not run yet.
+///
+/// # Errors
+/// [`RestoreError`]; nothing of the machine is left.
+pub fn restore(
+    engine: &dyn Engine,
+    reader: &Reader,
+    console: Box<dyn Write + Send>,
+) -> Result<(Machine, RestoreReport), RestoreError> {
+    let header = &reader.snapshot().header;
+    if header.architecture != Architecture::AARCH64 {
+        return Err(RestoreError::Architecture { found: header.architecture });
+    }
+    let snapshot = reader.snapshot().clone().into_parts();
+    let original = snapshot.units.clone();
+    let mut pending = Pending::new(snapshot.units)?;
+    let parts = restore_parts(&mut pending, reader, console)?;
+    let mut machine = parts.assemble(engine)?;
+    for place in ORDER {
+        machine.restore_unit(place.unit, &mut pending)?;
+    }
+    let (carried, mut report) = pending.finish()?;
+    machine.carried = carried;
+    report.dropped_records =
+        snapshot.dropped.iter().map(|record| (record.kind().0, record.unit())).collect();
+    machine.carried_records = snapshot.carried;
+    machine.check_readback(&original, &report)?;
+    Ok((machine, report))
+}
+
+fn restore_parts(
+    pending: &mut Pending,
+    reader: &Reader,
+    console: Box<dyn Write + Send>,
+) -> Result<Parts, RestoreError> {
+    let board = pending.build(Unit::Board, Scope::Vm, restore_board)?;
+    let hz = board.cntfrq_hz;
+    let clock =
+        pending.build(Unit::Clock, Scope::Vm, |entries| MachineClock::restore(hz, entries))?;
+    let entropy = pending.build(Unit::Entropy, Scope::Vm, Entropy::restore)?;
+    let device = Scope::Device(0);
+    let console =
+        pending.build(Unit::Console, device, |entries| Console::restore(console, entries))?;
+    let uart = pending.build(Unit::Uart, device, Pl011::restore)?;
+    let rtc = pending.build(Unit::Rtc, device, Pl031::restore)?;
+    let ram = GuestRam::new(RAM_BASE, board.ram_len)
+        .map_err(|error| RestoreError::Machine(error.into()))?;
+    reader.restore_memory(&ram)?;
+    Ok(Parts {
+        board,
+        ram: Arc::new(ram),
+        clock: Arc::new(clock),
+        entropy,
+        console,
+        uart,
+        rtc,
+        firmware: Firmware::default(),
+    })
+}
+
+fn restore_board(entries: Vec<Entry>) -> Result<(BoardConfig, Leftover), IntakeError> {
+    let mut intake = Intake::new(entries)?;
+    let board = BoardConfig {
+        ram_len: intake.u64(&RAM_LEN)?,
+        vcpu_count: intake.u32(&VCPU_COUNT)?,
+        cntfrq_hz: intake.u64(&CNTFRQ_HZ)?,
+    };
+    if let Err(error) = board.check() {
+        tracing::debug!(%error, "board refused");
+        let found = Value::u64(board.ram_len);
+        let allowed = "a board that `abide run` could make (memory, vCPUs, counter frequency)";
+        return Err(IntakeError::Value { id: RAM_LEN.id, found, allowed });
+    }
+    Ok((board, intake.finish()?))
+}
+
+impl Machine {
+    fn restore_unit(&mut self, unit: Unit, pending: &mut Pending) -> Result<(), RestoreError> {
+        match unit {
+            // Made with their state, before the machine was.
+            Unit::Board | Unit::Clock | Unit::Entropy | Unit::Console | Unit::Uart | Unit::Rtc => {
+                Ok(())
+            }
+            Unit::Firmware if self.firmware_provider == Provider::Machine => {
+                let firmware = pending.build(unit, Scope::Vm, Firmware::restore)?;
+                *crate::bus::lock(&self.bus.firmware) = firmware;
+                Ok(())
+            }
+            Unit::Identity | Unit::Firmware | Unit::Counter => {
+                self.restore_vcpu(VcpuId(0), unit, Scope::Vm, pending)
+            }
+            Unit::Cpu => {
+                for n in 0..self.board.vcpu_count {
+                    self.restore_vcpu(VcpuId(n), unit, Scope::Vcpu(VcpuId(n)), pending)?;
+                }
+                self.note_power();
+                Ok(())
+            }
+            Unit::Gic => self.restore_gic(pending),
+        }
+    }
+
+    /// PSCI answers from the bus which vCPUs are on; the truth is each vCPU's own.
+    fn note_power(&self) {
+        for vcpu in &self.vcpus {
+            self.bus.set_power(vcpu.id(), vcpu.power() == PowerState::On);
+        }
+    }
+
+    fn restore_vcpu(
+        &mut self,
+        vcpu: VcpuId,
+        unit: Unit,
+        scope: Scope,
+        pending: &mut Pending,
+    ) -> Result<(), RestoreError> {
+        let name = unit.name();
+        let vcpu = &mut self.vcpus[vcpu.index()];
+        let mut known = vcpu.reg_ids();
+        known.sort_unstable();
+        for entry in pending.take(unit, scope)? {
+            let id = entry.id;
+            if known.binary_search(&id).is_err() {
+                match entry.class {
+                    Class::Mandatory => {
+                        let source = RegError::Unknown { id };
+                        return Err(register_error(name, scope, id, source));
+                    }
+                    Class::Static => pending.carry(name, scope, vec![entry]),
+                    Class::Volatile => pending.drop_entry(name, scope, id),
+                }
+                continue;
+            }
+            vcpu.store(id, &entry.value)
+                .map_err(|source| register_error(name, scope, id, source))?;
+            pending.report.registers += 1;
+        }
+        Ok(())
+    }
+}
+
+fn register_error(unit: Name, scope: Scope, id: RegId, source: RegError) -> RestoreError {
+    RestoreError::Register { unit, scope, name: crate::names::register_name(id), source }
+}
+
+/// What must be read back of a register after it was written.
+fn readback_of(id: RegId) -> Readback {
+    if id == kvm::TIMER_CNT || id == kvm::PTIMER_CNT { Readback::Bound } else { Readback::Equal }
+}

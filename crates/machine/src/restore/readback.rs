@@ -1,0 +1,52 @@
+//! Proof that the machine holds what was saved.
+
+use super::{RestoreError, RestoreReport, readback_of};
+use crate::machine::Machine;
+use abide_reg::{Name, Readback, RegId, Scope, Value};
+use abide_snapshot::UnitRecord;
+use std::collections::{BTreeMap, BTreeSet};
+
+type Key = (Name, Scope, RegId);
+
+impl Machine {
+    /// Reads every restored register back and compares it with the original.
+    pub(super) fn check_readback(
+        &self,
+        original: &[UnitRecord],
+        report: &RestoreReport,
+    ) -> Result<(), RestoreError> {
+        let mut found: BTreeMap<Key, Value> = BTreeMap::new();
+        for state in self.state()? {
+            let values = state.entries.into_iter().map(|entry| (entry.id, entry.value));
+            found.extend(values.map(|(id, value)| ((state.unit, state.scope, id), value)));
+        }
+        let dropped: BTreeSet<&Key> = report.dropped.iter().collect();
+        for state in original {
+            for entry in &state.entries {
+                let key = (state.unit, state.scope, entry.id);
+                if !dropped.contains(&key) {
+                    check_one(key, &entry.value, found.get(&key))?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn check_one(
+    (unit, scope, id): Key,
+    written: &Value,
+    found: Option<&Value>,
+) -> Result<(), RestoreError> {
+    let holds = found.is_some_and(|found| match readback_of(id) {
+        Readback::Equal => found == written,
+        Readback::Original => true,
+        Readback::Bound => found.to_u64().is_some() && found.to_u64() >= written.to_u64(),
+    });
+    if holds {
+        return Ok(());
+    }
+    let name = crate::names::register_name(id);
+    let found = found.cloned().unwrap_or_else(|| Value::bytes(&[]));
+    Err(RestoreError::Readback { unit, scope, name, id, written: written.clone(), found })
+}

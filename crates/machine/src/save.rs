@@ -1,0 +1,175 @@
+//! The machine's state as registers.
+
+use crate::board::BoardConfig;
+use crate::bus::lock;
+use crate::error::MachineError;
+use crate::machine::Machine;
+use crate::units::{ORDER, Unit};
+use abide_arm64::kvm;
+use abide_engine::Provider;
+use abide_reg::{Class, Entry, RegDef, RegId, Scope, Value, VcpuId};
+use abide_snapshot::{
+    Architecture, Compression, Digest, Existing, Header, Record, Snapshot, TEXT_LEN, UnitRecord,
+    Writer,
+};
+use std::path::Path;
+
+pub(crate) const RAM_LEN: RegDef = RegDef::state(RegId::named("board.ram_len"), "ram_len", 8);
+pub(crate) const VCPU_COUNT: RegDef =
+    RegDef::state(RegId::named("board.vcpu_count"), "vcpu_count", 4);
+pub(crate) const CNTFRQ_HZ: RegDef = RegDef::state(RegId::named("board.cntfrq_hz"), "cntfrq_hz", 8);
+pub(crate) fn save_board(board: &BoardConfig) -> Vec<Entry> {
+    let BoardConfig { ram_len, vcpu_count, cntfrq_hz } = *board;
+    vec![
+        Entry::of(&RAM_LEN, Value::u64(ram_len)),
+        Entry::of(&VCPU_COUNT, Value::u32(vcpu_count)),
+        Entry::of(&CNTFRQ_HZ, Value::u64(cntfrq_hz)),
+    ]
+}
+
+/// Which unit a register of a vCPU belongs to.
+pub(crate) fn cpu_unit(id: RegId) -> Unit {
+    if id == kvm::TIMER_CNT || id == kvm::PTIMER_CNT {
+        Unit::Counter
+    } else if kvm::is_firmware(id) {
+        Unit::Firmware
+    } else if kvm::is_vm_scoped(id) {
+        Unit::Identity
+    } else {
+        Unit::Cpu
+    }
+}
+
+impl Machine {
+    /// Every register, unit by unit in the order of [`ORDER`], and what is carried along for
+    /// newer versions.
+    ///
+    /// # Errors
+    /// [`MachineError::Save`], naming the register that cannot be read.
+    pub fn state(&self) -> Result<Vec<UnitRecord>, MachineError> {
+        let mut states = Vec::new();
+        for place in ORDER {
+            for (scope, entries) in self.unit_entries(place.unit)? {
+                let class = Class::Mandatory;
+                states.push(UnitRecord { unit: place.unit.name(), scope, class, entries });
+            }
+        }
+        for carried in &self.carried {
+            let known = states
+                .iter_mut()
+                .find(|state| (state.unit, state.scope) == (carried.unit, carried.scope));
+            match known {
+                Some(state) => state.entries.extend(carried.entries.iter().cloned()),
+                None => states.push(carried.clone()),
+            }
+        }
+        Ok(states)
+    }
+
+    /// The registers of one unit.
+    pub(crate) fn unit_entries(
+        &self,
+        unit: Unit,
+    ) -> Result<Vec<(Scope, Vec<Entry>)>, MachineError> {
+        let vm = |entries| Ok(vec![(Scope::Vm, entries)]);
+        let device = |entries| Ok(vec![(Scope::Device(0), entries)]);
+        match unit {
+            Unit::Board => vm(save_board(&self.board)),
+            Unit::Clock => vm(self.clock.save()),
+            Unit::Entropy => vm(lock(&self.bus.entropy).save()),
+            Unit::Console => device(lock(&self.bus.console).save()),
+            Unit::Uart => device(lock(&self.bus.uart).save()),
+            Unit::Rtc => device(lock(&self.bus.rtc).save()),
+            Unit::Firmware if self.firmware_provider == Provider::Machine => {
+                vm(lock(&self.bus.firmware).save())
+            }
+            Unit::Identity | Unit::Firmware | Unit::Counter => {
+                vm(self.vcpu_entries(VcpuId(0), unit)?)
+            }
+            Unit::Cpu => {
+                let ids = self.vcpus.iter().map(|vcpu| vcpu.id());
+                ids.map(|id| Ok((Scope::Vcpu(id), self.vcpu_entries(id, unit)?))).collect()
+            }
+            Unit::Gic => self.gic_entries(),
+        }
+    }
+
+    fn vcpu_entries(&self, vcpu: VcpuId, unit: Unit) -> Result<Vec<Entry>, MachineError> {
+        let registers = &self.vcpus[vcpu.index()];
+        let scope = if unit == Unit::Cpu { Scope::Vcpu(vcpu) } else { Scope::Vm };
+        let ids = registers.reg_ids().into_iter().filter(|&id| cpu_unit(id) == unit);
+        ids.map(|id| {
+            let value = registers.load(id).map_err(|source| MachineError::Save {
+                unit: unit.name(),
+                scope,
+                source,
+            })?;
+            Ok(Entry::new(id, cpu_class(id), value))
+        })
+        .collect()
+    }
+}
+
+/// What a host without a vCPU register must do with it: abide's own extras, which only make a
+/// deterministic run repeatable, may be dropped.
+fn cpu_class(id: RegId) -> Class {
+    match id {
+        RegId::Named(name) if name.as_str().starts_with("cpu.exclusive") => Class::Volatile,
+        RegId::Named(name) if name.as_str() == "cpu.event" => Class::Volatile,
+        _ => Class::Mandatory,
+    }
+}
+
+impl Machine {
+    /// Writes the machine, which is not running, to a file; returns the file's length in bytes.
+    ///
+    /// # Errors
+    /// [`MachineError`]; no new file is there then, and the machine can go on.
+    pub fn save(
+        &mut self,
+        path: &Path,
+        compress: bool,
+        overwrite: bool,
+    ) -> Result<u64, MachineError> {
+        let existing = if overwrite { Existing::Replace } else { Existing::Keep };
+        let compression = if compress { Compression::Lz4 } else { Compression::None };
+        // First the name: what cannot be written is known before anything is read.
+        let writer = Writer::create(path, existing)?;
+        let mut records: Vec<Record> = self.state()?.into_iter().map(Record::Unit).collect();
+        records.extend(self.carried_records.iter().cloned().map(Record::Foreign));
+        let snapshot = Snapshot { header: self.header(), records };
+        Ok(writer.write(&snapshot, &[&self.ram], compression)?.file_len)
+    }
+
+    fn header(&self) -> Header {
+        let release = rustix::system::uname().release().to_string_lossy().into_owned();
+        let printable = |byte: char| byte.is_ascii_graphic() || byte == ' ';
+        let kernel: String = release.chars().filter(|&c| printable(c)).take(TEXT_LEN).collect();
+        Header {
+            created_unix_ns: self.clock.wall_ns(),
+            producer: concat!("abide ", env!("CARGO_PKG_VERSION")).to_owned(),
+            kernel,
+            ..Header::new(Architecture::AARCH64)
+        }
+    }
+
+    /// The hash over every register and all of RAM: equal for equal guests, whatever processes
+    /// and files they went through.
+    ///
+    /// # Errors
+    /// [`MachineError`].
+    pub fn state_hash(&self) -> Result<Digest, MachineError> {
+        Ok(abide_snapshot::state_hash(&self.state()?, &[&self.ram])?)
+    }
+
+    /// How many bytes its state takes in a file, besides RAM and the file's own frame.
+    ///
+    /// # Errors
+    /// [`MachineError::Save`].
+    pub fn state_len(&self) -> Result<u64, MachineError> {
+        let lens = self.state()?.into_iter().map(|record| {
+            abide_reg::codec::encode(&record.entries).map_or(0, |bytes| bytes.len() as u64)
+        });
+        Ok(lens.sum())
+    }
+}

@@ -1,0 +1,120 @@
+//! Everything that has state, and the order in which it comes back.
+
+use abide_reg::Name;
+
+/// A part of the machine that owns registers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Unit {
+    /// Memory size, number of vCPUs, counter frequency.
+    Board,
+    /// The machine's clock.
+    Clock,
+    /// The source of random bits.
+    Entropy,
+    /// How much was printed.
+    Console,
+    /// The UART.
+    Uart,
+    /// The real-time clock.
+    Rtc,
+    /// CPU identification: one set for the VM.
+    Identity,
+    /// PSCI and SMCCC.
+    Firmware,
+    /// Each vCPU's own registers.
+    Cpu,
+    /// The interrupt controller.
+    Gic,
+    /// The guest's view of the system counter.
+    Counter,
+}
+
+/// How a unit crosses a save.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Migration {
+    /// By its registers.
+    Saved,
+    /// It has none: it is the same in every machine.
+    Stateless,
+    /// It cannot; a VM that has it is not saved.
+    NotMigratable(&'static str),
+}
+
+/// A place in the order.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    /// The unit.
+    pub unit: Unit,
+    /// How it crosses a save.
+    pub migration: Migration,
+    /// Why it stands here.
+    pub reason: &'static str,
+}
+
+const fn saved(unit: Unit, reason: &'static str) -> Place {
+    Place { unit, migration: Migration::Saved, reason }
+}
+
+/// The one order of restoring. Saving and reading back go through it as well, so that a file lists
+/// its records in the order in which they will be needed.
+pub const ORDER: &[Place] = &[
+    saved(Unit::Board, "all else is made to its measure"),
+    saved(Unit::Clock, "devices and timers are made with the clock they will read"),
+    saved(Unit::Entropy, "firmware answers from it"),
+    saved(Unit::Console, "the UART prints through it"),
+    saved(Unit::Uart, "devices exist before the interrupt controller listens to their lines"),
+    saved(Unit::Rtc, "as the UART"),
+    saved(Unit::Identity, "KVM fixes ID registers at the first run and checks others against them"),
+    saved(Unit::Firmware, "KVM judges workaround registers by the ID registers"),
+    saved(Unit::Cpu, "its registers may depend on identity; its timers raise no interrupt yet"),
+    saved(Unit::Gic, "its CPU interfaces belong to vCPUs that exist; lines are then as saved"),
+    saved(Unit::Counter, "last: on KVM each write moves time for the whole VM"),
+];
+
+impl Unit {
+    /// Its name in files and reports.
+    #[must_use]
+    pub const fn name(self) -> Name {
+        Name::new(match self {
+            Self::Board => "board",
+            Self::Clock => "clock",
+            Self::Entropy => "entropy",
+            Self::Console => "console",
+            Self::Uart => "uart",
+            Self::Rtc => "rtc",
+            Self::Identity => "identity",
+            Self::Firmware => "firmware",
+            Self::Cpu => "cpu",
+            Self::Gic => "gic",
+            Self::Counter => "counter",
+        })
+    }
+
+    /// The unit of this name.
+    #[must_use]
+    pub fn by_name(name: Name) -> Option<Self> {
+        ORDER.iter().map(|place| place.unit).find(|unit| unit.name() == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_unit_has_one_place_and_its_own_name() {
+        for (n, place) in ORDER.iter().enumerate() {
+            assert_eq!(Unit::by_name(place.unit.name()), Some(place.unit));
+            assert!(ORDER[n + 1..].iter().all(|other| other.unit != place.unit));
+        }
+    }
+
+    #[test]
+    fn identity_comes_before_what_depends_on_it_and_time_last() {
+        let at = |unit| ORDER.iter().position(|place| place.unit == unit);
+        assert!(at(Unit::Identity) < at(Unit::Firmware));
+        assert!(at(Unit::Firmware) < at(Unit::Cpu));
+        assert!(at(Unit::Cpu) < at(Unit::Gic));
+        assert_eq!(at(Unit::Counter), Some(ORDER.len() - 1));
+    }
+}
