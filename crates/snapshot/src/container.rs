@@ -132,18 +132,15 @@ impl Container {
         let unreadable = |error: io::Error| wrong(0, Problem::unreadable(&error));
         let file_len = source.len().map_err(unreadable)?;
         let mut bytes = [0; HEADER_LEN];
-        let there = file_len.min(HEADER_LEN as u64);
-        #[expect(clippy::cast_possible_truncation, reason = "at most HEADER_LEN")]
-        let into = &mut bytes[..there as usize];
-        source.read_at(0, into).map_err(unreadable)?;
+        let there = usize::try_from(file_len).unwrap_or(HEADER_LEN).min(HEADER_LEN);
+        source.read_at(0, &mut bytes[..there]).map_err(unreadable)?;
         // A file of another kind is called that, however short it is.
-        if !bytes.starts_with(&crate::MAGIC) && !crate::MAGIC.starts_with(into_magic(&bytes, there))
-        {
+        if !crate::MAGIC.starts_with(&bytes[..there.min(crate::MAGIC.len())]) {
             return Err(wrong(0, Problem::Magic));
         }
-        if there < HEADER_LEN as u64 {
-            let problem = Problem::Truncated { missing: HEADER_LEN as u64 - there };
-            return Err(OpenError::Header(Finding::new(Place::Header, there, problem)));
+        if there < HEADER_LEN {
+            let missing = (HEADER_LEN - there) as u64;
+            return Err(wrong(there, Problem::Truncated { missing }));
         }
         let header = Header::decode(&bytes).map_err(|(at, problem)| wrong(at, problem))?;
         let objections = header.objections(&bytes);
@@ -173,15 +170,16 @@ impl Container {
         &self.findings
     }
 
+    /// Where guest RAM is in the file; `None` where it holds none, or that is damaged.
+    #[must_use]
+    pub fn memory_map(&self) -> Option<&MemoryMap> {
+        self.map.as_ref()
+    }
+
     /// Whether the file follows the rules of this version, so that it can be judged.
     pub(crate) fn is_judged(&self) -> bool {
         self.header.version.major == Version::CURRENT.major
     }
-}
-
-fn into_magic(bytes: &[u8; HEADER_LEN], there: u64) -> &[u8] {
-    let len = usize::try_from(there).unwrap_or(HEADER_LEN).min(crate::MAGIC.len());
-    &bytes[..len]
 }
 
 /// The way through the records.
@@ -302,14 +300,18 @@ impl<'a> Walk<'a> {
         let allowed = match head.kind {
             RecordKind::MEMORY => MAX_MAP_LEN,
             RecordKind::END => END_LEN,
-            _ => MAX_STATE_LEN.saturating_sub(self.state_len + HEAD_LEN as u64),
+            _ => {
+                // The head counts too: records without payload are not free.
+                self.state_len += HEAD_LEN as u64;
+                MAX_STATE_LEN.checked_sub(self.state_len).ok_or(0u64)?
+            }
         };
         if len > allowed {
             return Err(allowed);
         }
         let padded = len.next_multiple_of(RECORD_ALIGN);
         if !matches!(head.kind, RecordKind::MEMORY | RecordKind::END) {
-            self.state_len += HEAD_LEN as u64 + padded;
+            self.state_len += padded;
         }
         Ok(padded)
     }

@@ -8,7 +8,7 @@
 //! | save to a file that is complete or not there | [`Writer`] |
 //! | save to anything else | [`write_to`] with a [`Sink`] |
 //! | restore | [`Reader`], [`Snapshot::into_parts`], [`Reader::restore_memory`] |
-//! | look into any file, also a newer or damaged one | [`Container`] with [`inspect()`], [`diff()`], [`verify()`] |
+//! | look into any file, newer or damaged | [`Container`], [`inspect()`], [`diff()`], [`verify()`] |
 //! | compare a live machine with a file | [`state_hash`], [`Reader::state_hash`] |
 //!
 //! Three rules make a file last:
@@ -32,7 +32,7 @@
 //!     unit: Name::new("pl011"),
 //!     scope: Scope::Device(0),
 //!     class: Class::Mandatory,
-//!     entries: vec![Entry::new(RegId::named("pl011.uartcr"), Class::Mandatory, Value::u32(0x301))],
+//!     entries: vec![Entry::new(RegId::named("pl011.cr"), Class::Mandatory, Value::u32(0x301))],
 //! };
 //! let header = Header { producer: "doc 1".into(), ..Header::new(Architecture::AARCH64) };
 //! let snapshot = Snapshot { header, records: vec![uart.into()] };

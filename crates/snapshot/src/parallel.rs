@@ -23,20 +23,28 @@ pub(crate) fn in_order<T: Send, E>(
         let lanes: Vec<_> = (0..LANES.min(count))
             .map(|lane| {
                 let (sender, receiver) = sync_channel(1);
-                scope.spawn(move || {
+                let work = move || {
                     for index in (lane..count).step_by(LANES) {
                         // The receiver goes away when consuming failed.
                         if sender.send(produce(index)).is_err() {
                             return;
                         }
                     }
-                });
-                receiver
+                };
+                // Where the host gives no thread, this one does that part too.
+                let spawned = std::thread::Builder::new().spawn_scoped(scope, work);
+                spawned.ok().map(|_| receiver)
             })
             .collect();
         for index in 0..count {
-            // A closed channel means that its thread panicked; the scope passes that on.
-            let Ok(result) = lanes[index % LANES].recv() else { break };
+            let result = match &lanes[index % LANES] {
+                None => produce(index),
+                Some(receiver) => match receiver.recv() {
+                    Ok(result) => result,
+                    // Its thread panicked; the scope passes that on.
+                    Err(_) => break,
+                },
+            };
             consume(index, result)?;
         }
         Ok(())

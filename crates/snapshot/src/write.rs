@@ -35,7 +35,10 @@ pub enum Compression {
 #[derive(Debug, Error)]
 pub enum WriteError {
     /// There is a file of that name.
-    #[error("{path} exists; choose another name or ask for it to be replaced", path = path.display())]
+    #[error(
+        "{path} exists; choose another name or ask for it to be replaced",
+        path = path.display()
+    )]
     Exists {
         /// The file.
         path: PathBuf,
@@ -47,7 +50,10 @@ pub enum WriteError {
         path: PathBuf,
     },
     /// There is no room.
-    #[error("no room for the snapshot in {path}: {source}; free some, or save elsewhere", path = path.display())]
+    #[error(
+        "no room for the snapshot in {path}: {source}; free some, or save elsewhere",
+        path = path.display()
+    )]
     Full {
         /// The half file, which was removed.
         path: PathBuf,
@@ -65,7 +71,10 @@ pub enum WriteError {
         source: io::Error,
     },
     /// The file is complete and in its place, but a power cut could still take its name away.
-    #[error("{path} is complete, but its directory could not be synchronized: {source}", path = path.display())]
+    #[error(
+        "{path} is complete, but its directory could not be synchronized: {source}",
+        path = path.display()
+    )]
     Unsynced {
         /// The file.
         path: PathBuf,

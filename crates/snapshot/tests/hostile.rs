@@ -110,7 +110,10 @@ fn header_fields_that_forbid_are_obeyed() {
 fn records_of_bad_form_are_named() {
     let good = unit(b"good", &register());
     let of = |record: RawRecord| of_records(&[good.clone(), record]);
-    let named = |found: &Finding, unit: &str| matches!(found.place, Place::Record { unit: found, .. } if found.as_str() == unit);
+    let named = |found: &Finding, name: &str| match found.place {
+        Place::Record { unit, .. } => unit.as_str() == name,
+        _ => false,
+    };
     let found = of(RawRecord { class: 3, ..unit(b"b", &[]) });
     assert!(named(&found, "b") && found.problem == Problem::Class { found: 3 });
     let found = of(RawRecord { padding: 1, ..RawRecord::new(99, 1, b"b", b"x") });
@@ -169,6 +172,9 @@ fn many_records_together_keep_to_the_limit() {
     assert!(matches!(of_records(&records).problem, Problem::TooLong { .. }));
     records.truncate(256);
     assert!(Reader::from_bytes(file(raw_header(1, 0), &records, &[])).is_ok());
+    // Not even one without payload goes beyond.
+    records.push(RawRecord::new(99, 1, b"one-more", &[]));
+    assert_eq!(of_records(&records).problem, Problem::TooLong { found: 0, allowed: 0 });
 }
 
 #[test]

@@ -58,6 +58,15 @@ fn a_disk_that_fills_up_at_any_byte_leaves_no_snapshot() {
     }
 }
 
+#[test]
+fn a_device_that_is_always_full_is_reported_as_full() {
+    let mut full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let ram = sample::small_ram();
+    let error = write_to(&mut full, &sample::snapshot(), &[&ram], Compression::None).unwrap_err();
+    let WriteError::Sink(source) = error else { panic!("{error}") };
+    assert_eq!(source.kind(), io::ErrorKind::StorageFull);
+}
+
 fn names(directory: &Path) -> Vec<String> {
     let entries = fs::read_dir(directory).expect("a directory");
     entries.map(|entry| entry.expect("readable").file_name().to_string_lossy().into()).collect()

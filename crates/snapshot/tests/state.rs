@@ -172,8 +172,11 @@ fn differences_name_record_register_and_page() {
     let back = diff(&b, &a, &namer);
     assert_eq!(back.len(), 9);
     let gone = |found: &[Difference], side| {
-        let lost = |d: &&Difference| matches!(d, Difference::RecordMissing { missing_in, .. } if *missing_in == side);
-        found.iter().filter(lost).count()
+        let is_lost = |difference: &&Difference| match difference {
+            Difference::RecordMissing { missing_in, .. } => *missing_in == side,
+            _ => false,
+        };
+        found.iter().filter(is_lost).count()
     };
     assert_eq!((gone(&found, Side::B), gone(&back, Side::A)), (1, 1));
 }
@@ -220,6 +223,22 @@ fn inspection_shows_records_registers_and_memory() {
     assert!(memory.stored_len < memory.filled_len / 10);
     assert_eq!(shown.digest, Some(Reader::from_bytes(file).unwrap().digest()));
     assert_eq!(shown.findings, []);
+}
+
+#[test]
+fn raw_chunks_stand_where_they_can_be_mapped_together() {
+    let ram = GuestRam::new(sample::RAM_BASE, (6 << 20) + 4096).unwrap();
+    for offset in (0..ram.size()).step_by(4096) {
+        ram.write(Gpa(ram.base().0 + offset), &offset.to_le_bytes()).unwrap();
+        ram.write(Gpa(ram.base().0 + offset + 8), &[0xaa; 4088]).unwrap();
+    }
+    let file = write(&sample::snapshot(), &[&ram], Compression::None);
+    let reader = Reader::from_bytes(file.clone()).unwrap();
+    let offsets: Vec<_> = reader.chunks().iter().map(|chunk| chunk.offset).collect();
+    assert_eq!(offsets, [0x1_0000, 0x21_0000, 0x41_0000, 0x61_0000]);
+    let mut content = vec![0; usize::try_from(ram.size()).unwrap()];
+    ram.read(ram.base(), &mut content).unwrap();
+    assert!(file[0x1_0000..] == content[..]);
 }
 
 fn any_id() -> impl Strategy<Value = RegId> {
