@@ -2,6 +2,11 @@
 
 use abide_arm64::kvm::{PTIMER_CNT, PTIMER_CTL, PTIMER_CVAL};
 use abide_arm64::kvm::{TIMER_CNT, TIMER_CTL, TIMER_CVAL, to_sysreg};
+use abide_gic::spec::{
+    GICR_STATUSR, GRP_CPU_SYSREGS, GRP_DIST_REGS, GRP_LEVEL_INFO, GRP_NR_IRQS, GRP_REDIST_REGS,
+    PRIVATE_COUNT, SPECIAL_FIRST, WORD_INTIDS,
+};
+use abide_gic::{NR_IRQS_MAX, NR_IRQS_MIN};
 use abide_reg::{RegError, RegId};
 
 /// Bits 63:52 of a ONE_REG id of an arm64 register: architecture, bits 59:56 reserved, and
@@ -93,59 +98,40 @@ pub(crate) fn gic_error(id: RegId, errno: i32) -> RegError {
     }
 }
 
-/// `KVM_DEV_ARM_VGIC_GRP_*` `[linux Documentation/virt/kvm/devices/arm-vgic-v3.rst]`.
-pub(crate) mod group {
-    /// Base addresses.
-    pub(crate) const ADDR: u32 = 0;
-    /// Distributor, by offset.
-    pub(crate) const DIST_REGS: u32 = 1;
-    /// Number of INTIDs.
-    pub(crate) const NR_IRQS: u32 = 3;
-    /// Commands.
-    pub(crate) const CTRL: u32 = 4;
-    /// Redistributors, by affinity and offset.
-    pub(crate) const REDIST_REGS: u32 = 5;
-    /// CPU interfaces, by affinity and system register.
-    pub(crate) const CPU_SYSREGS: u32 = 6;
-    /// Input levels, by affinity and first INTID of 32.
-    pub(crate) const LEVEL_INFO: u32 = 7;
-}
+/// `KVM_DEV_ARM_VGIC_GRP_ADDR`: base addresses.
+pub(crate) const GRP_ADDR: u32 = 0;
+/// `KVM_DEV_ARM_VGIC_GRP_CTRL`: commands.
+pub(crate) const GRP_CTRL: u32 = 4;
 
 /// Length in bytes of the data of an attribute in this group; `None` for groups that hold no
-/// register of the controller.
+/// register of the controller `[linux Documentation/virt/kvm/devices/arm-vgic-v3.rst]`.
 ///
 /// The kernel reads and writes 8 bytes in CPU_SYSREGS whatever the caller's buffer holds: too
 /// short a one is overrun.
-pub(crate) fn gic_width(number: u32) -> Option<usize> {
-    match number {
-        group::DIST_REGS | group::REDIST_REGS | group::LEVEL_INFO | group::NR_IRQS => Some(4),
-        group::CPU_SYSREGS => Some(8),
+pub(crate) fn gic_width(group: u32) -> Option<usize> {
+    match group {
+        GRP_DIST_REGS | GRP_REDIST_REGS | GRP_LEVEL_INFO | GRP_NR_IRQS => Some(4),
+        GRP_CPU_SYSREGS => Some(8),
         _ => None,
     }
 }
 
-/// `GICR_STATUSR`, as an offset in a redistributor `[IHI0069 12.11]`.
-const GICR_STATUSR: u64 = 0x10;
-
 /// Whether `KVM_HAS_DEVICE_ATTR` answers for this register. For `GICR_STATUSR` it says no although
 /// the register can be read and written: the kernel's table is not sorted for its search there.
-pub(crate) fn has_attr_is_reliable(number: u32, attr: u64) -> bool {
-    !(number == group::REDIST_REGS && attr & 0xffff_ffff == GICR_STATUSR)
+pub(crate) fn has_attr_is_reliable(group: u32, attr: u64) -> bool {
+    !(group == GRP_REDIST_REGS && attr & 0xffff_ffff == u64::from(GICR_STATUSR))
 }
 
 /// The `irq` field of `KVM_IRQ_LINE` for a shared peripheral interrupt: type 1 in bits 27:24, the
 /// INTID in bits 15:0 `[linux Documentation/virt/kvm/api.rst 4.25]`; `None` for other INTIDs.
 pub(crate) fn spi_line(intid: u32) -> Option<u32> {
-    const FIRST_SPI: u32 = 32;
-    const LAST_SPI: u32 = 1019;
     const TYPE_SPI: u32 = 1 << 24;
-    (FIRST_SPI..=LAST_SPI).contains(&intid).then_some(TYPE_SPI | intid)
+    (PRIVATE_COUNT..SPECIAL_FIRST).contains(&intid).then_some(TYPE_SPI | intid)
 }
 
-/// Whether the kernel takes this number of INTIDs: from 64 in steps of 32; 1024 is refused although
-/// its documentation allows it, so 992 is the largest.
+/// Whether the kernel takes this number of INTIDs.
 pub(crate) fn nr_irqs_is_legal(intids: u32) -> bool {
-    (64..=992).contains(&intids) && intids.is_multiple_of(32)
+    (NR_IRQS_MIN..=NR_IRQS_MAX).contains(&intids) && intids.is_multiple_of(WORD_INTIDS)
 }
 
 #[cfg(test)]
@@ -206,7 +192,7 @@ mod tests {
         assert_eq!(one_reg_error(id, 2), RegError::Unknown { id });
         assert_eq!(one_reg_error(id, 22), RegError::Host { id, errno: 22 });
         assert_eq!(one_reg_error(id, 6), RegError::Host { id, errno: 6 });
-        let id = RegId::gic(group::CPU_SYSREGS, 0xc664);
+        let id = RegId::gic(GRP_CPU_SYSREGS, 0xc664);
         assert_eq!(gic_error(id, 2), RegError::Unknown { id });
         assert_eq!(gic_error(id, 6), RegError::Unknown { id });
         assert_eq!(gic_error(id, 16), RegError::Host { id, errno: 16 });
@@ -214,7 +200,7 @@ mod tests {
 
     #[test]
     fn addresses_and_commands_are_no_registers() {
-        assert_eq!([group::ADDR, group::CTRL].map(gic_width), [None; 2]);
+        assert_eq!([GRP_ADDR, GRP_CTRL].map(gic_width), [None; 2]);
     }
 
     #[test]
@@ -230,9 +216,9 @@ mod tests {
 
     #[test]
     fn only_statusr_is_asked_for_without_has_attr() {
-        assert!(!has_attr_is_reliable(group::REDIST_REGS, 0x0000_0001_0000_0010));
-        assert!(has_attr_is_reliable(group::REDIST_REGS, 0x0000_0001_0001_0010));
-        assert!(has_attr_is_reliable(group::DIST_REGS, 0x10));
+        assert!(!has_attr_is_reliable(GRP_REDIST_REGS, 0x0000_0001_0000_0010));
+        assert!(has_attr_is_reliable(GRP_REDIST_REGS, 0x0000_0001_0001_0010));
+        assert!(has_attr_is_reliable(GRP_DIST_REGS, 0x10));
     }
 
     #[test]

@@ -2,12 +2,14 @@
 //! values that each field of each ID register accepts, the interrupt controller's registers, and a
 //! small guest that is run to its end.
 //!
-//! `kvm_probe [PART]…` with the parts `registers`, `gic`, `fields`, `scope`, `portable`, `guest`
-//! and `pair`; without arguments all of them.
+//! `kvm_probe [PART]…` with the parts `registers`, `gic`, `states`, `fields`, `scope`, `portable`,
+//! `guest` and `pair`; without arguments all of them.
 #![expect(clippy::print_stdout, reason = "its output is what it is for")]
 
 #[cfg(all(target_arch = "aarch64", target_os = "linux"))]
 mod fields;
+#[cfg(all(target_arch = "aarch64", target_os = "linux"))]
+mod gic;
 #[cfg(all(target_arch = "aarch64", target_os = "linux"))]
 mod guest;
 #[cfg(all(target_arch = "aarch64", target_os = "linux"))]
@@ -22,9 +24,10 @@ use std::process::ExitCode;
 #[cfg(all(target_arch = "aarch64", target_os = "linux"))]
 fn main() -> ExitCode {
     type Part = fn(&abide_engine_kvm::KvmEngine) -> Result<(), Box<dyn std::error::Error>>;
-    let parts: [(&str, Part); 7] = [
+    let parts: [(&str, Part); 8] = [
         ("registers", report::registers),
-        ("gic", report::gic),
+        ("gic", gic::registers),
+        ("states", gic::states),
         ("fields", fields::all),
         ("scope", fields::scope),
         ("portable", fields::portable),

@@ -17,48 +17,6 @@ pub fn registers(engine: &KvmEngine) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-pub fn gic(engine: &KvmEngine) -> Result<(), Box<dyn Error>> {
-    let machine = Machine::new(engine)?;
-    let named: [(&str, u32, u64); 15] = [
-        ("NR_IRQS", 3, 0),
-        ("GICD_CTLR", 1, 0),
-        ("GICD_TYPER", 1, 4),
-        ("GICD_IIDR", 1, 8),
-        ("GICD_TYPER2", 1, 0xc),
-        ("GICD_STATUSR", 1, 0x10),
-        ("GICR_CTLR", 5, 0),
-        ("GICR_IIDR", 5, 4),
-        ("GICR_TYPER lo", 5, 8),
-        ("GICR_TYPER hi", 5, 12),
-        ("GICR_STATUSR", 5, 0x10),
-        ("GICR_WAKER", 5, 0x14),
-        ("ICC_CTLR_EL1", 6, 0xc664),
-        ("ICC_SRE_EL1", 6, 0xc665),
-        ("not a register", 1, 0x20),
-    ];
-    for (name, group, attr) in named {
-        match machine.gic.load(RegId::gic(group, attr)) {
-            Ok(value) => println!("{name:16} {value}"),
-            Err(error) => println!("{name:16} {error}"),
-        }
-    }
-    let level = RegId::gic(7, 32);
-    let before = machine.gic.load(level)?;
-    machine.gic.set_line(33, true)?;
-    println!("LEVEL_INFO 32.. edge before {before} after SPI 33 up {}", machine.gic.load(level)?);
-    machine.gic.set_line(33, false)?;
-    // SPIs are edge-triggered after a reset, and the kernel shows only level inputs.
-    machine.gic.store(RegId::gic(1, 0xc08), &abide_reg::Value::u32(0))?;
-    machine.gic.set_line(33, true)?;
-    println!("LEVEL_INFO 32.. level, after SPI 33 up {}", machine.gic.load(level)?);
-    for intids in [288, 96] {
-        let said = machine.gic.store(RegId::gic(3, 0), &abide_reg::Value::u32(intids));
-        println!("NR_IRQS {intids}: {:?}", said.map_err(|error| error.to_string()));
-    }
-    println!("SPI 31: {:?}", machine.gic.set_line(31, true).map_err(|error| error.to_string()));
-    Ok(())
-}
-
 /// The name of a system register, or what kind of register it is.
 pub fn name(id: RegId) -> String {
     let RegId::Kvm(number) = id else { return String::new() };

@@ -1,8 +1,9 @@
 //! The GICv3 in the host's kernel.
 
-use crate::encoding::{self, group};
+use crate::encoding::{self, GRP_ADDR, GRP_CTRL};
 use crate::host;
 use abide_engine::{EngineError, Irqchip};
+use abide_gic::spec::GRP_NR_IRQS;
 use abide_reg::{Gpa, RegError, RegId, Value};
 use kvm_bindings::{
     KVM_DEV_ARM_VGIC_CTRL_INIT, KVM_VGIC_V3_ADDR_TYPE_DIST, KVM_VGIC_V3_ADDR_TYPE_REDIST,
@@ -40,14 +41,14 @@ impl KvmGicV3 {
         let device = create_device(&vm)?;
         let gic = Self { device, vm };
         let address = |kind: u32, base: Gpa, operation: &'static str| {
-            gic.set(group::ADDR, u64::from(kind), &base.0.to_le_bytes())
+            gic.set(GRP_ADDR, u64::from(kind), &base.0.to_le_bytes())
                 .map_err(|errno| host::refused(operation, errno))
         };
         address(KVM_VGIC_V3_ADDR_TYPE_DIST, gicd, "KVM_VGIC_V3_ADDR_TYPE_DIST")?;
         address(KVM_VGIC_V3_ADDR_TYPE_REDIST, gicr, "KVM_VGIC_V3_ADDR_TYPE_REDIST")?;
-        gic.set(group::NR_IRQS, 0, &intids.to_le_bytes())
+        gic.set(GRP_NR_IRQS, 0, &intids.to_le_bytes())
             .map_err(|errno| host::refused("KVM_DEV_ARM_VGIC_GRP_NR_IRQS", errno))?;
-        gic.set(group::CTRL, u64::from(KVM_DEV_ARM_VGIC_CTRL_INIT), &[])
+        gic.set(GRP_CTRL, u64::from(KVM_DEV_ARM_VGIC_CTRL_INIT), &[])
             .map_err(|errno| host::refused("KVM_DEV_ARM_VGIC_CTRL_INIT", errno))?;
         Ok(gic)
     }
@@ -119,13 +120,13 @@ impl Irqchip for KvmGicV3 {
     }
 
     fn store(&self, id: RegId, value: &Value) -> Result<(), RegError> {
-        let (number, attr, width) = self.locate(id)?;
+        let (group, attr, width) = self.locate(id)?;
         if value.width() != width {
             return Err(RegError::Width { id, found: value.width(), allowed: width });
         }
-        if number == group::NR_IRQS {
+        if group == GRP_NR_IRQS {
             return self.check_nr_irqs(id, value);
         }
-        self.set(number, attr, value.as_bytes()).map_err(|errno| encoding::gic_error(id, errno))
+        self.set(group, attr, value.as_bytes()).map_err(|errno| encoding::gic_error(id, errno))
     }
 }
