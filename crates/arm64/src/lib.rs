@@ -7,7 +7,10 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+extern crate alloc;
+
 pub mod kvm;
+pub mod names;
 mod sysreg;
 
 pub use sysreg::SysReg;
