@@ -1,0 +1,224 @@
+//! CPU models: what the guest reads from ID registers.
+//!
+//! A model is data. Registers it does not name read as 0. [`permitted`] says which values this
+//! engine can keep: an ID register is a promise, and only what is implemented may be promised.
+
+use crate::sysreg::{Kind, Slot, TABLE, find};
+use abide_arm64::SysReg;
+
+/// A named set of ID registers.
+#[derive(Clone, Copy, Debug)]
+pub struct CpuModel {
+    /// The name on the command line and in reports.
+    pub name: &'static str,
+    /// The registers that do not read as 0.
+    pub registers: &'static [(SysReg, u64)],
+}
+
+const fn id(op1: u16, crn: u16, crm: u16, op2: u16) -> SysReg {
+    SysReg::new(3, op1, crn, crm, op2)
+}
+
+const MIDR_EL1: SysReg = id(0, 0, 0, 0);
+const CTR_EL0: SysReg = id(3, 0, 0, 1);
+const ID_AA64PFR0_EL1: SysReg = id(0, 0, 4, 0);
+const ID_AA64DFR0_EL1: SysReg = id(0, 0, 5, 0);
+const ID_AA64ISAR0_EL1: SysReg = id(0, 0, 6, 0);
+const ID_AA64MMFR0_EL1: SysReg = id(0, 0, 7, 0);
+
+/// The smallest CPU: integer instructions of Armv8.0 only. A guest kernel finds no errata to work
+/// around and no feature that needs more than this engine has.
+pub const INT: CpuModel = CpuModel {
+    name: "int",
+    registers: &[
+        // Implementer 0, architecture by ID registers: no table of errata has it.
+        (MIDR_EL1, 0x000f_0510),
+        // 64-byte lines, PIPT, IDC: data caches need no cleaning. Not DIC: the guest tells when it
+        // wrote code.
+        (CTR_EL0, 0x9444_c004),
+        // CSV3, CSV2, GICv3 registers, no Advanced SIMD, no floating point, AArch64 at EL1 and EL0.
+        (ID_AA64PFR0_EL1, 0x1100_0000_01ff_0011),
+        // Armv8.0 debug, one breakpoint, one watchpoint, no PMU.
+        (ID_AA64DFR0_EL1, 0x6),
+        // 4 KiB granule only, 16-bit ASIDs, 40-bit physical addresses.
+        (ID_AA64MMFR0_EL1, 0x0f00_0022),
+    ],
+};
+
+/// What a guest must have seen to go on under KVM on a Cortex-A57, the oldest Armv8.0 server core
+/// and the one that QEMU emulates with EL2.
+///
+/// Floating point and Advanced SIMD are shown, because KVM does not let anyone hide them, though
+/// this engine has only their registers, loads and stores: guest programs that compute with them
+/// get SIGILL here.
+pub const PORTABLE: CpuModel = CpuModel {
+    name: "portable",
+    registers: &[
+        (MIDR_EL1, 0x411f_d070),
+        (CTR_EL0, 0x8444_c004),
+        (ID_AA64PFR0_EL1, 0x1100_0000_0100_0011),
+        (ID_AA64DFR0_EL1, 0x6),
+        // CRC32.
+        (ID_AA64ISAR0_EL1, 0x0001_0000),
+        (ID_AA64MMFR0_EL1, 0x0f00_0022),
+    ],
+};
+
+/// Every model.
+pub const MODELS: &[CpuModel] = &[INT, PORTABLE];
+
+/// The ID registers of one VM.
+#[derive(Clone, Debug)]
+pub(crate) struct IdSpace {
+    values: [u64; 256],
+}
+
+impl IdSpace {
+    pub fn of(model: &CpuModel) -> Self {
+        let mut values = [0; 256];
+        for &(reg, value) in model.registers {
+            if let Some(def) = find(reg) {
+                values[def.slot as usize] = value;
+            }
+        }
+        Self { values }
+    }
+
+    pub fn get(&self, slot: Slot) -> u64 {
+        self.values[slot as usize]
+    }
+
+    pub fn set(&mut self, slot: Slot, value: u64) {
+        self.values[slot as usize] = value;
+    }
+
+    /// Instructions in a line that IC IVAU invalidates, from CTR_EL0.IminLine.
+    pub fn code_line_ops(&self) -> usize {
+        1 << (self.get(Slot::CtrEl0) & 0xf).min(10)
+    }
+
+    /// CRC32 instructions are there.
+    pub fn has_crc32(&self) -> bool {
+        self.get(Slot::IdAa64Isar0) >> 16 & 0xf != 0
+    }
+
+    /// SIMD and floating-point registers are there.
+    pub fn has_fp(&self) -> bool {
+        self.get(Slot::IdAa64Pfr0) >> 16 & 0xf != 0xf
+    }
+
+    /// Breakpoints, or watchpoints.
+    pub fn debug_registers(&self, watchpoints: bool) -> u64 {
+        let shift = if watchpoints { 20 } else { 12 };
+        (self.get(Slot::IdAa64Dfr0) >> shift & 0xf) + 1
+    }
+}
+
+/// The values of 4-bit fields that are implemented: field number from bit 0, and a set of values as
+/// a bit mask. Fields not listed must be 0.
+type Fields = &'static [(u32, u16)];
+
+const ZERO: u16 = 1;
+const UP_TO_1: u16 = 0b11;
+const UP_TO_2: u16 = 0b111;
+const ANY: u16 = u16::MAX;
+const ABSENT: u16 = 1 << 15;
+
+const fn fields(slot: Slot) -> Fields {
+    match slot {
+        // EL0 and EL1 in AArch64; FP and Advanced SIMD without FP16, or none; GIC; CSV2; CSV3.
+        Slot::IdAa64Pfr0 => &[
+            (0, 0b10),
+            (1, 0b10),
+            (4, ZERO | ABSENT),
+            (5, ZERO | ABSENT),
+            (6, UP_TO_1),
+            (14, 0b1111),
+            (15, UP_TO_1),
+        ],
+        // CSV2_frac.
+        Slot::IdAa64Pfr1 => &[(8, UP_TO_2)],
+        // DebugVer, PMUVer, BRPs, WRPs, CTX_CMPs, DoubleLock.
+        Slot::IdAa64Dfr0 => {
+            &[(0, 1 << 6), (2, ZERO | ABSENT), (3, ANY), (5, ANY), (7, ANY), (9, ZERO | ABSENT)]
+        }
+        // CRC32.
+        Slot::IdAa64Isar0 => &[(4, UP_TO_1)],
+        // SB.
+        Slot::IdAa64Isar1 => &[(9, UP_TO_1)],
+        // PARange, ASIDBits, SNSMem, TGran16 absent, TGran64 absent, TGran4, stage 2 granules.
+        Slot::IdAa64Mmfr0 => &[
+            (0, 0b11_1111),
+            (1, 0b101),
+            (3, UP_TO_1),
+            (5, ZERO),
+            (6, ABSENT),
+            (7, ZERO),
+            (8, ANY),
+            (9, ANY),
+            (10, ANY),
+        ],
+        // VMIDBits and XNX are of stage 2, SpecSEI and ECBHB of no effect.
+        Slot::IdAa64Mmfr1 => &[(1, 0b101), (6, UP_TO_1), (7, UP_TO_1), (15, UP_TO_1)],
+        // CnP and TTL are hints that are not taken.
+        Slot::IdAa64Mmfr2 => &[(0, UP_TO_1), (12, UP_TO_1)],
+        _ => &[],
+    }
+}
+
+/// Whether the engine can keep the promise of this value; else what it can.
+pub(crate) fn permitted(slot: Slot, value: u64) -> Result<(), &'static str> {
+    match slot {
+        // Names, and the description of an AArch32 that no exception level uses.
+        Slot::MidrEl1 | Slot::RevidrEl1 | Slot::AidrEl1 | Slot::ClidrEl1 => Ok(()),
+        Slot::IdAa64Afr0 | Slot::IdAa64Afr1 => Ok(()),
+        Slot::CtrEl0 => {
+            let refused = value >> 29 & 1 == 1 || value & 0xf > 9 || value >> 32 != 0;
+            let allowed = "DIC 0 and IminLine at most 9";
+            if refused { Err(allowed) } else { Ok(()) }
+        }
+        _ if is_aarch32(slot) => Ok(()),
+        _ => {
+            let fields = fields(slot);
+            let kept = (0..16).all(|number| {
+                let found = fields.iter().find(|&&(field, _)| field == number);
+                let set = found.map_or(ZERO, |&(_, set)| set);
+                set >> (value >> (4 * number) & 0xf) & 1 == 1
+            });
+            if kept { Ok(()) } else { Err("features that the software engine implements") }
+        }
+    }
+}
+
+fn is_aarch32(slot: Slot) -> bool {
+    TABLE
+        .iter()
+        .find(|def| def.slot == slot)
+        .is_some_and(|def| def.kind == Kind::Id && (0xc008..0xc020).contains(&def.reg.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_model_promises_only_what_there_is() {
+        for model in MODELS {
+            for &(reg, value) in model.registers {
+                let slot = find(reg).unwrap().slot;
+                assert_eq!(permitted(slot, value), Ok(()), "{}: {reg}", model.name);
+            }
+        }
+    }
+
+    #[test]
+    fn features_without_code_are_refused() {
+        // LSE atomics, DIC, 64 KiB pages, EL2, SVE.
+        assert!(permitted(Slot::IdAa64Isar0, 0x0020_0000).is_err());
+        assert!(permitted(Slot::CtrEl0, 0x2444_c004).is_err());
+        assert!(permitted(Slot::IdAa64Mmfr0, 0x22).is_err());
+        assert!(permitted(Slot::IdAa64Pfr0, 0x0000_0000_0000_0111).is_err());
+        assert!(permitted(Slot::IdAa64Pfr0, 0x0000_0001_0000_0011).is_err());
+        assert!(permitted(Slot::MidrEl1, 0x4100_d0c0).is_ok());
+    }
+}

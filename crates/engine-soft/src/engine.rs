@@ -1,0 +1,110 @@
+//! The engine and its VMs.
+
+use crate::cpu::Cpu;
+use crate::cpu_model::{CpuModel, INT, IdSpace};
+use crate::shared::Shared;
+use crate::vcpu::SoftVcpu;
+use abide_engine::{
+    Abi, Clock, Engine, EngineError, InterruptLines, Irqchip, PowerState, Provider, Vcpu, Vm,
+    VmConfig,
+};
+use abide_reg::VcpuId;
+use std::sync::Arc;
+
+/// The name of the engine.
+pub(crate) const NAME: &str = "soft";
+
+/// The software engine: makes VMs that run on any host.
+#[derive(Clone, Copy, Debug)]
+pub struct SoftEngine {
+    model: &'static CpuModel,
+}
+
+impl SoftEngine {
+    /// An engine whose VMs have the smallest CPU, [`INT`].
+    #[must_use]
+    pub const fn new() -> Self {
+        Self::with_model(&INT)
+    }
+
+    /// An engine whose VMs have this CPU.
+    #[must_use]
+    pub const fn with_model(model: &'static CpuModel) -> Self {
+        Self { model }
+    }
+}
+
+impl Default for SoftEngine {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Engine for SoftEngine {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn create_vm(&self, config: VmConfig) -> Result<Box<dyn Vm>, EngineError> {
+        if config.vcpu_count == 0 {
+            return Err(EngineError::Unsupported { engine: NAME, what: "a VM without vCPUs" });
+        }
+        let ids = IdSpace::of(self.model);
+        let shared = Shared::new(config.ram, config.cntfrq_hz, config.vcpu_count, ids);
+        Ok(Box::new(SoftVm {
+            shared: Arc::new(shared),
+            clock: config.clock,
+            vcpu_count: config.vcpu_count,
+            next: 0,
+        }))
+    }
+}
+
+/// A VM of the software engine.
+struct SoftVm {
+    shared: Arc<Shared>,
+    clock: Arc<dyn Clock>,
+    vcpu_count: u32,
+    next: u32,
+}
+
+/// MPIDR_EL1 of vCPU `number`: affinities as KVM gives them, 16 CPUs to the lowest level so that
+/// one SGI reaches all of a group `[linux arch/arm64/kvm/sys_regs.c reset_mpidr]`.
+fn mpidr(number: u32) -> u64 {
+    const RES1: u64 = 1 << 31;
+    let number = u64::from(number);
+    RES1 | number & 0xf | (number >> 4 & 0xff) << 8 | (number >> 12 & 0xff) << 16
+}
+
+impl Vm for SoftVm {
+    fn provider(&self, abi: Abi) -> Provider {
+        match abi {
+            Abi::Timer => Provider::Native,
+            Abi::Irqchip | Abi::Firmware => Provider::Machine,
+        }
+    }
+
+    fn create_vcpu(
+        &mut self,
+        id: VcpuId,
+        lines: Arc<InterruptLines>,
+    ) -> Result<Box<dyn Vcpu>, EngineError> {
+        if id.0 != self.next || id.0 >= self.vcpu_count {
+            let what = "vCPUs out of order or beyond the number the VM was made with";
+            return Err(EngineError::Unsupported { engine: NAME, what });
+        }
+        self.next += 1;
+        let power = if id.0 == 0 { PowerState::On } else { PowerState::Off };
+        let cpu = Cpu::new(mpidr(id.0), self.shared.ids(), power);
+        let (shared, clock) = (Arc::clone(&self.shared), Arc::clone(&self.clock));
+        Ok(Box::new(SoftVcpu::new(id, cpu, shared, clock, lines)))
+    }
+
+    fn create_irqchip(&mut self) -> Result<Option<Arc<dyn Irqchip>>, EngineError> {
+        Ok(None)
+    }
+
+    fn sync_dirty_log(&mut self) -> Result<(), EngineError> {
+        Ok(())
+    }
+}

@@ -1,0 +1,139 @@
+//! Lowering: from an instruction word to the [`Op`] that execution wants.
+//!
+//! Pure: what comes out depends on the word and its place in the page alone, so one op page serves
+//! every virtual address and exception level under which a physical page is executed.
+
+mod data;
+mod memory;
+mod op;
+
+pub(crate) use memory::{access, exclusive};
+pub(crate) use op::{Code, Op, slot};
+
+use crate::decode::{Kind, decode, fields};
+use crate::sysreg;
+use abide_arm64::SysReg;
+
+/// Instructions in a page.
+pub(crate) const PAGE_OPS: usize = 1024;
+
+/// A register field where 31 reads as zero.
+const fn read(field: u8) -> u8 {
+    field
+}
+
+/// A register field where 31 is written to nowhere.
+const fn write(field: u8) -> u8 {
+    if field == 31 { slot::SINK } else { field }
+}
+
+/// A register field where 31 is SP.
+const fn sp(field: u8) -> u8 {
+    if field == 31 { slot::SP } else { field }
+}
+
+/// The op of `word`, the instruction number `index` of its page.
+pub(crate) fn lower(word: u32, index: usize) -> Op {
+    let kind = decode(word);
+    data::lower(kind, word)
+        .or_else(|| memory::lower(kind, word))
+        .or_else(|| branch(kind, word, index))
+        .or_else(|| system(kind, word))
+        .unwrap_or(Op::slow(word))
+}
+
+/// Picks the near form with a distance in instructions if the target is in the same page, else the
+/// far form with a distance in bytes.
+fn near_or_far(index: usize, bytes: i64, near: Code, far: Code, op: Op) -> Op {
+    let at = i64::try_from(index).unwrap_or(0);
+    let code = if (0..PAGE_OPS as i64).contains(&(at + bytes / 4)) { near } else { far };
+    let distance = if code == near { bytes / 4 } else { bytes };
+    Op { code, imm: distance.cast_unsigned(), ..op }
+}
+
+fn branch(kind: Kind, word: u32, index: usize) -> Option<Op> {
+    let none = Op::new(Code::Nop);
+    let rt = Op { n: read(fields::rt(word)), ..none };
+    let x = fields::is_64_bit(word);
+    let width = |wide, narrow| if x { wide } else { narrow };
+    Some(match kind {
+        Kind::B => near_or_far(index, fields::branch_offset(word), Code::B, Code::BFar, none),
+        Kind::Bl => near_or_far(index, fields::branch_offset(word), Code::Bl, Code::BlFar, none),
+        Kind::BCond => {
+            let offset = fields::imm19_offset(word);
+            let cond = fields::branch_cond(word);
+            let Some(&near) = CONDITIONAL.get(usize::from(cond)) else {
+                return Some(near_or_far(index, offset, Code::B, Code::BFar, none));
+            };
+            let op = Op { aux: u32::from(cond), ..none };
+            near_or_far(index, offset, near, Code::BCondFar, op)
+        }
+        Kind::Cbz | Kind::Cbnz => {
+            let nonzero = kind == Kind::Cbnz;
+            let near = match nonzero {
+                false => width(Code::CbzX, Code::CbzW),
+                true => width(Code::CbnzX, Code::CbnzW),
+            };
+            let aux = u32::from(nonzero) | u32::from(x) << 1;
+            near_or_far(index, fields::imm19_offset(word), near, Code::CbFar, Op { aux, ..rt })
+        }
+        Kind::Tbz | Kind::Tbnz => {
+            let nonzero = kind == Kind::Tbnz;
+            let near = if nonzero { Code::Tbnz } else { Code::Tbz };
+            let aux = fields::test_bit(word) | u32::from(nonzero) << 8;
+            near_or_far(
+                index,
+                fields::test_branch_offset(word),
+                near,
+                Code::TbFar,
+                Op { aux, ..rt },
+            )
+        }
+        Kind::Br | Kind::Ret => Op { n: read(fields::rn(word)), ..Op::new(Code::Br) },
+        Kind::Blr => Op { n: read(fields::rn(word)), ..Op::new(Code::Blr) },
+        _ => return None,
+    })
+}
+
+/// The near conditional branches by condition; 14 and 15 are always true.
+#[rustfmt::skip]
+const CONDITIONAL: [Code; 14] = [
+    Code::BEq, Code::BNe, Code::BCs, Code::BCc, Code::BMi, Code::BPl, Code::BVs, Code::BVc,
+    Code::BHi, Code::BLs, Code::BGe, Code::BLt, Code::BGt, Code::BLe,
+];
+
+fn system(kind: Kind, word: u32) -> Option<Op> {
+    Some(match kind {
+        // The caches are coherent with memory and there is nothing to prefetch into.
+        Kind::Nop | Kind::Yield | Kind::Hint | Kind::Isb | Kind::Sb => Op::new(Code::Nop),
+        Kind::Dmb | Kind::Dsb => Op::new(match fields::crm(word) & 3 {
+            1 => Code::FenceLoad,
+            2 => Code::FenceStore,
+            _ => Code::FenceAll,
+        }),
+        Kind::MsrImmediate => {
+            let imm = u64::from(fields::crm(word)) << 6;
+            match fields::pstate_field(word) {
+                Some(fields::PstateField::DaifSet) => Op { imm, ..Op::new(Code::DaifSet) },
+                Some(fields::PstateField::DaifClr) => Op { imm, ..Op::new(Code::DaifClr) },
+                _ => return None,
+            }
+        }
+        Kind::Mrs | Kind::MsrRegister => {
+            let reg = SysReg(fields::system_register(word));
+            let imm = u64::from(word);
+            if kind == Kind::Mrs && reg == sysreg::SP_EL0 {
+                let d = write(fields::rt(word));
+                return Some(Op { d, imm, ..Op::new(Code::MrsSpEl0) });
+            }
+            let (slot, el0) = sysreg::plain(reg, kind == Kind::Mrs)?;
+            let aux = u32::from(slot) | u32::from(el0) << 16;
+            if kind == Kind::Mrs {
+                Op { d: write(fields::rt(word)), aux, imm, ..Op::new(Code::MrsPlain) }
+            } else {
+                Op { n: read(fields::rt(word)), aux, imm, ..Op::new(Code::MsrPlain) }
+            }
+        }
+        _ => return None,
+    })
+}

@@ -1,0 +1,224 @@
+//! A vCPU between slices: interrupts, timers, waiting, requests.
+
+use crate::code_cache::CodeCache;
+use crate::cpu::{Cpu, Env, Exit, Wait, esr};
+use crate::exec;
+use crate::shared::{Shared, request};
+use crate::sysreg::Slot;
+use crate::timer::Timer;
+use abide_engine::{Bus, Clock, EngineError, InterruptLines, Kick, PowerState, Stop, Vcpu};
+use abide_reg::{Gpa, VcpuId};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// The most instructions between two looks at kicks and requests: well below a millisecond.
+const SLICE_MAX: i64 = 100_000;
+
+/// The same under a clock that moves by itself, where each look is also one at the timers.
+const SLICE_MAX_HOST_TIME: i64 = 10_000;
+
+/// A kick: taken at the next look.
+#[derive(Debug, Default)]
+pub(crate) struct KickFlag(AtomicBool);
+
+impl Kick for KickFlag {
+    fn kick(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
+/// A virtual CPU of the software engine.
+pub(crate) struct SoftVcpu {
+    pub id: VcpuId,
+    pub cpu: Cpu,
+    code: CodeCache,
+    pub shared: Arc<Shared>,
+    pub clock: Arc<dyn Clock>,
+    lines: Arc<InterruptLines>,
+    kick: Arc<KickFlag>,
+    dirty_generation: u64,
+}
+
+impl SoftVcpu {
+    pub fn new(
+        id: VcpuId,
+        cpu: Cpu,
+        shared: Arc<Shared>,
+        clock: Arc<dyn Clock>,
+        lines: Arc<InterruptLines>,
+    ) -> Self {
+        let dirty_generation = shared.ram.dirty().generation();
+        Self {
+            id,
+            cpu,
+            code: CodeCache::default(),
+            shared,
+            clock,
+            lines,
+            kick: Arc::default(),
+            dirty_generation,
+        }
+    }
+
+    /// Forgets every translation and decoded instruction: RAM or registers were replaced.
+    pub fn forget(&mut self) {
+        self.cpu.flush_tlb();
+        self.code.flush_all();
+    }
+
+    /// Applies what others asked for and what a harvest of the dirty log demands.
+    fn apply_requests(&mut self) {
+        let requests = self.shared.take_requests(self.id.index());
+        if requests & request::FLUSH_TLB != 0 {
+            self.cpu.flush_tlb();
+        }
+        if requests & request::FLUSH_CODE != 0 {
+            self.code.flush_ops();
+        }
+        if requests & request::EVENT != 0 {
+            self.cpu.event = true;
+        }
+        let generation = self.shared.ram.dirty().generation();
+        if generation != self.dirty_generation {
+            self.dirty_generation = generation;
+            self.cpu.tlb.drop_writes();
+        }
+    }
+
+    /// Whether a wait is over; if so, it ends.
+    fn wake(&mut self) -> bool {
+        let cpu = &mut self.cpu;
+        let interrupted = self.lines.any() || cpu.serror.is_some();
+        let over = match cpu.wait {
+            Wait::Nothing => true,
+            Wait::Interrupt => interrupted,
+            Wait::Event => {
+                let count = Timer::Virtual.count(&self.shared, &*self.clock);
+                interrupted || std::mem::take(&mut cpu.event) || cpu.event_due(count)
+            }
+        };
+        if over {
+            cpu.wait = Wait::Nothing;
+        }
+        over
+    }
+
+    /// Takes the interrupt of the highest priority that is pending and not masked.
+    fn take_interrupt(&mut self) {
+        const A: u64 = 1 << 8;
+        const I: u64 = 1 << 7;
+        const F: u64 = 1 << 6;
+        let cpu = &mut self.cpu;
+        let pc = cpu.pc;
+        if cpu.daif & A == 0
+            && let Some(syndrome) = cpu.serror.take()
+        {
+            cpu.set_sys(Slot::EsrEl1, esr::SERROR | syndrome.unwrap_or(0));
+            cpu.enter_exception(0x180, pc);
+        } else if cpu.daif & F == 0 && self.lines.fiq() {
+            cpu.enter_exception(0x100, pc);
+        } else if cpu.daif & I == 0 && self.lines.irq() {
+            cpu.enter_exception(0x80, pc);
+        }
+    }
+
+    /// How many instructions may run before something has to be looked at.
+    fn slice(&self, left: i64) -> i64 {
+        // Any time that has come tells whether instructions are what moves the clock.
+        if self.clock.instructions_until(0).is_none() {
+            return left.min(SLICE_MAX_HOST_TIME);
+        }
+        let deadline = self.cpu.timer_deadline(&self.shared, &*self.clock);
+        let until = deadline.and_then(|ticks| self.clock.instructions_until(ticks));
+        let until = until.and_then(|count| i64::try_from(count).ok()).unwrap_or(i64::MAX);
+        // A deadline that has come leaves at least one instruction: its level was updated before.
+        left.min(SLICE_MAX).min(until.max(1))
+    }
+
+    /// Executes one slice; returns why it ended. `left` is lowered by what was executed.
+    fn execute(&mut self, left: &mut i64, bus: &dyn Bus) -> Exit {
+        let slice = self.slice(*left);
+        let cpu = &mut self.cpu;
+        cpu.left = slice;
+        cpu.told = slice;
+        let env = Env {
+            ram: &self.shared.ram,
+            bus,
+            clock: &*self.clock,
+            lines: &self.lines,
+            shared: &self.shared,
+            id: self.id,
+        };
+        let exit = exec::execute(cpu, &mut self.code, &env);
+        cpu.uncut();
+        self.clock.retire(u64::try_from(cpu.told - cpu.left).unwrap_or(0));
+        *left -= slice - cpu.left;
+        exit
+    }
+}
+
+impl Vcpu for SoftVcpu {
+    fn id(&self) -> VcpuId {
+        self.id
+    }
+
+    fn run(&mut self, budget: u64, bus: &dyn Bus) -> Result<Stop, EngineError> {
+        self.shared.started.store(true, Ordering::Relaxed);
+        self.cpu.ids = self.shared.ids();
+        let mut left = i64::try_from(budget).unwrap_or(i64::MAX);
+        loop {
+            if self.kick.0.swap(false, Ordering::Acquire) {
+                return Ok(Stop::Kicked);
+            }
+            if self.cpu.power == PowerState::Off {
+                return Ok(Stop::Idle);
+            }
+            self.apply_requests();
+            self.cpu.update_timers(self.id, &self.shared, &*self.clock, bus);
+            if !self.wake() {
+                return Ok(Stop::Idle);
+            }
+            self.take_interrupt();
+            if left <= 0 {
+                return Ok(Stop::Budget);
+            }
+            match self.execute(&mut left, bus) {
+                Exit::Slice => {}
+                Exit::Wait(wait) => self.cpu.wait = wait,
+                Exit::System(event) => return Ok(Stop::System(event)),
+            }
+        }
+    }
+
+    fn deadline_ticks(&self) -> Option<u64> {
+        let timers = self.cpu.timer_deadline(&self.shared, &*self.clock);
+        let event = (self.cpu.wait == Wait::Event).then(|| {
+            let count = Timer::Virtual.count(&self.shared, &*self.clock);
+            let ahead = self.cpu.wait_until.wrapping_sub(count);
+            let ahead = if ahead.cast_signed() < 0 { 0 } else { ahead };
+            self.clock.now_ticks().saturating_add(ahead)
+        });
+        timers.into_iter().chain(event).min()
+    }
+
+    fn power(&self) -> PowerState {
+        self.cpu.power
+    }
+
+    fn power_on(&mut self, entry: Gpa, context: u64) -> Result<(), EngineError> {
+        self.cpu.reset();
+        self.cpu.power = PowerState::On;
+        self.cpu.pc = entry.0;
+        self.cpu.x[0] = context;
+        Ok(())
+    }
+
+    fn power_off(&mut self) -> Result<(), EngineError> {
+        self.cpu.power = PowerState::Off;
+        Ok(())
+    }
+
+    fn kicker(&self) -> Arc<dyn Kick> {
+        Arc::clone(&self.kick) as Arc<dyn Kick>
+    }
+}
