@@ -26,7 +26,7 @@
 //! 7. The interrupt controller, in the order of `abide-gic`.
 //! 8. Timers: the count once for the VM (each write moves the offset of every vCPU), then each
 //!    vCPU's comparator, then its control register, so that no timer fires on the way.
-//! 9. `cpu.mp_state` and a pending SError.
+//! 9. A pending SError (`cpu.serror`) and the power state (`cpu.mp_state`).
 //!
 //! [`Registers::reg_ids`](abide_reg::Registers::reg_ids) of a vCPU lists steps 4, 5, 6, 8 and 9 in
 //! that order. Registers that [`is_vm_scoped`](abide_arm64::kvm::is_vm_scoped) names are the VM's:

@@ -3,7 +3,7 @@
 use super::kick::KvmKick;
 use crate::encoding;
 use crate::host;
-use crate::named::{self, PendingSerror};
+use crate::named::{self, Serror};
 use abide_engine::{Bus, EngineError, Kick, PowerState, Stop, SystemEvent, Vcpu};
 use abide_memory::GuestRam;
 use abide_reg::{Gpa, RegError, RegId, Registers, Value, VcpuId};
@@ -25,6 +25,7 @@ pub(super) struct KvmVcpu {
     id: VcpuId,
     fd: VcpuFd,
     kick: Arc<KvmKick>,
+    cntfrq_hz: u64,
     /// Whether the log already tells that an access without syndrome was answered with an abort.
     told_no_syndrome: bool,
     /// The vCPU keeps the kernel's VM alive, and with it the memory slot that points here.
@@ -40,7 +41,12 @@ enum After {
 
 impl KvmVcpu {
     /// Makes vCPU `id`; the first starts powered on, the others wait for PSCI CPU_ON.
-    pub(super) fn new(vm: &VmFd, ram: Arc<GuestRam>, id: VcpuId) -> Result<Self, EngineError> {
+    pub(super) fn new(
+        vm: &VmFd,
+        ram: Arc<GuestRam>,
+        cntfrq_hz: u64,
+        id: VcpuId,
+    ) -> Result<Self, EngineError> {
         let fd = vm
             .create_vcpu(u64::from(id.0))
             .map_err(|error| host::refused("KVM_CREATE_VCPU", error.errno()))?;
@@ -53,7 +59,7 @@ impl KvmVcpu {
         }
         fd.vcpu_init(&init).map_err(|error| host::refused("KVM_ARM_VCPU_INIT", error.errno()))?;
         let kick = Arc::new(KvmKick::new(&fd, vm.run_size())?);
-        let vcpu = Self { id, fd, kick, told_no_syndrome: false, _ram: ram };
+        let vcpu = Self { id, fd, kick, cntfrq_hz, told_no_syndrome: false, _ram: ram };
         vcpu.list().map_err(|errno| host::refused("KVM_GET_REG_LIST", errno))?;
         Ok(vcpu)
     }
@@ -70,21 +76,23 @@ impl KvmVcpu {
         self.fd.get_vcpu_events().map_err(|error| error.errno())
     }
 
-    fn serror(&self) -> Result<PendingSerror, i32> {
+    fn serror(&self) -> Result<Serror, i32> {
         let exception = self.events()?.exception;
-        if exception.serror_pending == 0 {
+        Ok(match (exception.serror_pending, exception.serror_has_esr) {
             // On hosts with RAS the kernel says "has ESR" all the same.
-            return Ok(PendingSerror::default());
-        }
-        let esr = (exception.serror_has_esr != 0).then_some(exception.serror_esr);
-        Ok(PendingSerror { pending: true, esr })
+            (0, _) => Serror::None,
+            (_, 0) => Serror::Pending,
+            _ => Serror::WithSyndrome(exception.serror_esr),
+        })
     }
 
-    fn set_serror(&self, serror: PendingSerror) -> Result<(), i32> {
+    fn set_serror(&self, serror: Serror) -> Result<(), i32> {
         let mut events = kvm_vcpu_events::default();
-        events.exception.serror_pending = u8::from(serror.pending);
-        events.exception.serror_has_esr = u8::from(serror.esr.is_some());
-        events.exception.serror_esr = serror.esr.unwrap_or(0);
+        events.exception.serror_pending = u8::from(serror != Serror::None);
+        if let Serror::WithSyndrome(iss) = serror {
+            events.exception.serror_has_esr = 1;
+            events.exception.serror_esr = iss;
+        }
         self.fd.set_vcpu_events(&events).map_err(|error| error.errno())
     }
 
@@ -181,6 +189,69 @@ fn answer_write(bus: &dyn Bus, id: VcpuId, gpa: Gpa, data: &[u8]) -> After {
     }
 }
 
+impl KvmVcpu {
+    fn load_one_reg(&self, id: RegId, number: u64) -> Result<Value, RegError> {
+        let width = encoding::one_reg_width(number).ok_or(RegError::Unknown { id })?;
+        let mut bytes = vec![0; width];
+        self.fd
+            .get_one_reg(number, &mut bytes)
+            .map_err(|error| encoding::one_reg_error(id, error.errno()))?;
+        Ok(Value::bytes(&bytes))
+    }
+
+    fn store_one_reg(&self, id: RegId, number: u64, value: &Value) -> Result<(), RegError> {
+        let allowed = encoding::one_reg_width(number).ok_or(RegError::Unknown { id })?;
+        if value.width() != allowed {
+            return Err(RegError::Width { id, found: value.width(), allowed });
+        }
+        self.fd
+            .set_one_reg(number, value.as_bytes())
+            .map(|_| ())
+            .map_err(|error| encoding::one_reg_error(id, error.errno()))
+    }
+
+    fn store_mp_state(&self, value: &Value) -> Result<(), RegError> {
+        let id = named::MP_STATE;
+        let own = value.to_u8().ok_or(RegError::Width { id, found: value.width(), allowed: 1 })?;
+        let allowed = "0 (on) or 1 (off)";
+        let mp_state = named::mp_state_number(own).ok_or(RegError::Refused {
+            id,
+            found: value.clone(),
+            allowed,
+        })?;
+        self.fd
+            .set_mp_state(kvm_mp_state { mp_state })
+            .map_err(|error| encoding::one_reg_error(id, error.errno()))
+    }
+
+    fn store_serror(&self, value: &Value) -> Result<(), RegError> {
+        let id = named::SERROR;
+        if value.width() != named::SERROR_LEN {
+            return Err(RegError::Width { id, found: value.width(), allowed: named::SERROR_LEN });
+        }
+        let not_allowed = |allowed| RegError::Refused { id, found: value.clone(), allowed };
+        let serror =
+            Serror::from_value(value).ok_or(not_allowed("0, 1, or 2 and a syndrome of 25 bits"))?;
+        let refused = |errno| encoding::one_reg_error(id, errno);
+        self.set_serror(serror).map_err(refused)?;
+        // The kernel can add a pending SError but does not take one back.
+        if self.serror().map_err(refused)? != serror {
+            return Err(not_allowed("what is pending already"));
+        }
+        Ok(())
+    }
+
+    fn check_cntfrq(&self, value: &Value) -> Result<(), RegError> {
+        let id = named::CNTFRQ;
+        let hz = value.to_u64().ok_or(RegError::Width { id, found: value.width(), allowed: 8 })?;
+        if hz == self.cntfrq_hz {
+            return Ok(());
+        }
+        let allowed = "the frequency of this host's system counter, which KVM cannot scale";
+        Err(RegError::Refused { id, found: value.clone(), allowed })
+    }
+}
+
 impl Registers for KvmVcpu {
     fn reg_ids(&self) -> Vec<RegId> {
         // The list is made by a call that succeeded when the vCPU was made and only depends on
@@ -189,60 +260,27 @@ impl Registers for KvmVcpu {
         debug_assert!(!numbers.is_empty(), "KVM_GET_REG_LIST fails only for vCPUs not initialised");
         numbers.sort_by_key(|&number| encoding::step(number));
         let kernel = numbers.into_iter().map(RegId::Kvm);
-        kernel.chain([named::SERROR, named::MP_STATE]).collect()
+        let facts = std::iter::once(named::CNTFRQ);
+        facts.chain(kernel).chain([named::SERROR, named::MP_STATE]).collect()
     }
 
     fn load(&self, id: RegId) -> Result<Value, RegError> {
         let refused = |errno| encoding::one_reg_error(id, errno);
         match id {
-            named::MP_STATE => self.mp_state().map(Value::u32).map_err(refused),
-            named::SERROR => {
-                self.serror().map(|serror| Value::u64(serror.to_value())).map_err(refused)
-            }
-            RegId::Kvm(number) => {
-                let width = encoding::one_reg_width(number).ok_or(RegError::Unknown { id })?;
-                let mut bytes = vec![0; width];
-                self.fd.get_one_reg(number, &mut bytes).map_err(|error| refused(error.errno()))?;
-                Ok(Value::bytes(&bytes))
-            }
+            named::MP_STATE => self.mp_state().map(named::mp_state_value).map_err(refused),
+            named::SERROR => self.serror().map(Serror::to_value).map_err(refused),
+            named::CNTFRQ => Ok(Value::u64(self.cntfrq_hz)),
+            RegId::Kvm(number) => self.load_one_reg(id, number),
             _ => Err(RegError::Unknown { id }),
         }
     }
 
     fn store(&mut self, id: RegId, value: &Value) -> Result<(), RegError> {
-        let refused = |errno| encoding::one_reg_error(id, errno);
-        let width = |allowed| RegError::Width { id, found: value.width(), allowed };
-        let not_allowed = |allowed| RegError::Refused { id, found: value.clone(), allowed };
         match id {
-            named::MP_STATE => {
-                let mp_state = value.to_u32().ok_or(width(4))?;
-                if !named::mp_state_is_known(mp_state) {
-                    return Err(not_allowed("0 (runnable) or 5 (stopped)"));
-                }
-                let state = kvm_mp_state { mp_state };
-                self.fd.set_mp_state(state).map_err(|error| refused(error.errno()))
-            }
-            named::SERROR => {
-                let number = value.to_u64().ok_or(width(8))?;
-                let serror = PendingSerror::from_value(number)
-                    .ok_or(not_allowed("0, or bit 63 with or without bit 62 and an ISS"))?;
-                self.set_serror(serror).map_err(refused)?;
-                // Older kernels do not take a pending SError back.
-                if self.serror().map_err(refused)? != serror {
-                    return Err(not_allowed("what is pending already"));
-                }
-                Ok(())
-            }
-            RegId::Kvm(number) => {
-                let allowed = encoding::one_reg_width(number).ok_or(RegError::Unknown { id })?;
-                if value.width() != allowed {
-                    return Err(width(allowed));
-                }
-                self.fd
-                    .set_one_reg(number, value.as_bytes())
-                    .map(|_| ())
-                    .map_err(|error| refused(error.errno()))
-            }
+            named::MP_STATE => self.store_mp_state(value),
+            named::SERROR => self.store_serror(value),
+            named::CNTFRQ => self.check_cntfrq(value),
+            RegId::Kvm(number) => self.store_one_reg(id, number, value),
             _ => Err(RegError::Unknown { id }),
         }
     }
@@ -276,7 +314,7 @@ impl Vcpu for KvmVcpu {
 
     fn power(&self) -> PowerState {
         match self.mp_state() {
-            Ok(named::MP_STATE_STOPPED) => PowerState::Off,
+            Ok(number) if named::is_stopped(number) => PowerState::Off,
             _ => PowerState::On,
         }
     }

@@ -89,7 +89,7 @@ impl Vm for KvmVm {
         if self.has_irqchip {
             return Err(host::unsupported("vCPUs after the interrupt controller"));
         }
-        let vcpu = KvmVcpu::new(&self.fd, Arc::clone(&self.config.ram), id)?;
+        let vcpu = KvmVcpu::new(&self.fd, Arc::clone(&self.config.ram), self.config.cntfrq_hz, id)?;
         self.vcpus_made += 1;
         Ok(Box::new(vcpu))
     }
