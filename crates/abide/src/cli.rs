@@ -1,0 +1,335 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+   0  fine; of run and restore: the guest powered itself off
+   1  refused, or two things differ; the reasons are on standard error
+   2  wrong usage
+   3  the input is damaged
+   4  this host cannot
+  10  the guest asked for a reset
+  11  the guest's kernel panicked
+  12  the guest was saved, and goes on wherever its file is restored
+  13  the guest was ended from outside (abide stop, Ctrl-A x, a signal)";
+
+const FIRST_STEPS: &str = "\
+First steps:
+  abide demo                       see a guest saved and restored, byte for byte
+  abide run web                    start the small guest that comes with abide, as `web`
+  abide save web web.abide         from another terminal: save it away
+  abide restore web.abide          it goes on where it was
+  abide inspect web.abide          every register of it, by name";
+
+/// Keep what a guest can see the same while everything under it changes.
+///
+/// abide runs arm64 virtual machines on any 64-bit Linux host, with no KVM and no root, saves them
+/// to files, and lets them go on in a new process as if nothing had happened.
+#[derive(Debug, Parser)]
+#[command(name = "abide", version, after_help = FIRST_STEPS, after_long_help = format!("{FIRST_STEPS}\n\n{EXIT_CODES}"))]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Say more on standard error; twice: everything.
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    pub verbose: u8,
+}
+
+/// What abide can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run: start a guest, in the foreground, its console on standard output
+    #[command(after_help = RUN_EXAMPLES, after_long_help = format!("{RUN_EXAMPLES}\n\n{EXIT_CODES}"))]
+    Run(RunArgs),
+    /// Run: list guests that run here
+    Ps(QueryArgs),
+    /// Run: tell how a guest is
+    Status(NamedQueryArgs),
+    /// Run: let a guest stand still; its time stands still too
+    Pause(NamedArgs),
+    /// Run: let a paused guest go on
+    Resume(NamedArgs),
+    /// Run: end a guest, losing it
+    Stop(NamedArgs),
+    /// Move: write a running guest to a file
+    Save(SaveArgs),
+    /// Move: let a saved guest go on, needing nothing but its file
+    #[command(after_long_help = EXIT_CODES)]
+    Restore(RestoreArgs),
+    /// Files: show what a file holds, register by register
+    Inspect(InspectArgs),
+    /// Files: compare two files, register by register and page by page
+    Diff(DiffArgs),
+    /// Files: check every byte of a file
+    Verify(VerifyArgs),
+    /// See it: run a guest, save it mid-flight, restore each file, compare every end
+    Demo(DemoArgs),
+}
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  abide run                                    the guest that comes with abide
+  abide run web --kernel Image --initrd initrd.gz --append 'console=ttyAMA0 quiet'
+  abide run --kernel Image --deterministic --report run.json
+
+In the terminal, Ctrl-A x ends the guest, Ctrl-A a sends Ctrl-A, Ctrl-A h tells more.";
+
+/// What executes a guest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum EngineName {
+    /// abide's own interpreter: runs anywhere
+    Soft,
+    /// The host kernel's KVM, on arm64 hosts
+    Kvm,
+}
+
+/// A set of CPU features, as ID registers show them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum CpuName {
+    /// The smallest: no floating point, no optional features
+    Int,
+    /// What KVM on a Cortex-A57 host can hold too; floating point is shown, its arithmetic is not
+    /// implemented by the software engine yet
+    Portable,
+}
+
+/// Where running guests are known.
+#[derive(Clone, Debug, Args)]
+pub struct StateDirArgs {
+    /// Directory with the sockets of running guests [default: $XDG_STATE_HOME/abide, else
+    /// ~/.local/state/abide]
+    #[arg(long, value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
+}
+
+/// Saves on the way.
+#[derive(Clone, Debug, Args)]
+pub struct SavePointArgs {
+    /// Save after this many instructions, at the next end of a slice; may be repeated, each with
+    /// its --save-to
+    #[arg(long, value_name = "INSTRUCTIONS", requires = "save_to")]
+    pub save_at: Vec<u64>,
+    /// File for the --save-at before it
+    #[arg(long, value_name = "FILE", requires = "save_at")]
+    pub save_to: Vec<PathBuf>,
+    /// Go on after the last --save-at instead of ending
+    #[arg(long, requires = "save_at")]
+    pub keep_running: bool,
+    /// Compress memory in files written by --save-at
+    #[arg(long, requires = "save_at")]
+    pub compress: bool,
+}
+
+/// Arguments of `run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Name of the guest, for save, status and so on [default: vm1, vm2, ...]
+    pub name: Option<String>,
+    /// Kernel: arm64 Image (plain, gzip or EFI zboot), ELF, or a flat binary as for QEMU
+    /// [default: a small guest with a prompt]
+    #[arg(long, value_name = "FILE")]
+    pub kernel: Option<PathBuf>,
+    /// Initial RAM disk
+    #[arg(long, value_name = "FILE")]
+    pub initrd: Option<PathBuf>,
+    /// Kernel command line
+    #[arg(long, value_name = "STRING", default_value = "", allow_hyphen_values = true)]
+    pub append: String,
+    /// Virtual CPUs
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub vcpus: u32,
+    /// Memory, with suffix K, M or G
+    #[arg(long, value_name = "SIZE", default_value = "512M", value_parser = parse_size)]
+    pub memory: u64,
+    /// What executes the guest
+    #[arg(long, value_enum, default_value_t = EngineName::Soft)]
+    pub engine: EngineName,
+    /// CPU features shown to the guest
+    #[arg(long, value_enum, default_value_t = CpuName::Int)]
+    pub cpu: CpuName,
+    /// Let executed instructions make time pass, so that every run is the same to the last bit;
+    /// standard input is not read, and the end shows a hash over the whole guest state
+    #[arg(long)]
+    pub deterministic: bool,
+    /// Write a report of the run (JSON)
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    #[command(flatten)]
+    pub save_points: SavePointArgs,
+    #[command(flatten)]
+    pub state: StateDirArgs,
+}
+
+/// Arguments of `restore`.
+#[derive(Debug, Args)]
+pub struct RestoreArgs {
+    /// The file
+    pub file: PathBuf,
+    /// Name of the guest from here on [default: vm1, vm2, ...]
+    pub name: Option<String>,
+    /// What executes the guest
+    #[arg(long, value_enum, default_value_t = EngineName::Soft)]
+    pub engine: EngineName,
+    /// Write a report of the run (JSON)
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    #[command(flatten)]
+    pub save_points: SavePointArgs,
+    #[command(flatten)]
+    pub state: StateDirArgs,
+}
+
+/// A guest by name.
+#[derive(Debug, Args)]
+pub struct NamedArgs {
+    /// The guest
+    pub name: String,
+    #[command(flatten)]
+    pub state: StateDirArgs,
+}
+
+/// A question about a guest.
+#[derive(Debug, Args)]
+pub struct NamedQueryArgs {
+    /// The guest
+    pub name: String,
+    /// Answer in JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub state: StateDirArgs,
+}
+
+/// A question about all guests.
+#[derive(Debug, Args)]
+pub struct QueryArgs {
+    /// Answer in JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub state: StateDirArgs,
+}
+
+/// Arguments of `save`.
+#[derive(Debug, Args)]
+pub struct SaveArgs {
+    /// The guest
+    pub name: String,
+    /// The file to write
+    pub file: PathBuf,
+    /// Let the guest go on here; else it ends here and goes on where the file is restored
+    #[arg(long)]
+    pub keep_running: bool,
+    /// Compress memory (lz4); such a file cannot be mapped
+    #[arg(long)]
+    pub compress: bool,
+    /// Replace the file if it exists
+    #[arg(long)]
+    pub overwrite: bool,
+    #[command(flatten)]
+    pub state: StateDirArgs,
+}
+
+/// Arguments of `inspect`.
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    /// The file
+    pub file: PathBuf,
+    /// Only records of this unit (cpu, gic, uart, ...)
+    #[arg(long, value_name = "UNIT")]
+    pub unit: Option<String>,
+    /// Answer in JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `diff`.
+#[derive(Debug, Args)]
+pub struct DiffArgs {
+    /// One file
+    pub left: PathBuf,
+    /// Another
+    pub right: PathBuf,
+    /// Answer in JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `verify`.
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// The file
+    pub file: PathBuf,
+    /// Answer in JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `demo`.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Show it with this kernel instead of the guest that comes with abide
+    #[arg(long, value_name = "FILE")]
+    pub kernel: Option<PathBuf>,
+    /// Its initial RAM disk
+    #[arg(long, value_name = "FILE", requires = "kernel")]
+    pub initrd: Option<PathBuf>,
+    /// Its command line
+    #[arg(
+        long,
+        value_name = "STRING",
+        default_value = "",
+        requires = "kernel",
+        allow_hyphen_values = true
+    )]
+    pub append: String,
+    /// Its memory, with suffix K, M or G
+    #[arg(long, value_name = "SIZE", default_value = "256M", value_parser = parse_size)]
+    pub memory: u64,
+    /// How many times to save it
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub saves: u32,
+    /// Write the report as one self-contained HTML page, or as JSON, by the file's ending
+    #[arg(long, value_name = "FILE", default_value = "abide-demo.html")]
+    pub report: PathBuf,
+}
+
+/// A size in bytes, with an optional suffix K, M or G (powers of 1024).
+fn parse_size(text: &str) -> Result<u64, String> {
+    let (digits, shift) = match text.strip_suffix(['K', 'k']) {
+        Some(digits) => (digits, 10),
+        None => match text.strip_suffix(['M', 'm']) {
+            Some(digits) => (digits, 20),
+            None => match text.strip_suffix(['G', 'g']) {
+                Some(digits) => (digits, 30),
+                None => (text, 0),
+            },
+        },
+    };
+    let number: u64 = digits.parse().map_err(|_| "a number with K, M or G is needed".to_owned())?;
+    number.checked_mul(1 << shift).ok_or_else(|| "too large".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn definitions_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn sizes_have_suffixes() {
+        assert_eq!(parse_size("512M"), Ok(512 << 20));
+        assert_eq!(parse_size("4k"), Ok(4096));
+        assert_eq!(parse_size("7"), Ok(7));
+        assert!(parse_size("M").is_err());
+        assert!(parse_size("99999999999G").is_err());
+        assert!(parse_size("-1M").is_err());
+    }
+}

@@ -1,0 +1,109 @@
+//! `ps`, `status`, `pause`, `resume`, `stop`, `save`: commands to guests that run.
+
+use crate::cli::{NamedArgs, NamedQueryArgs, QueryArgs, SaveArgs};
+use crate::control_socket::{Request, Response, StatusReport, ask};
+use crate::exit::Exit;
+use crate::out::print;
+use crate::state_dir::StateDir;
+use anyhow::{Context, Result};
+use serde_json::json;
+
+/// Lists guests.
+pub fn ps(args: &QueryArgs) -> Result<Exit> {
+    let state = StateDir::open(args.state.state_dir.as_deref())?;
+    let mut guests = Vec::new();
+    for name in state.running()? {
+        // One that ends while it is asked is no longer running.
+        if let Ok(Response::Status(status)) = ask(&state, &name, &Request::Status) {
+            guests.push((name, status));
+        }
+    }
+    if args.json {
+        let list: Vec<_> = guests.iter().map(|(name, status)| named(name, status)).collect();
+        print(&serde_json::to_string_pretty(&list)?);
+        return Ok(Exit::Fine);
+    }
+    let mut table = format!(
+        "{:<16} {:<8} {:>8} {:>6} {:>8}  ENGINE\n",
+        "NAME", "STATE", "PID", "VCPUS", "MEMORY"
+    );
+    for (name, status) in &guests {
+        let memory = format!("{}M", status.memory_bytes >> 20);
+        table += &format!(
+            "{name:<16} {:<8} {:>8} {:>6} {memory:>8}  {}\n",
+            status.state, status.pid, status.vcpus, status.engine
+        );
+    }
+    print(table.trim_end());
+    Ok(Exit::Fine)
+}
+
+fn named(name: &str, status: &StatusReport) -> serde_json::Value {
+    let mut value = json!(status);
+    value["name"] = json!(name);
+    value
+}
+
+/// Tells how one guest is.
+pub fn status(args: &NamedQueryArgs) -> Result<Exit> {
+    let state = StateDir::open(args.state.state_dir.as_deref())?;
+    let status = match ask(&state, &args.name, &Request::Status)? {
+        Response::Status(status) => status,
+        other => return finish(&args.name, other),
+    };
+    if args.json {
+        print(&serde_json::to_string_pretty(&named(&args.name, &status))?);
+        return Ok(Exit::Fine);
+    }
+    let time = if status.deterministic { "virtual (deterministic)" } else { "the host's" };
+    #[expect(clippy::cast_precision_loss, reason = "for reading, to a millisecond")]
+    let seconds = status.guest_ns as f64 / 1e9;
+    print(&format!(
+        "{}: {}\n  engine        {}\n  process       {}\n  vcpus         {}\n  memory        {} MiB\n  time          {time}\n  has run       {seconds:.3} s of its own time\n  instructions  {}\n  printed       {} bytes",
+        args.name,
+        status.state,
+        status.engine,
+        status.pid,
+        status.vcpus,
+        status.memory_bytes >> 20,
+        status.instructions,
+        status.console_bytes,
+    ));
+    Ok(Exit::Fine)
+}
+
+/// Sends a command without arguments.
+pub fn simple(args: &NamedArgs, request: &Request) -> Result<Exit> {
+    let state = StateDir::open(args.state.state_dir.as_deref())?;
+    finish(&args.name, ask(&state, &args.name, request)?)
+}
+
+/// Saves a guest.
+pub fn save(args: &SaveArgs) -> Result<Exit> {
+    let state = StateDir::open(args.state.state_dir.as_deref())?;
+    // The guest's process may have another working directory.
+    let path = std::path::absolute(&args.file)
+        .with_context(|| format!("{}: not a path", args.file.display()))?;
+    let request = Request::Save {
+        path,
+        keep_running: args.keep_running,
+        compress: args.compress,
+        overwrite: args.overwrite,
+    };
+    let response = ask(&state, &args.name, &request)?;
+    if let Response::Saved { file_len } = response {
+        let after = if args.keep_running { "goes on here" } else { "ended here" };
+        let file = args.file.display();
+        eprintln!("abide: {} saved to {file} ({file_len} bytes) and {after}", args.name);
+        return Ok(Exit::Fine);
+    }
+    finish(&args.name, response)
+}
+
+fn finish(name: &str, response: Response) -> Result<Exit> {
+    if let Response::Failed { reason } = response {
+        eprintln!("abide: {name}: {reason}");
+        return Ok(Exit::Refused);
+    }
+    Ok(Exit::Fine)
+}

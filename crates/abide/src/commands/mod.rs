@@ -1,0 +1,7 @@
+//! One file for each command, or family of commands.
+
+pub mod files;
+pub mod guests;
+pub mod restore;
+pub mod run;
+mod session;

@@ -1,0 +1,38 @@
+//! `abide restore`: a guest goes on.
+
+use super::session;
+use crate::cli::RestoreArgs;
+use crate::engines;
+use crate::exit::Exit;
+use abide_machine::restore::{RestoreReport, restore};
+use abide_snapshot::Reader;
+use anyhow::{Context, Result};
+
+/// Restores a guest from its file and runs it to its end.
+pub fn run(args: &RestoreArgs) -> Result<Exit> {
+    let config = session::run_config(&args.save_points)?;
+    let file = || args.file.display().to_string();
+    let reader = Reader::open(&args.file).with_context(file)?;
+    let engine = engines::open_any_cpu(args.engine)?;
+    let place = session::take_place(args.state.state_dir.as_deref(), args.name.as_deref())?;
+    let console = Box::new(std::io::stdout());
+    let (machine, report) = restore(engine.as_ref(), &reader, console).with_context(file)?;
+    drop(reader);
+    announce(place.name(), &report);
+    session::run(machine, &place, &config, args.report.as_deref())
+}
+
+fn announce(name: &str, report: &RestoreReport) {
+    eprintln!("abide: {name}: {} registers written and read back", report.registers);
+    for (unit, scope, id) in &report.dropped {
+        eprintln!("abide: {name}: {unit} {scope}: {id} dropped: volatile, and unknown here");
+    }
+    for (kind, unit) in &report.dropped_records {
+        eprintln!(
+            "abide: {name}: {unit}: record of kind {kind} dropped: volatile, and unknown here"
+        );
+    }
+    for (unit, scope, id) in &report.carried {
+        eprintln!("abide: {name}: {unit} {scope}: {id} carried along: unknown here");
+    }
+}

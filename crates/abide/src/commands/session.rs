@@ -1,0 +1,84 @@
+//! A guest in the foreground: its console, its control socket, its end.
+
+use crate::cli::SavePointArgs;
+use crate::control_socket;
+use crate::exit::Exit;
+use crate::report::RunReport;
+use crate::state_dir::{Place, StateDir};
+use crate::terminal::{self, RawTerminal};
+use abide_machine::Machine;
+use abide_machine::runner::{Outcome, RunConfig, SavePoint, control};
+use anyhow::{Context, Result, bail};
+use std::path::Path;
+
+/// A guest's place among those that run here, taken before anything else is done.
+pub fn take_place(state_dir: Option<&Path>, name: Option<&str>) -> Result<Place> {
+    StateDir::open(state_dir)?.take(name)
+}
+
+/// The run that the arguments ask for.
+pub fn run_config(args: &SavePointArgs) -> Result<RunConfig> {
+    if args.save_at.len() != args.save_to.len() {
+        bail!(
+            "{} --save-at and {} --save-to given; each needs the other",
+            args.save_at.len(),
+            args.save_to.len()
+        );
+    }
+    let points = args.save_at.iter().zip(&args.save_to);
+    let mut save_points: Vec<SavePoint> = points
+        .map(|(&instructions, path)| SavePoint { instructions, path: path.clone() })
+        .collect();
+    save_points.sort_by_key(|point| point.instructions);
+    Ok(RunConfig { save_points, keep_running: args.keep_running, compress: args.compress })
+}
+
+/// Runs the machine to its end.
+pub fn run(
+    mut machine: Machine,
+    place: &Place,
+    config: &RunConfig,
+    report: Option<&Path>,
+) -> Result<Exit> {
+    let (control, queue) = control();
+    control_socket::serve(place.listen()?, control.clone());
+    let terminal = if machine.is_deterministic() {
+        drop(control);
+        None
+    } else {
+        let terminal = RawTerminal::enter();
+        terminal::feed(control, terminal.is_some());
+        terminal
+    };
+    let result = machine.run(&queue, config);
+    // From here on abide's own lines need a normal terminal.
+    drop(terminal);
+    let result = result?;
+    for (path, error) in &result.failed_saves {
+        eprintln!("abide: not saved to {}: {error}", path.display());
+    }
+    let report_data = RunReport::of(&machine, place.name(), result.outcome)?;
+    announce(&report_data, result.outcome);
+    if let Some(path) = report {
+        let text = serde_json::to_string_pretty(&report_data)? + "\n";
+        std::fs::write(path, text).with_context(|| format!("report {}", path.display()))?;
+    }
+    if !result.failed_saves.is_empty() && result.outcome == Outcome::PoweredOff {
+        return Ok(Exit::Refused);
+    }
+    Ok(result.outcome.into())
+}
+
+fn announce(report: &RunReport, outcome: Outcome) {
+    let what = match outcome {
+        Outcome::PoweredOff => "powered off",
+        Outcome::Reset => "asked for a reset; abide ends there",
+        Outcome::Panicked => "panicked",
+        Outcome::SavedAway => "saved away",
+        Outcome::Stopped => "was ended",
+    };
+    eprintln!("abide: {} {what}", report.name);
+    if report.deterministic {
+        eprintln!("abide: {} instructions, state hash {}", report.instructions, report.state_hash);
+    }
+}

@@ -1,0 +1,166 @@
+//! Commands to a running guest: one JSON object a line, one in answer.
+
+use crate::state_dir::StateDir;
+use abide_machine::runner::{Command, Control, Reply, Status};
+use anyhow::{Context, Result, anyhow};
+use serde::{Deserialize, Serialize};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The longest line, in bytes: a path and a few words.
+const LINE_MAX_LEN: u64 = 64 << 10;
+/// How long a peer may take to say something.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A command as it is sent.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "snake_case")]
+pub enum Request {
+    /// Tell how it is.
+    Status,
+    /// Stand still.
+    Pause,
+    /// Go on.
+    Resume,
+    /// End.
+    Stop,
+    /// Write it to a file.
+    Save {
+        /// The file, with an absolute path.
+        path: PathBuf,
+        /// Whether it goes on here.
+        keep_running: bool,
+        /// Whether memory is compressed.
+        compress: bool,
+        /// Whether an existing file may be replaced.
+        overwrite: bool,
+    },
+}
+
+/// An answer as it is sent.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "snake_case")]
+pub enum Response {
+    /// Done.
+    Done,
+    /// Done; the file's length in bytes.
+    Saved {
+        /// Bytes.
+        file_len: u64,
+    },
+    /// How it is.
+    Status(StatusReport),
+    /// Not done, and why.
+    Failed {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// How a guest is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusReport {
+    /// `running` or `paused`.
+    pub state: String,
+    /// Its engine.
+    pub engine: String,
+    /// Process that runs it.
+    pub pid: u32,
+    /// Virtual CPUs.
+    pub vcpus: u32,
+    /// Memory, in bytes.
+    pub memory_bytes: u64,
+    /// Whether its runs can be repeated.
+    pub deterministic: bool,
+    /// Instructions executed.
+    pub instructions: u64,
+    /// Its own time since it was started, in ns.
+    pub guest_ns: u64,
+    /// Bytes it has printed.
+    pub console_bytes: u64,
+}
+
+impl From<Status> for StatusReport {
+    fn from(status: Status) -> Self {
+        Self {
+            state: if status.paused { "paused" } else { "running" }.to_owned(),
+            engine: status.engine.to_owned(),
+            pid: std::process::id(),
+            vcpus: status.vcpu_count,
+            memory_bytes: status.ram_len,
+            deterministic: status.deterministic,
+            instructions: status.instructions,
+            guest_ns: status.guest_ns,
+            console_bytes: status.console_bytes,
+        }
+    }
+}
+
+/// Serves commands until the machine ends, each connection on its own thread.
+pub fn serve(listener: UnixListener, control: Control) {
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(stream) = stream else { return };
+            let control = control.clone();
+            std::thread::spawn(move || {
+                if let Err(error) = serve_one(&stream, &control) {
+                    tracing::debug!(%error, "control connection");
+                }
+            });
+        }
+    });
+}
+
+fn serve_one(stream: &UnixStream, control: &Control) -> Result<()> {
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    let mut line = String::new();
+    BufReader::new(stream.take(LINE_MAX_LEN)).read_line(&mut line)?;
+    let response = match serde_json::from_str(&line) {
+        Ok(request) => answer(request, control),
+        Err(error) => Response::Failed { reason: format!("not a command: {error}") },
+    };
+    send(stream, &response)
+}
+
+fn answer(request: Request, control: &Control) -> Response {
+    let command = match request {
+        Request::Status => Command::Status,
+        Request::Pause => Command::Pause,
+        Request::Resume => Command::Resume,
+        Request::Stop => Command::Stop,
+        Request::Save { path, keep_running, compress, overwrite } => {
+            Command::Save { path, keep_running, compress, overwrite }
+        }
+    };
+    match control.ask(command) {
+        None => Response::Failed { reason: "the guest has just ended".to_owned() },
+        Some(Reply::Done) => Response::Done,
+        Some(Reply::Saved { file_len }) => Response::Saved { file_len },
+        Some(Reply::Status(status)) => Response::Status(status.into()),
+        Some(Reply::Failed(error)) => Response::Failed { reason: error.to_string() },
+    }
+}
+
+fn send(mut stream: &UnixStream, message: &impl Serialize) -> Result<()> {
+    let mut line = serde_json::to_string(message)?;
+    line.push('\n');
+    Ok(stream.write_all(line.as_bytes())?)
+}
+
+/// Sends a command to the guest of this name and waits for its answer, however long a save takes.
+pub fn ask(state: &StateDir, name: &str, request: &Request) -> Result<Response> {
+    let stream = state.connect(name)?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    send(&stream, request).with_context(|| format!("guest {name}"))?;
+    let mut line = String::new();
+    BufReader::new((&stream).take(LINE_MAX_LEN))
+        .read_line(&mut line)
+        .with_context(|| format!("guest {name}"))?;
+    if line.is_empty() {
+        return Err(anyhow!("guest {name} ended before it answered"));
+    }
+    serde_json::from_str(&line).with_context(|| format!("guest {name} answered nonsense"))
+}

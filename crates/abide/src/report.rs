@@ -1,0 +1,53 @@
+//! The report of a run.
+
+use abide_machine::Machine;
+use abide_machine::runner::Outcome;
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+
+/// What a run was, for machines to read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunReport {
+    /// The guest's name.
+    pub name: String,
+    /// How it ended: `powered_off`, `reset`, `panicked`, `saved_away` or `stopped`.
+    pub outcome: String,
+    /// What executed it.
+    pub engine: String,
+    /// Whether its run can be repeated to the last bit.
+    pub deterministic: bool,
+    /// Instructions executed since the guest was started, over all its processes.
+    pub instructions: u64,
+    /// Its own time since it was started, in ns.
+    pub guest_ns: u64,
+    /// Bytes it has printed since it was started.
+    pub console_bytes: u64,
+    /// BLAKE3 over every register and all of RAM at the end.
+    pub state_hash: String,
+    /// Registers and their bytes besides RAM.
+    pub state_bytes: u64,
+}
+
+impl RunReport {
+    /// The report of a machine that has just ended.
+    pub fn of(machine: &Machine, name: &str, outcome: Outcome) -> Result<Self> {
+        let outcome = match outcome {
+            Outcome::PoweredOff => "powered_off",
+            Outcome::Reset => "reset",
+            Outcome::Panicked => "panicked",
+            Outcome::SavedAway => "saved_away",
+            Outcome::Stopped => "stopped",
+        };
+        Ok(Self {
+            name: name.to_owned(),
+            outcome: outcome.to_owned(),
+            engine: machine.engine().to_owned(),
+            deterministic: machine.is_deterministic(),
+            instructions: machine.instructions(),
+            guest_ns: machine.guest_ns(),
+            console_bytes: machine.console_bytes(),
+            state_hash: machine.state_hash()?.to_string(),
+            state_bytes: machine.state_len()?,
+        })
+    }
+}

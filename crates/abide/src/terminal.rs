@@ -1,0 +1,124 @@
+//! The terminal as the guest's console.
+
+use abide_machine::runner::{Command, Control};
+use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcsetattr};
+use std::io::Read;
+
+/// Begins an order to abide itself: Ctrl-A, as in QEMU and screen.
+const ESCAPE: u8 = 0x01;
+
+const HELP: &str = "\r\n\
+    abide: Ctrl-A x  end the guest\r\n\
+    abide: Ctrl-A a  send Ctrl-A\r\n\
+    abide: Ctrl-A h  this\r\n\
+    abide: from another terminal: abide ps, abide save NAME FILE, abide pause NAME\r\n";
+
+/// The terminal in raw mode; as it was again when dropped.
+pub struct RawTerminal {
+    before: Termios,
+}
+
+impl RawTerminal {
+    /// Raw mode, if standard input is a terminal.
+    pub fn enter() -> Option<Self> {
+        let stdin = rustix::stdio::stdin();
+        if !isatty(stdin) {
+            return None;
+        }
+        let before = tcgetattr(stdin).ok()?;
+        let mut raw = before.clone();
+        raw.make_raw();
+        // The guest prints whole lines without carriage returns of its own at times; leave the
+        // output side as the user has it.
+        raw.output_modes = before.output_modes;
+        tcsetattr(stdin, OptionalActions::Now, &raw).ok()?;
+        Some(Self { before })
+    }
+}
+
+impl Drop for RawTerminal {
+    fn drop(&mut self) {
+        let _ = tcsetattr(rustix::stdio::stdin(), OptionalActions::Now, &self.before);
+    }
+}
+
+/// What typed bytes mean.
+#[derive(Debug, Default)]
+struct Keys {
+    escaped: bool,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Key {
+    Guest(u8),
+    Stop,
+    Help,
+    Nothing,
+}
+
+impl Keys {
+    fn press(&mut self, byte: u8) -> Key {
+        if !self.escaped {
+            self.escaped = byte == ESCAPE;
+            return if self.escaped { Key::Nothing } else { Key::Guest(byte) };
+        }
+        self.escaped = false;
+        match byte {
+            b'x' => Key::Stop,
+            b'h' | b'?' => Key::Help,
+            b'a' | ESCAPE => Key::Guest(ESCAPE),
+            _ => Key::Nothing,
+        }
+    }
+}
+
+/// Feeds standard input to the guest until it ends, on a thread of its own.
+pub fn feed(control: Control, is_terminal: bool) {
+    std::thread::spawn(move || {
+        let mut keys = Keys::default();
+        let mut bytes = [0; 4096];
+        while let Ok(len @ 1..) = std::io::stdin().lock().read(&mut bytes) {
+            let mut input = Vec::with_capacity(len);
+            for &byte in &bytes[..len] {
+                let key = if is_terminal { keys.press(byte) } else { Key::Guest(byte) };
+                match key {
+                    Key::Guest(byte) => input.push(byte),
+                    Key::Help => eprint!("{HELP}"),
+                    Key::Nothing => {}
+                    Key::Stop => {
+                        let _ = control.ask(Command::Stop);
+                        return;
+                    }
+                }
+            }
+            if control.ask(Command::Input(input)).is_none() {
+                return;
+            }
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escape_reaches_abide_and_doubled_the_guest() {
+        let mut keys = Keys::default();
+        let pressed: Vec<Key> = b"a\x01x\x01a\x01h\x01q".iter().map(|&b| keys.press(b)).collect();
+        assert_eq!(
+            pressed,
+            [
+                Key::Guest(b'a'),
+                Key::Nothing,
+                Key::Stop,
+                Key::Nothing,
+                Key::Guest(ESCAPE),
+                Key::Nothing,
+                Key::Help,
+                Key::Nothing,
+                Key::Nothing
+            ]
+        );
+    }
+}

@@ -1,0 +1,135 @@
+//! Whatever is wrong with what abide is given: a clear error, the right exit code, nothing lost.
+
+mod support;
+
+use std::process::Command;
+use support::{Sandbox, code, demo_guest, stderr, stdout};
+
+/// A snapshot of the demo guest, made in the sandbox.
+fn snapshot(sandbox: &Sandbox) -> Vec<u8> {
+    let away = sandbox.run_demo_guest("away", &["--save-at", "1000000", "--save-to", "good.abide"]);
+    assert_eq!(code(&away), 12, "{}", stderr(&away));
+    std::fs::read(sandbox.path("good.abide")).unwrap()
+}
+
+#[test]
+fn kernels_that_cannot_run_are_refused_by_name() {
+    let sandbox = Sandbox::new();
+    let mut bzimage = vec![0x90; 4096];
+    bzimage[0x202..0x206].copy_from_slice(b"HdrS");
+    let mut cut = std::fs::read(demo_guest()).unwrap();
+    cut.truncate(40);
+    for (name, content, word) in [
+        ("bzimage", bzimage, "bzImage"),
+        ("empty", vec![], "empty"),
+        ("text", b"hello\n".to_vec(), "text"),
+    ] {
+        std::fs::write(sandbox.path(name), content).unwrap();
+        let output = sandbox.abide(&["run", "--kernel", name]);
+        assert_eq!(code(&output), 1, "{name}");
+        assert!(stderr(&output).contains(word), "{name}: {}", stderr(&output));
+    }
+    let missing = sandbox.abide(&["run", "--kernel", "nowhere"]);
+    assert_eq!(code(&missing), 1);
+    assert!(stderr(&missing).contains("nowhere"));
+}
+
+#[test]
+fn what_does_not_fit_into_memory_says_how_much_would() {
+    let sandbox = Sandbox::new();
+    std::fs::write(sandbox.path("initrd"), vec![7; 20 << 20]).unwrap();
+    let kernel = demo_guest();
+    let kernel = kernel.to_str().unwrap();
+    let args = ["run", "--memory", "16M", "--kernel", kernel, "--initrd", "initrd"];
+    let output = sandbox.abide(&args);
+    assert_eq!(code(&output), 1);
+    assert!(stderr(&output).contains("--memory"), "{}", stderr(&output));
+    for memory in ["0", "1M", "4097K", "1000000G"] {
+        let output = sandbox.abide(&["run", "--memory", memory]);
+        assert_eq!(code(&output), 1, "{memory}: {}", stderr(&output));
+    }
+    assert_eq!(code(&sandbox.abide(&["run", "--memory", "lots"])), 2);
+}
+
+#[test]
+fn damaged_files_are_named_and_never_restored() {
+    let sandbox = Sandbox::new();
+    let good = snapshot(&sandbox);
+    let restore = |content: &[u8]| {
+        std::fs::write(sandbox.path("bad.abide"), content).unwrap();
+        sandbox.abide(&["restore", "bad.abide"])
+    };
+    for len in [0, 7, 100, 128, 200, 1000, good.len() / 2, good.len() - 1] {
+        let output = restore(&good[..len]);
+        assert_eq!(code(&output), 3, "cut at {len}: {}", stderr(&output));
+    }
+    // From the header through every kind of record to the memory.
+    for n in 0..40 {
+        let at = (n * n * good.len() / 1600 + n) % good.len();
+        let mut flipped = good.clone();
+        flipped[at] ^= 1 << (n % 8);
+        let output = restore(&flipped);
+        assert_eq!(code(&output), 3, "flipped at {at}: {}", stderr(&output));
+        let verify = sandbox.abide(&["verify", "bad.abide"]);
+        assert_eq!(code(&verify), 3, "flipped at {at}: {}", stdout(&verify));
+    }
+}
+
+#[test]
+fn files_of_a_newer_container_are_shown_and_refused() {
+    let sandbox = Sandbox::new();
+    let mut newer = snapshot(&sandbox);
+    // Major version and the header's checksum, as docs/state-format.md has them.
+    newer[8..10].copy_from_slice(&99u16.to_le_bytes());
+    let crc = crc32c::crc32c(&newer[..252]);
+    newer[252..256].copy_from_slice(&crc.to_le_bytes());
+    std::fs::write(sandbox.path("newer.abide"), &newer).unwrap();
+    let restore = sandbox.abide(&["restore", "newer.abide"]);
+    assert_eq!(code(&restore), 1, "{}", stderr(&restore));
+    assert!(stderr(&restore).contains("99"), "{}", stderr(&restore));
+    let inspect = sandbox.abide(&["inspect", "newer.abide"]);
+    assert!(stdout(&inspect).contains("aarch64"), "{}", stdout(&inspect));
+}
+
+#[test]
+fn a_full_disk_costs_the_file_and_not_the_guest() {
+    let sandbox = Sandbox::new();
+    sandbox.run_demo_guest("untouched", &[]);
+    // A limit on file size stands for the full disk; the shell passes both on.
+    let script = format!(
+        "trap '' XFSZ; ulimit -f 64; exec {} run full --deterministic --memory 64M --kernel {} \
+         --save-at 1000000 --save-to full.abide",
+        env!("CARGO_BIN_EXE_abide"),
+        demo_guest().display()
+    );
+    let output = Command::new("sh")
+        .args(["-c", &script])
+        .current_dir(sandbox.path(""))
+        .env("XDG_STATE_HOME", sandbox.path("state"))
+        .output()
+        .unwrap();
+    assert_eq!(code(&output), 1, "{}", stderr(&output));
+    assert!(stderr(&output).contains("full.abide"), "{}", stderr(&output));
+    let hash = sandbox.report("untouched")["state_hash"].as_str().unwrap().to_owned();
+    assert!(stderr(&output).contains(&hash), "the guest went on: {}", stderr(&output));
+    let left: Vec<_> = std::fs::read_dir(sandbox.path(""))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.contains("full.abide"))
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn diff_names_the_register() {
+    let sandbox = Sandbox::new();
+    snapshot(&sandbox);
+    let later =
+        sandbox.run_demo_guest("later", &["--save-at", "2000000", "--save-to", "later.abide"]);
+    assert_eq!(code(&later), 12);
+    let same = sandbox.abide(&["diff", "good.abide", "good.abide"]);
+    assert_eq!(code(&same), 0, "{}", stdout(&same));
+    let other = sandbox.abide(&["diff", "good.abide", "later.abide"]);
+    assert_eq!(code(&other), 1);
+    assert!(stdout(&other).contains("clock.instructions"), "{}", stdout(&other));
+}
