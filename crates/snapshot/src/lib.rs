@@ -8,7 +8,7 @@
 //! | save to a file that is complete or not there | [`Writer`] |
 //! | save to anything else | [`write_to`] with a [`Sink`] |
 //! | restore | [`Reader`], [`Snapshot::into_parts`], [`Reader::restore_memory`] |
-//! | look into any file, newer or damaged | [`Container`], [`inspect()`], [`diff()`], [`verify()`] |
+//! | look into newer or damaged files too | [`Container`], [`inspect()`], [`diff()`], [`verify()`] |
 //! | compare a live machine with a file | [`state_hash`], [`Reader::state_hash`] |
 //!
 //! Three rules make a file last:
