@@ -83,10 +83,11 @@ impl GicV3 {
         cpu.icc.set_active(best);
         if best.intid < PRIVATE_COUNT {
             cpu.private.acknowledge(1 << best.intid);
-            self.touch(index);
         } else if let Some((block, bit)) = self.spi_place(best.intid) {
             self.change_block(block, |irqs| irqs.acknowledge(bit));
         }
+        // Its running priority has changed, whatever else has.
+        self.touch(index);
         self.settle();
         best.intid.into()
     }
