@@ -135,10 +135,15 @@ pub fn cargo() -> Command {
     cargo
 }
 
-/// A command as one would type it, for messages.
-pub fn line(command: &Command) -> String {
+/// A command as one would type it, for messages, cut where it gets long.
+fn line(command: &Command) -> String {
+    const LETTERS_MAX: usize = 160;
     let words = std::iter::once(command.get_program()).chain(command.get_args());
-    words.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ")
+    let line = words.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(LETTERS_MAX) {
+        Some((end, _)) => format!("{} …", &line[..end]),
+        None => line,
+    }
 }
 
 #[cfg(test)]

@@ -44,7 +44,8 @@ impl Suite {
             architecture: architecture.trim().into(),
             status: PathBuf::from("/var/lib/dpkg/status"),
         };
-        suite.update(&format!("{release} {release}-updates {name}"))?;
+        let extra = if name == release { "" } else { name };
+        suite.update(format!("{release} {release}-updates {extra}").trim_end())?;
         Ok(suite)
     }
 
@@ -125,18 +126,15 @@ impl Suite {
         Ok(())
     }
 
-    /// Installs `packages` on this machine, which needs root: `newer` from this suite, the others
-    /// from the machine's own release.
+    /// Installs `packages` on this machine, which needs root, as this suite has them.
     ///
     /// # Errors
     /// If apt fails.
-    pub fn install(&self, packages: &[&str], newer: &str) -> Result<()> {
+    pub fn install(&self, packages: &[&str]) -> Result<()> {
         let mut get = self.command("apt-get");
-        get.args(["install", "--yes", "--no-install-recommends"]);
-        get.args(packages.iter().map(|package| {
-            if *package == newer { format!("{package}/{}", self.name) } else { (*package).into() }
-        }));
-        process::capture(&mut get)?;
+        get.args(["install", "--yes", "--no-install-recommends", "--target-release", &self.name]);
+        process::capture(get.args(packages))
+            .with_context(|| format!("installing {}, which takes root", packages.join(", ")))?;
         Ok(())
     }
 }

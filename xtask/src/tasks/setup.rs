@@ -27,20 +27,17 @@ pub fn task(_: &Arguments) -> Result<()> {
 }
 
 fn install_packages() -> Result<()> {
-    let mut missing: Vec<&str> = CROSS.into_iter().filter(|name| !is_installed(name)).collect();
+    let cross: Vec<&str> = CROSS.into_iter().filter(|name| !is_installed(name)).collect();
+    if !cross.is_empty() {
+        let release = debian_release()?;
+        println!("installing {}", cross.join(", "));
+        Suite::open_for_machine(&release, &release)?.install(&cross)?;
+    }
     if qemu_major().is_none_or(|major| major < QEMU_MAJOR_MIN) {
-        missing.push(QEMU);
+        let release = debian_release()?;
+        println!("installing {QEMU}");
+        Suite::open_for_machine(&release, &format!("{release}-backports"))?.install(&[QEMU])?;
     }
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let release = debian_release()?;
-    println!("installing {}", missing.join(", "));
-    let backports = format!("{release}-backports");
-    // Only the emulator must be newer than the machine's own release has it.
-    Suite::open_for_machine(&release, &backports)?.install(&missing, QEMU).with_context(|| {
-        format!("needed: {}; installing packages takes root", missing.join(", "))
-    })?;
     match qemu_major() {
         Some(QEMU_MAJOR_MIN..) => Ok(()),
         found => bail!("QEMU {QEMU_MAJOR_MIN} or newer is needed, found {found:?}"),
