@@ -7,7 +7,7 @@ use crate::restore::Pending;
 use crate::units::Unit;
 use abide_engine::Irqchip;
 use abide_gic::{Affinity, GicConfig, GicState};
-use abide_reg::{Entry, RegError, RegId, Registers, Scope, Value, VcpuId};
+use abide_reg::{Entry, RegDef, RegError, RegId, Registers, Scope, Value, VcpuId};
 
 /// What the board's controller is made of.
 pub(crate) fn config(vcpu_count: u32) -> GicConfig {
@@ -18,6 +18,13 @@ fn affinity(vcpu: u32) -> Affinity {
     Affinity::from_mpidr(mpidr(vcpu))
 }
 
+/// The definitions of the controller's registers, for so many vCPUs.
+pub(crate) fn definitions(vcpu_count: u32) -> Vec<RegDef> {
+    let cpus: Vec<Affinity> = (0..vcpu_count).map(affinity).collect();
+    let sections = abide_gic::reg_defs(GIC_INTIDS, &cpus).unwrap_or_default();
+    sections.into_iter().flat_map(|(_, defs)| defs).collect()
+}
+
 /// An [`Irqchip`] as a holder of registers.
 struct Chip<'a> {
     irqchip: &'a dyn Irqchip,
@@ -26,9 +33,7 @@ struct Chip<'a> {
 
 impl Registers for Chip<'_> {
     fn reg_ids(&self) -> Vec<RegId> {
-        let cpus: Vec<Affinity> = (0..self.vcpu_count).map(affinity).collect();
-        let sections = abide_gic::reg_defs(GIC_INTIDS, &cpus).unwrap_or_default();
-        sections.into_iter().flat_map(|(_, defs)| defs).map(|def| def.id).collect()
+        definitions(self.vcpu_count).into_iter().map(|def| def.id).collect()
     }
 
     fn load(&self, id: RegId) -> Result<Value, RegError> {

@@ -3,7 +3,7 @@
 use crate::error::MachineError;
 use abide_engine::Kick;
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -125,10 +125,7 @@ impl ControlQueue {
     }
 
     pub(super) fn poll(&self) -> Option<Message> {
-        match self.receiver.try_recv() {
-            Ok(message) => Some(message),
-            Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
-        }
+        self.receiver.try_recv().ok()
     }
 
     pub(super) fn wait(&self, timeout: Option<Duration>) -> Waited {
