@@ -182,9 +182,8 @@ pub fn action() -> impl Strategy<Value = Action> {
 pub fn boot() -> Vec<Action> {
     let mut actions = vec![Action::WriteCtlr { value: 2 }];
     for word in 1..3 {
-        for row in [spec::GICD_ISENABLER] {
-            actions.push(Action::WriteBits { cpu: 0, row, word, value: u32::MAX });
-        }
+        let row = spec::GICD_ISENABLER;
+        actions.push(Action::WriteBits { cpu: 0, row, word, value: u32::MAX });
     }
     for cpu in 0..CPUS.len() {
         let write = |encoding, value| Action::WriteSysreg { cpu, encoding, value };

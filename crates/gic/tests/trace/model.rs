@@ -152,17 +152,16 @@ impl Model {
                 break;
             }
         }
-        if !self.cpus[cpu].split_eoi {
-            if let Some(irq) = self.irq(cpu, intid).filter(|irq| irq.group == group) {
-                irq.active = false;
-            }
+        let deactivates = !self.cpus[cpu].split_eoi;
+        let irq = self.irq(cpu, intid).filter(|irq| deactivates && irq.group == group);
+        if let Some(irq) = irq {
+            irq.active = false;
         }
     }
 
     fn raise(&mut self, from: usize, value: u64, group0_only: bool) {
         let intid = (value >> 24 & 15) as usize;
-        for cpu in 0..CPUS.len() {
-            let affinity = u64::from(CPUS[cpu].0);
+        for (cpu, affinity) in CPUS.iter().map(|cpu| u64::from(cpu.0)).enumerate() {
             let cluster =
                 (value >> 48 & 255) << 24 | (value >> 32 & 255) << 16 | (value >> 16 & 255) << 8;
             let listed = (0..16).any(|n| value >> n & 1 == 1 && cluster | n == affinity);
@@ -202,7 +201,7 @@ impl Model {
             spec::ICC_AP1R0_EL1 => self.active(cpu, 1),
             spec::ICC_SRE_EL1 => 7,
             spec::ICC_CTLR_EL1 => {
-                0x8400 | u64::from(interface.common_bpr) | u64::from(interface.split_eoi) * 2
+                0x8400 + u64::from(interface.common_bpr) + 2 * u64::from(interface.split_eoi)
             }
             spec::ICC_IGRPEN0_EL1 => interface.enabled[0].into(),
             spec::ICC_IGRPEN1_EL1 => interface.enabled[1].into(),
@@ -304,7 +303,7 @@ impl Model {
             Action::ReadConfig { word } if word >= 2 => {
                 let edge = |place| self.irq(0, word * 16 + place).is_some_and(|irq| irq.edge);
                 let edges: Vec<bool> = (0..16).map(edge).collect();
-                return edges.iter().rev().fold(0, |read, &edge| read << 2 | u64::from(edge) * 2);
+                return edges.iter().rev().fold(0, |read, &edge| read * 4 + 2 * u64::from(edge));
             }
             Action::WriteRoute { intid, value } if intid >= 32 => {
                 if let Some(irq) = self.irq(0, intid) {
