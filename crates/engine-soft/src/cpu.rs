@@ -75,9 +75,6 @@ pub(crate) struct FetchEntry {
 /// Entries of the fetch TLB per exception level.
 pub(crate) const FETCH_HALF: usize = 256;
 
-/// `budget` is lowered by this to end a slice at the next branch, whatever is left of it.
-const CUT: i64 = 1 << 48;
-
 /// One CPU.
 pub(crate) struct Cpu {
     /// General registers, SP and helpers at the places of [`slot`]. The length makes every 8-bit
@@ -133,8 +130,8 @@ pub(crate) struct Cpu {
     pub limit: i64,
     /// What is left of the slice outside of the loop.
     pub left: i64,
-    /// `left` contains no [`CUT`], or it does.
-    pub cut: bool,
+    /// The outside was reached through the bus: lines may have changed.
+    pub looked_outside: bool,
     /// `left` when the clock was last told.
     pub told: i64,
     /// The levels of the timers' outputs as the interrupt controller was told them.
@@ -174,7 +171,7 @@ impl Cpu {
             ip: 0,
             limit: 0,
             left: 0,
-            cut: false,
+            looked_outside: false,
             told: 0,
             timer_levels: [None; 2],
         };
@@ -306,28 +303,19 @@ impl Cpu {
         self.left = self.left_now() - 1;
     }
 
-    /// Ends the slice at the next taken branch, exception or page end.
-    pub fn cut_slice(&mut self) {
-        if !self.cut {
-            self.cut = true;
-            self.limit -= CUT;
-        }
-    }
-
-    /// Takes a cut back, outside of the loop.
-    pub fn uncut(&mut self) {
-        if self.cut {
-            self.cut = false;
-            self.left += CUT;
-        }
-    }
-
     /// Tells the clock of every instruction before the current one, in a slow path.
     pub fn tell_clock(&mut self, env: &Env) {
-        let left = self.left_now() + if self.cut { CUT } else { 0 };
+        let left = self.left_now();
         let executed = u64::try_from(self.told - left).unwrap_or(0);
         self.told = left;
         env.clock.retire(executed);
+    }
+
+    /// Prepares a call on the bus: the clock is told, and the loop will be left behind the
+    /// instruction, because lines may have changed.
+    pub fn reach_outside(&mut self, env: &Env) {
+        self.tell_clock(env);
+        self.looked_outside = true;
     }
 
     /// Takes an exception to EL1 `[DDI0487 D1.3]`. `vector` is 0 for synchronous ones, 0x80 for

@@ -141,6 +141,7 @@ impl SoftVcpu {
         let cpu = &mut self.cpu;
         cpu.left = slice;
         cpu.told = slice;
+        cpu.looked_outside = false;
         let env = Env {
             ram: &self.shared.ram,
             bus,
@@ -150,7 +151,6 @@ impl SoftVcpu {
             id: self.id,
         };
         let exit = exec::execute(cpu, &mut self.code, &env);
-        cpu.uncut();
         self.clock.retire(u64::try_from(cpu.told - cpu.left).unwrap_or(0));
         *left -= slice - cpu.left;
         exit

@@ -113,6 +113,17 @@ impl Cpu {
         } else {
             None
         };
+        if rest.is_none()
+            && let Place::Ram { offset, device: false } = place
+        {
+            // One page: two words that hold all of it, each read at once.
+            let first = offset & !7;
+            let low = load(env.ram, first, 8, Order::Relaxed);
+            let high = load(env.ram, (offset + size - 1) & !7, 8, Order::Relaxed);
+            let both = u128::from(high) << 64 | u128::from(low);
+            // Where one word holds it, both halves are that word and the shift stays below 64.
+            return Ok((both >> (8 * (offset - first))) as u64 & u64::MAX >> (64 - 8 * size));
+        }
         let mut value = 0;
         for at in 0..size {
             let (from, index) = match rest {
@@ -172,8 +183,7 @@ impl Cpu {
     }
 
     fn read_outside(&mut self, env: &Env, va: u64, pa: u64, size: u64) -> Result<u64, Abort> {
-        self.tell_clock(env);
-        self.cut_slice();
+        self.reach_outside(env);
         env.bus
             .mmio_read(env.id, Gpa(pa), size as usize)
             .map(|value| value & u64::MAX >> (64 - 8 * size))
@@ -188,8 +198,7 @@ impl Cpu {
         size: u64,
         value: u64,
     ) -> Result<(), Abort> {
-        self.tell_clock(env);
-        self.cut_slice();
+        self.reach_outside(env);
         let value = value & u64::MAX >> (64 - 8 * size);
         env.bus
             .mmio_write(env.id, Gpa(pa), size as usize, value)

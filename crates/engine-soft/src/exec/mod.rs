@@ -38,12 +38,12 @@ use std::sync::atomic::{Ordering, fence};
 /// the loop stay in registers and each arm is a line or two.
 pub(crate) fn execute(cpu: &mut Cpu, code: &mut CodeCache, env: &Env) -> Exit {
     'fetch: loop {
-        if cpu.left <= 0 {
+        if cpu.left <= 0 || cpu.looked_outside {
             return Exit::Slice;
         }
         let Some(mut ip) = cpu.fetch(code, env) else { continue 'fetch };
         let mut limit = cpu.left + ip as i64;
-        let mut ops = code.ops.as_mut_slice();
+        let mut ops = code.ops.as_slice();
 
         macro_rules! x {
             ($number:expr) => {
@@ -108,46 +108,67 @@ pub(crate) fn execute(cpu: &mut Cpu, code: &mut CodeCache, env: &Env) -> Exit {
                 continue 'fetch;
             }};
         }
+        // Leaves the loop behind the current instruction if it reached the outside: the outside may
+        // have raised an interrupt.
+        macro_rules! look_outside {
+            () => {
+                if cpu.looked_outside {
+                    cpu.pc = pc!().wrapping_add(4);
+                    cpu.left = limit - (ip as i64 + 1);
+                    return Exit::Slice;
+                }
+            };
+        }
         macro_rules! slow {
             ($call:expr) => {{
                 cpu.ip = ip;
                 cpu.limit = limit;
                 match $call {
-                    Flow::Next => limit = cpu.limit,
+                    Flow::Next => look_outside!(),
                     Flow::Refetch => continue 'fetch,
                     Flow::Leave(exit) => return exit,
                 }
-                ops = code.ops.as_mut_slice();
             }};
         }
-        // `$low`: bits of the base that must be clear.
+        macro_rules! system {
+            ($op:expr) => {{
+                let word = $op.imm as u32;
+                slow!(system::execute(cpu, code, env, word));
+                ops = code.ops.as_slice();
+            }};
+        }
+        // Reads at `$va`, then does `$tail` with the value. `$low`: bits of the base that must be
+        // clear.
         macro_rules! read {
-            ($ty:ty, $va:expr, $low:expr) => {{
+            ($ty:ty, $va:expr, $low:expr, $value:ident => $tail:expr) => {{
                 let (va, low): (u64, u64) = ($va, $low);
                 let entry = cpu.tlb.entry(cpu.half, va);
                 if (va & (PAGE_MASK | (size_of::<$ty>() as u64 - 1))) | low == entry.read {
                     let place = RamOffset(va.wrapping_add(entry.addend));
-                    env.ram.load::<$ty>(place, Order::Relaxed)
+                    let $value = env.ram.load::<$ty>(place, Order::Relaxed);
+                    $tail
                 } else {
                     cpu.ip = ip;
                     cpu.limit = limit;
                     let size_log2 = size_of::<$ty>().trailing_zeros();
-                    let Some(value) = cpu.read_slow(env, va, size_log2, low != 0) else {
+                    let Some($value) = cpu.read_slow(env, va, size_log2, low != 0) else {
                         continue 'fetch;
                     };
-                    limit = cpu.limit;
-                    value as $ty
+                    let $value = $value as $ty;
+                    $tail;
+                    look_outside!();
                 }
             }};
         }
         macro_rules! write {
-            ($ty:ty, $va:expr, $low:expr, $value:expr) => {{
+            ($ty:ty, $va:expr, $low:expr, $value:expr, $tail:expr) => {{
                 let (va, low): (u64, u64) = ($va, $low);
                 let value = $value as $ty;
                 let entry = cpu.tlb.entry(cpu.half, va);
                 if (va & (PAGE_MASK | (size_of::<$ty>() as u64 - 1))) | low == entry.write {
                     let place = RamOffset(va.wrapping_add(entry.addend));
                     env.ram.store::<$ty>(place, value, Order::Relaxed);
+                    $tail
                 } else {
                     cpu.ip = ip;
                     cpu.limit = limit;
@@ -156,7 +177,8 @@ pub(crate) fn execute(cpu: &mut Cpu, code: &mut CodeCache, env: &Env) -> Exit {
                     if cpu.write_slow(env, va, size_log2, value, low != 0).is_none() {
                         continue 'fetch;
                     }
-                    limit = cpu.limit;
+                    $tail;
+                    look_outside!();
                 }
             }};
         }
@@ -168,13 +190,13 @@ pub(crate) fn execute(cpu: &mut Cpu, code: &mut CodeCache, env: &Env) -> Exit {
         // Base plus offset.
         macro_rules! load_i {
             ($op:expr, $ty:ty, $extend:expr) => {{
-                let value = read!($ty, x!($op.n).wrapping_add($op.imm), low!($op));
-                set_x!($op, $extend(value));
+                let va = x!($op.n).wrapping_add($op.imm);
+                read!($ty, va, low!($op), value => set_x!($op, $extend(value)))
             }};
         }
         macro_rules! store_i {
             ($op:expr, $ty:ty) => {
-                write!($ty, x!($op.n).wrapping_add($op.imm), low!($op), x!($op.d))
+                write!($ty, x!($op.n).wrapping_add($op.imm), low!($op), x!($op.d), ())
             };
         }
         // With an update of the base; of equal registers the base's update comes last.
@@ -182,17 +204,18 @@ pub(crate) fn execute(cpu: &mut Cpu, code: &mut CodeCache, env: &Env) -> Exit {
             ($op:expr, $ty:ty, $extend:expr) => {{
                 let base = x!($op.n);
                 let va = base.wrapping_add($op.aux as i32 as u64);
-                let value = read!($ty, va, low!($op));
-                set_x!($op, $extend(value));
-                x!($op.n) = base.wrapping_add($op.imm);
+                read!($ty, va, low!($op), value => {
+                    set_x!($op, $extend(value));
+                    x!($op.n) = base.wrapping_add($op.imm);
+                })
             }};
         }
         macro_rules! store_u {
             ($op:expr, $ty:ty) => {{
                 let base = x!($op.n);
                 let va = base.wrapping_add($op.aux as i32 as u64);
-                write!($ty, va, low!($op), x!($op.d));
-                x!($op.n) = base.wrapping_add($op.imm);
+                let after = base.wrapping_add($op.imm);
+                write!($ty, va, low!($op), x!($op.d), x!($op.n) = after)
             }};
         }
         macro_rules! address_r {
@@ -206,48 +229,48 @@ pub(crate) fn execute(cpu: &mut Cpu, code: &mut CodeCache, env: &Env) -> Exit {
         macro_rules! load_r {
             ($op:expr, $ty:ty, $extend:expr) => {{
                 let (va, low) = address_r!($op);
-                let value = read!($ty, va, low);
-                set_x!($op, $extend(value));
+                read!($ty, va, low, value => set_x!($op, $extend(value)))
             }};
         }
         macro_rules! store_r {
             ($op:expr, $ty:ty) => {{
                 let (va, low) = address_r!($op);
-                write!($ty, va, low, x!($op.d))
+                write!($ty, va, low, x!($op.d), ())
             }};
         }
         // Both registers of a pair stand in one page and are aligned, or the slow path does it.
         macro_rules! load_pair {
-            ($op:expr, $ty:ty, $extend:expr) => {{
+            ($op:expr, $ty:ty, $extend:expr, $tail:expr) => {{
                 let size = size_of::<$ty>() as u64;
                 let base = x!($op.n);
                 let va = base.wrapping_add($op.aux as i16 as u64);
                 let low = base & u64::from($op.aux >> 16);
                 let entry = cpu.tlb.entry(cpu.half, va);
                 let second = va.wrapping_add(size);
-                let (a, b) = if (va & (PAGE_MASK | (size - 1))) | low == entry.read
+                if (va & (PAGE_MASK | (size - 1))) | low == entry.read
                     && second & PAGE_MASK == entry.read
                 {
                     let place = va.wrapping_add(entry.addend);
-                    (
-                        env.ram.load::<$ty>(RamOffset(place), Order::Relaxed),
-                        env.ram.load::<$ty>(RamOffset(place + size), Order::Relaxed),
-                    )
+                    let a = env.ram.load::<$ty>(RamOffset(place), Order::Relaxed);
+                    let b = env.ram.load::<$ty>(RamOffset(place + size), Order::Relaxed);
+                    x!($op.d) = $extend(a);
+                    x!($op.m) = $extend(b);
+                    $tail(cpu, base);
                 } else {
                     cpu.ip = ip;
                     cpu.limit = limit;
                     let Some((a, b)) = cpu.read_pair(env, va, size, low != 0) else {
                         continue 'fetch;
                     };
-                    limit = cpu.limit;
-                    (a as $ty, b as $ty)
-                };
-                x!($op.d) = $extend(a);
-                x!($op.m) = $extend(b);
+                    x!($op.d) = $extend(a as $ty);
+                    x!($op.m) = $extend(b as $ty);
+                    $tail(cpu, base);
+                    look_outside!();
+                }
             }};
         }
         macro_rules! store_pair {
-            ($op:expr, $ty:ty) => {{
+            ($op:expr, $ty:ty, $tail:expr) => {{
                 let size = size_of::<$ty>() as u64;
                 let base = x!($op.n);
                 let va = base.wrapping_add($op.aux as i16 as u64);
@@ -261,33 +284,31 @@ pub(crate) fn execute(cpu: &mut Cpu, code: &mut CodeCache, env: &Env) -> Exit {
                     let place = va.wrapping_add(entry.addend);
                     env.ram.store(RamOffset(place), a as $ty, Order::Relaxed);
                     env.ram.store(RamOffset(place + size), b as $ty, Order::Relaxed);
+                    $tail(cpu, base);
                 } else {
                     cpu.ip = ip;
                     cpu.limit = limit;
                     if cpu.write_pair(env, va, size, a, b, low != 0).is_none() {
                         continue 'fetch;
                     }
-                    limit = cpu.limit;
+                    $tail(cpu, base);
+                    look_outside!();
                 }
             }};
         }
-        macro_rules! update_base {
-            ($op:expr) => {
-                x!($op.n) = x!($op.n).wrapping_add($op.imm)
+        macro_rules! keep_base {
+            () => {
+                |_: &mut Cpu, _: u64| ()
             };
         }
-        // The base is read before the registers are loaded, so that a pair that holds it works.
-        macro_rules! load_pair_u {
-            ($op:expr, $ty:ty, $extend:expr) => {{
-                let after = x!($op.n).wrapping_add($op.imm);
-                load_pair!($op, $ty, $extend);
-                x!($op.n) = after;
-            }};
+        macro_rules! update_base {
+            ($op:expr) => {
+                |cpu: &mut Cpu, base: u64| cpu.x[usize::from($op.n)] = base.wrapping_add($op.imm)
+            };
         }
         macro_rules! literal {
             ($op:expr, $ty:ty, $extend:expr) => {{
-                let value = read!($ty, pc!().wrapping_add($op.imm), 0);
-                set_x!($op, $extend(value));
+                read!($ty, pc!().wrapping_add($op.imm), 0, value => set_x!($op, $extend(value)))
             }};
         }
         macro_rules! select {
@@ -336,7 +357,7 @@ pub(crate) fn execute(cpu: &mut Cpu, code: &mut CodeCache, env: &Env) -> Exit {
         let sw16 = |value: u16| u64::from(value as i16 as u32);
 
         loop {
-            let op = ops[ip];
+            let op = &ops[ip];
             match op.code {
                 Code::Decode => {
                     let Some((offset, index)) = code.origin(ip) else {
@@ -344,8 +365,8 @@ pub(crate) fn execute(cpu: &mut Cpu, code: &mut CodeCache, env: &Env) -> Exit {
                         continue 'fetch;
                     };
                     let word = env.ram.load(RamOffset(offset), Order::Relaxed);
-                    ops = code.ops.as_mut_slice();
-                    ops[ip] = lower(word, index);
+                    code.ops[ip] = lower(word, index);
+                    ops = code.ops.as_slice();
                     continue;
                 }
                 Code::PageEnd => {
@@ -353,7 +374,7 @@ pub(crate) fn execute(cpu: &mut Cpu, code: &mut CodeCache, env: &Env) -> Exit {
                     cpu.left = limit - ip as i64;
                     continue 'fetch;
                 }
-                Code::Slow => slow!(system::execute(cpu, code, env, op.imm as u32)),
+                Code::Slow => system!(op),
                 Code::Nop => {}
                 Code::MovImm => set_x!(op, op.imm),
                 Code::MovkX => set_x!(op, x!(op.n) & !(0xffff << op.aux) | op.imm),
@@ -469,7 +490,7 @@ pub(crate) fn execute(cpu: &mut Cpu, code: &mut CodeCache, env: &Env) -> Exit {
                 Code::SbcsX => arith!(adc, set_x, op, x!(op.n), !x!(op.m)),
                 Code::SbcsW => arith!(adc_w, set_w, op, w!(op.n), !w!(op.m)),
                 Code::CcmpX | Code::CcmpW | Code::CcmnX | Code::CcmnW => {
-                    integer::conditional_compare(cpu, &op);
+                    integer::conditional_compare(cpu, op);
                 }
                 Code::CselX => select!(set_x, x, op, x!(op.m)),
                 Code::CselW => select!(set_w, w, op, w!(op.m)),
@@ -546,7 +567,7 @@ pub(crate) fn execute(cpu: &mut Cpu, code: &mut CodeCache, env: &Env) -> Exit {
                     if cpu.ids.has_crc32() {
                         set_w!(op, integer::crc32(w!(op.n), x!(op.m), op.aux));
                     } else {
-                        slow!(system::execute(cpu, code, env, op.imm as u32));
+                        system!(op);
                     }
                 }
 
@@ -650,58 +671,73 @@ pub(crate) fn execute(cpu: &mut Cpu, code: &mut CodeCache, env: &Env) -> Exit {
                 Code::LdrWLit => literal!(op, u32, zx32),
                 Code::LdrXLit => literal!(op, u64, zx64),
                 Code::LdrswLit => literal!(op, u32, sx32),
-                Code::LdpXI => load_pair!(op, u64, zx64),
-                Code::LdpWI => load_pair!(op, u32, zx32),
-                Code::LdpswI => load_pair!(op, u32, sx32),
-                Code::StpXI => store_pair!(op, u64),
-                Code::StpWI => store_pair!(op, u32),
-                Code::LdpXU => load_pair_u!(op, u64, zx64),
-                Code::LdpWU => load_pair_u!(op, u32, zx32),
-                Code::LdpswU => load_pair_u!(op, u32, sx32),
-                Code::StpXU => {
-                    store_pair!(op, u64);
-                    update_base!(op);
-                }
-                Code::StpWU => {
-                    store_pair!(op, u32);
-                    update_base!(op);
-                }
+                Code::LdpXI => load_pair!(op, u64, zx64, keep_base!()),
+                Code::LdpWI => load_pair!(op, u32, zx32, keep_base!()),
+                Code::LdpswI => load_pair!(op, u32, sx32, keep_base!()),
+                Code::StpXI => store_pair!(op, u64, keep_base!()),
+                Code::StpWI => store_pair!(op, u32, keep_base!()),
+                Code::LdpXU => load_pair!(op, u64, zx64, update_base!(op)),
+                Code::LdpWU => load_pair!(op, u32, zx32, update_base!(op)),
+                Code::LdpswU => load_pair!(op, u32, sx32, update_base!(op)),
+                Code::StpXU => store_pair!(op, u64, update_base!(op)),
+                Code::StpWU => store_pair!(op, u32, update_base!(op)),
 
-                Code::Access => slow!(access::execute(cpu, env, &op)),
-                Code::Exclusive => slow!(exclusive::execute(cpu, env, &op)),
-                Code::SimdOne => slow!(simd::one(cpu, env, &op)),
-                Code::SimdPair => slow!(simd::pair(cpu, env, &op)),
+                Code::Access => slow!(access::execute(cpu, env, op)),
+                Code::Exclusive => slow!(exclusive::execute(cpu, env, op)),
+                Code::SimdOne => slow!(simd::one(cpu, env, op)),
+                Code::SimdPair => slow!(simd::pair(cpu, env, op)),
                 Code::MrsPlain => {
                     if cpu.el == 1 || op.aux >> 16 != 0 {
                         set_x!(op, cpu.sys[usize::from(op.aux as u8)]);
                     } else {
-                        slow!(system::execute(cpu, code, env, op.imm as u32));
+                        system!(op);
                     }
                 }
                 Code::MsrPlain => {
                     if cpu.el == 1 || op.aux >> 16 != 0 {
                         cpu.sys[usize::from(op.aux as u8)] = x!(op.n);
                     } else {
-                        slow!(system::execute(cpu, code, env, op.imm as u32));
+                        system!(op);
                     }
                 }
                 Code::MrsSpEl0 => {
                     if cpu.el == 1 && cpu.sp_sel {
                         set_x!(op, x!(slot::SP_EL0));
                     } else {
-                        slow!(system::execute(cpu, code, env, op.imm as u32));
+                        system!(op);
+                    }
+                }
+                Code::MrsDaif => {
+                    if cpu.el == 1 {
+                        set_x!(op, cpu.daif);
+                    } else {
+                        system!(op);
+                    }
+                }
+                Code::MsrDaif => {
+                    if cpu.el != 1 {
+                        system!(op);
+                    } else {
+                        let daif = x!(op.n) & 0x3c0;
+                        let opened = cpu.daif & !daif != 0;
+                        cpu.daif = daif;
+                        if opened && (env.lines.any() || cpu.serror.is_some()) {
+                            cpu.pc = pc!().wrapping_add(4);
+                            cpu.left = limit - (ip as i64 + 1);
+                            return Exit::Slice;
+                        }
                     }
                 }
                 Code::DaifSet => {
                     if cpu.el == 1 {
                         cpu.daif |= op.imm;
                     } else {
-                        slow!(system::daif_from_el0(cpu, &op));
+                        slow!(system::daif_from_el0(cpu, op));
                     }
                 }
                 Code::DaifClr => {
                     if cpu.el != 1 {
-                        slow!(system::daif_from_el0(cpu, &op));
+                        slow!(system::daif_from_el0(cpu, op));
                     }
                     cpu.daif &= !op.imm;
                     if env.lines.any() || cpu.serror.is_some() {

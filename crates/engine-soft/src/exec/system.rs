@@ -139,17 +139,14 @@ fn msr_immediate(cpu: &mut Cpu, word: u32) -> Flow {
 
 /// HVC: firmware and hypervisor services of the machine.
 fn hypercall(cpu: &mut Cpu, env: &Env) -> Flow {
-    cpu.tell_clock(env);
+    cpu.reach_outside(env);
     let mut registers = [0; SMCCC_REGISTERS];
     registers.copy_from_slice(&cpu.x[..SMCCC_REGISTERS]);
     let after = env.bus.smccc(env.id, &mut registers);
     cpu.x[..SMCCC_REGISTERS].copy_from_slice(&registers);
     let pc = cpu.current_pc().wrapping_add(4);
     match after {
-        AfterCall::Continue => {
-            cpu.cut_slice();
-            Flow::Next
-        }
+        AfterCall::Continue => Flow::Next,
         AfterCall::Wait => {
             cpu.leave_to(pc);
             Flow::Leave(Exit::Wait(Wait::Interrupt))

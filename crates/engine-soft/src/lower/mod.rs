@@ -126,6 +126,14 @@ fn system(kind: Kind, word: u32) -> Option<Op> {
                 let d = write(fields::rt(word));
                 return Some(Op { d, imm, ..Op::new(Code::MrsSpEl0) });
             }
+            if reg == sysreg::DAIF {
+                let rt = fields::rt(word);
+                return Some(if kind == Kind::Mrs {
+                    Op { d: write(rt), imm, ..Op::new(Code::MrsDaif) }
+                } else {
+                    Op { n: read(rt), imm, ..Op::new(Code::MsrDaif) }
+                });
+            }
             let (slot, el0) = sysreg::plain(reg, kind == Kind::Mrs)?;
             let aux = u32::from(slot) | u32::from(el0) << 16;
             if kind == Kind::Mrs {

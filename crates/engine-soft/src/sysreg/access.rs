@@ -143,8 +143,7 @@ impl Cpu {
             return Ok(0);
         }
         if self.el == 1 {
-            self.tell_clock(env);
-            self.cut_slice();
+            self.reach_outside(env);
             if let Some(value) = env.bus.sysreg_read(env.id, reg) {
                 return Ok(value);
             }
@@ -166,8 +165,7 @@ impl Cpu {
         let reg = SysReg::from_instruction(word);
         if find(reg).is_none() {
             if self.el == 1 {
-                self.tell_clock(env);
-                self.cut_slice();
+                self.reach_outside(env);
                 if env.bus.sysreg_write(env.id, reg, value).is_some() {
                     return Flow::Next;
                 }

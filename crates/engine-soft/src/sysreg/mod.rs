@@ -7,4 +7,4 @@ mod access;
 mod table;
 
 pub(crate) use access::trap_syndrome;
-pub(crate) use table::{Kind, SP_EL0, Slot, TABLE, find, plain};
+pub(crate) use table::{DAIF, Kind, SP_EL0, Slot, TABLE, find, plain};

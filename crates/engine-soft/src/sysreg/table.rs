@@ -6,6 +6,9 @@ use std::sync::LazyLock;
 /// SP_EL0 `[DDI0487 C5.2]`, which Linux reads all the time.
 pub(crate) const SP_EL0: SysReg = SysReg::new(3, 0, 4, 1, 0);
 
+/// DAIF `[DDI0487 C5.2]`, which Linux saves and restores around each critical section.
+pub(crate) const DAIF: SysReg = SysReg::new(3, 3, 4, 2, 1);
+
 /// Who may read or write a register.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Who {
