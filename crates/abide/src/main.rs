@@ -11,6 +11,7 @@ mod engines;
 mod exit;
 mod out;
 mod report;
+mod signals;
 mod state_dir;
 mod terminal;
 
@@ -18,7 +19,8 @@ use crate::cli::{Cli, Command};
 use crate::control_socket::Request;
 use crate::exit::Exit;
 use abide_engine::EngineError;
-use abide_machine::error::MachineError;
+use abide_machine::error::{MachineError, RestoreError};
+use abide_reg::IntakeError;
 use anyhow::Result;
 use clap::Parser;
 use std::process::ExitCode;
@@ -29,7 +31,7 @@ fn main() -> ExitCode {
     match dispatch(&cli.command) {
         Ok(exit) => exit.into(),
         Err(error) => {
-            eprintln!("abide: {error:#}");
+            eprintln!("abide: {}", explain(&error));
             classify(&error).into()
         }
     }
@@ -54,23 +56,69 @@ fn dispatch(command: &Command) -> Result<Exit> {
 
 /// Which exit code an error means.
 fn classify(error: &anyhow::Error) -> Exit {
+    error.chain().find_map(classify_cause).unwrap_or(Exit::Refused)
+}
+
+fn classify_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
+    if let Some(error) = cause.downcast_ref::<abide_snapshot::ReadError>() {
+        return Some(commands::files::exit_of_read_error(error));
+    }
+    if let Some(error) = cause.downcast_ref::<RestoreError>() {
+        return classify_restore(error);
+    }
+    if let Some(error) = cause.downcast_ref::<MachineError>() {
+        return classify_machine(error);
+    }
+    matches!(cause.downcast_ref(), Some(EngineError::Unavailable { .. } | EngineError::Host { .. }))
+        .then_some(Exit::HostCannot)
+}
+
+fn classify_machine(error: &MachineError) -> Option<Exit> {
+    match error {
+        MachineError::Memory(_)
+        | MachineError::Engine(EngineError::Unavailable { .. } | EngineError::Host { .. }) => {
+            Some(Exit::HostCannot)
+        }
+        _ => None,
+    }
+}
+
+/// What was written by a correct program and is refused here is refused; all else is damage.
+fn classify_restore(error: &RestoreError) -> Option<Exit> {
+    match error {
+        RestoreError::Machine(error) => classify_machine(error),
+        RestoreError::Memory(abide_snapshot::RestoreError::Found(finding)) => {
+            Some(commands::files::exit_of([finding]))
+        }
+        RestoreError::Memory(
+            abide_snapshot::RestoreError::Memory(_) | abide_snapshot::RestoreError::Host(_),
+        ) => Some(Exit::HostCannot),
+        RestoreError::Intake { source: IntakeError::Unknown { .. }, .. }
+        | RestoreError::Architecture { .. }
+        | RestoreError::UnknownUnit { .. }
+        | RestoreError::Register { .. }
+        | RestoreError::Readback { .. }
+        | RestoreError::GicTransfer(_) => Some(Exit::Refused),
+        RestoreError::Intake { .. }
+        | RestoreError::MissingUnit { .. }
+        | RestoreError::Twice { .. }
+        | RestoreError::Gic(_)
+        | RestoreError::Memory(_) => Some(Exit::Damaged),
+    }
+}
+
+/// The error and its causes, each once: most messages hold their cause already.
+fn explain(error: &anyhow::Error) -> String {
+    let mut text = String::new();
     for cause in error.chain() {
-        if let Some(error) = cause.downcast_ref::<abide_snapshot::ReadError>() {
-            return commands::files::exit_of_read_error(error);
-        }
-        if let Some(MachineError::Engine(EngineError::Unavailable { .. })) = cause.downcast_ref() {
-            return Exit::HostCannot;
-        }
-        if let Some(EngineError::Unavailable { .. } | EngineError::Host { .. }) =
-            cause.downcast_ref()
-        {
-            return Exit::HostCannot;
-        }
-        if let Some(MachineError::Memory(_)) = cause.downcast_ref() {
-            return Exit::HostCannot;
+        let cause = cause.to_string();
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text += &format!(": {cause}");
         }
     }
-    Exit::Refused
+    text
 }
 
 fn set_up_log(verbose: u8) {

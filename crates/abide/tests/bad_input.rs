@@ -2,8 +2,8 @@
 
 mod support;
 
-use std::process::Command;
-use support::{Sandbox, code, demo_guest, stderr, stdout};
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
+use support::{Sandbox, code, demo_guest, shipped_guest, stderr, stdout};
 
 /// A snapshot of the demo guest, made in the sandbox.
 fn snapshot(sandbox: &Sandbox) -> Vec<u8> {
@@ -94,30 +94,25 @@ fn files_of_a_newer_container_are_shown_and_refused() {
 #[test]
 fn a_full_disk_costs_the_file_and_not_the_guest() {
     let sandbox = Sandbox::new();
-    sandbox.run_demo_guest("untouched", &[]);
-    // A limit on file size stands for the full disk; the shell passes both on.
-    let script = format!(
-        "trap '' XFSZ; ulimit -f 64; exec {} run full --deterministic --memory 64M --kernel {} \
-         --save-at 1000000 --save-to full.abide",
-        env!("CARGO_BIN_EXE_abide"),
-        demo_guest().display()
-    );
-    let output = Command::new("sh")
-        .args(["-c", &script])
-        .current_dir(sandbox.path(""))
-        .env("XDG_STATE_HOME", sandbox.path("state"))
-        .output()
-        .unwrap();
-    assert_eq!(code(&output), 1, "{}", stderr(&output));
-    assert!(stderr(&output).contains("full.abide"), "{}", stderr(&output));
-    let hash = sandbox.report("untouched")["state_hash"].as_str().unwrap().to_owned();
-    assert!(stderr(&output).contains(&hash), "the guest went on: {}", stderr(&output));
+    let mut guest = shipped_guest(&sandbox, "web");
+    // A limit on file sizes, set when the guest already has its memory, stands for the full disk.
+    let limit = Rlimit { current: Some(64 << 10), maximum: None };
+    prlimit(Pid::from_raw(guest.0.id().cast_signed()), Resource::Fsize, limit).unwrap();
+    for more in [&["--keep-running"][..], &[]] {
+        let mut args = vec!["save", "web", "full.abide"];
+        args.extend(more);
+        let refused = sandbox.abide(&args);
+        assert_eq!(code(&refused), 1, "{}", stderr(&refused));
+        assert!(stderr(&refused).contains("full.abide"), "{}", stderr(&refused));
+    }
     let left: Vec<_> = std::fs::read_dir(sandbox.path(""))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .filter(|name| name.contains("full.abide"))
         .collect();
     assert!(left.is_empty(), "{left:?}");
+    guest.type_in("poweroff\n");
+    assert_eq!(guest.end(), 0, "the guest went on");
 }
 
 #[test]

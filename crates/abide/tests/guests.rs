@@ -3,16 +3,7 @@
 mod support;
 
 use std::process::Stdio;
-use support::{Running, Sandbox, code, stderr, stdout};
-
-/// The guest that comes with abide, at its prompt.
-fn shipped_guest(sandbox: &Sandbox, name: &str) -> Running {
-    let mut command = sandbox.command(&["run", name, "--memory", "32M"]);
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-    let mut guest = Running(command.spawn().unwrap());
-    guest.wait_for("abide> ");
-    guest
-}
+use support::{Running, Sandbox, code, shipped_guest, stderr, stdout};
 
 #[test]
 fn the_shipped_guest_answers_and_powers_off() {

@@ -30,7 +30,8 @@ pub fn exit_of_read_error(error: &ReadError) -> Exit {
     }
 }
 
-fn exit_of<'a>(findings: impl IntoIterator<Item = &'a Finding>) -> Exit {
+/// The gravest of what was found, as an exit code.
+pub fn exit_of<'a>(findings: impl IntoIterator<Item = &'a Finding>) -> Exit {
     match findings.into_iter().map(|finding| finding.problem.verdict()).max() {
         None => Exit::Fine,
         Some(Verdict::Damaged) => Exit::Damaged,

@@ -4,6 +4,7 @@ use crate::cli::SavePointArgs;
 use crate::control_socket;
 use crate::exit::Exit;
 use crate::report::RunReport;
+use crate::signals;
 use crate::state_dir::{Place, StateDir};
 use crate::terminal::{self, RawTerminal};
 use abide_machine::Machine;
@@ -42,6 +43,7 @@ pub fn run(
 ) -> Result<Exit> {
     let (control, queue) = control();
     control_socket::serve(place.listen()?, control.clone());
+    signals::handle(control.clone())?;
     let terminal = if machine.is_deterministic() {
         drop(control);
         None

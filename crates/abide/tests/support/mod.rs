@@ -1,5 +1,7 @@
 //! The program as users run it, in a directory of its own.
 
+#![expect(dead_code, reason = "each test file uses its part of this")]
+
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -104,4 +106,13 @@ impl Drop for Running {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+/// The guest that comes with abide, at its prompt.
+pub fn shipped_guest(sandbox: &Sandbox, name: &str) -> Running {
+    let mut command = sandbox.command(&["run", name, "--memory", "32M"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut guest = Running(command.spawn().unwrap());
+    guest.wait_for("abide> ");
+    guest
 }
