@@ -21,6 +21,8 @@ const fn id(op1: u16, crn: u16, crm: u16, op2: u16) -> SysReg {
 
 const MIDR_EL1: SysReg = id(0, 0, 0, 0);
 const CTR_EL0: SysReg = id(3, 0, 0, 1);
+const CLIDR_EL1: SysReg = id(1, 0, 0, 1);
+const ID_DFR0_EL1: SysReg = id(0, 0, 1, 2);
 const ID_AA64PFR0_EL1: SysReg = id(0, 0, 4, 0);
 const ID_AA64DFR0_EL1: SysReg = id(0, 0, 5, 0);
 const ID_AA64ISAR0_EL1: SysReg = id(0, 0, 6, 0);
@@ -55,9 +57,16 @@ pub const PORTABLE: CpuModel = CpuModel {
     name: "portable",
     registers: &[
         (MIDR_EL1, 0x411f_d070),
+        // Neither IDC nor DIC; 64-byte lines.
         (CTR_EL0, 0x8444_c004),
-        (ID_AA64PFR0_EL1, 0x1100_0000_0100_0011),
-        (ID_AA64DFR0_EL1, 0x6),
+        // One level of cache. KVM wants that told wherever data caches need cleaning.
+        (CLIDR_EL1, 0x0920_0003),
+        // KVM lets nobody take the debug architecture of AArch32 away, though nothing here uses it.
+        (ID_DFR0_EL1, 0x6),
+        // CSV3, no CSV2, GICv3 registers, Advanced SIMD, floating point, AArch64 at EL1 and EL0.
+        (ID_AA64PFR0_EL1, 0x1000_0000_0100_0011),
+        // Armv8.0 debug, six breakpoints of which two match contexts, four watchpoints, no PMU.
+        (ID_AA64DFR0_EL1, 0x1030_5006),
         // CRC32.
         (ID_AA64ISAR0_EL1, 0x0001_0000),
         (ID_AA64MMFR0_EL1, 0x0f00_0022),

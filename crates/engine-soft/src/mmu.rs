@@ -53,8 +53,8 @@ pub(crate) struct Leaf {
     pub pa: u64,
     /// Reading is allowed as well.
     pub readable: bool,
-    /// The page is a piece of a block.
-    pub block: bool,
+    /// The size of the mapping as a power of two, if it is larger than a page; else 0.
+    pub block_log2: u32,
     /// The byte of MAIR_EL1 that describes the memory.
     pub attributes: u8,
     /// The shareability field.
@@ -167,7 +167,7 @@ impl Regime {
         }
         // Data is Device-nGnRnE, instructions are Normal memory [DDI0487 D8.2.11].
         let attributes = if access == Access::Execute { 0x44 } else { 0 };
-        Ok(Leaf { pa, readable: true, block: true, attributes, shareability: 2 })
+        Ok(Leaf { pa, readable: true, block_log2: 48, attributes, shareability: 2 })
     }
 
     fn walk(
@@ -208,10 +208,10 @@ impl Regime {
             if leaf {
                 let inside = (1 << shift) - 1;
                 let pa = (descriptor & ADDRESS & !inside) | (va & inside);
-                let block = level != 3;
+                let block_log2 = if level == 3 { 0 } else { shift };
                 return self
                     .permit(descriptor, limits, access, el0)
-                    .map(|readable| self.leaf(descriptor, pa, readable, block))
+                    .map(|readable| self.leaf(descriptor, pa, readable, block_log2))
                     .map_err(|kind| at_level(kind, level));
             }
             limits.no_el0 |= descriptor >> 61 & 1 == 1;
@@ -223,13 +223,13 @@ impl Regime {
         }
     }
 
-    fn leaf(&self, descriptor: u64, pa: u64, readable: bool, block: bool) -> Leaf {
+    fn leaf(&self, descriptor: u64, pa: u64, readable: bool, block_log2: u32) -> Leaf {
         let index = descriptor >> 2 & 7;
         #[expect(clippy::cast_possible_truncation, reason = "fields of 8 and 2 bits are meant")]
         let (attributes, sh) = ((self.mair >> (8 * index)) as u8, (descriptor >> 8) as u8 & 3);
         // Device memory is outer shareable whatever the field says.
         let shareability = if attributes & 0xf0 == 0 { 2 } else { sh };
-        Leaf { pa, readable, block, attributes, shareability }
+        Leaf { pa, readable, block_log2, attributes, shareability }
     }
 
     /// Whether the access is allowed, and reading as well; else the kind of fault

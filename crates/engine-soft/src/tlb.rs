@@ -20,8 +20,9 @@ pub(crate) const NO_TAG: u64 = u64::MAX;
 
 /// The page is device memory.
 pub(crate) const DEVICE: u32 = 1;
-/// The entry is a piece of a block mapping: one TLBI by address must find all its pieces.
-pub(crate) const BLOCK: u32 = 2;
+/// Where the entry has the size of the mapping it is a piece of, as a power of two; 0 for a page.
+/// One TLBI by address must find all pieces of a block.
+pub(crate) const BLOCK_SHIFT: u32 = 8;
 
 /// One translation.
 #[derive(Clone, Copy, Debug)]
@@ -37,16 +38,32 @@ pub(crate) struct Entry {
 
 const EMPTY: Entry = Entry { read: NO_TAG, write: NO_TAG, addend: 0, flags: 0 };
 
+/// How many gigabytes with blocks are told apart.
+const BLOCK_REGIONS_MAX: usize = 16;
+
+/// The gigabyte of an address, without its tag: no block is larger, but for the flat mapping while
+/// the MMU is off, which no TLBI by address concerns.
+fn region(va: u64) -> u64 {
+    va << 8 >> 38
+}
+
+/// Bit 55, which says which half of the address space an address is in.
+fn upper(va: u64) -> usize {
+    usize::from(va >> 55 & 1 == 1)
+}
+
 /// Translations of both exception levels.
 #[derive(Debug)]
 pub(crate) struct Tlb {
     entries: Box<[Entry; 2 * HALF]>,
-    has_blocks: bool,
+    /// The gigabytes in which pieces of blocks may be; those past [`BLOCK_REGIONS_MAX`] are not
+    /// told apart.
+    block_regions: Vec<u64>,
 }
 
 impl Tlb {
     pub fn new() -> Self {
-        Self { entries: Box::new([EMPTY; 2 * HALF]), has_blocks: false }
+        Self { entries: Box::new([EMPTY; 2 * HALF]), block_regions: Vec::new() }
     }
 
     /// Where the translation of `va` stands if there is one; `half` is 0 or [`HALF`].
@@ -65,37 +82,49 @@ impl Tlb {
 
     /// Installs the translation of the page of `va`.
     pub fn insert(&mut self, half: usize, va: u64, entry: Entry) {
-        self.has_blocks |= entry.flags & BLOCK != 0;
+        if entry.flags >> BLOCK_SHIFT != 0 {
+            self.note_block(region(va));
+        }
         self.entries[Self::index(half, va)] = entry;
+    }
+
+    fn note_block(&mut self, region: u64) {
+        let full = self.block_regions.len() == BLOCK_REGIONS_MAX;
+        if !full && !self.block_regions.contains(&region) {
+            self.block_regions.push(region);
+        }
     }
 
     /// Forgets everything.
     pub fn flush(&mut self) {
         self.entries.fill(EMPTY);
-        self.has_blocks = false;
+        self.block_regions.clear();
     }
 
     /// Forgets the half of the address space that TTBR0 translates.
     pub fn flush_low(&mut self) {
         for entry in self.entries.iter_mut() {
-            if (entry.read & entry.write) >> 55 & 1 == 0 {
+            if upper(entry.read & entry.write) == 0 {
                 *entry = EMPTY;
             }
         }
     }
 
-    /// Forgets the page of `va` and every piece of a block.
+    /// Forgets the page of `va`, and every piece of a block that `va` is in.
     pub fn flush_page(&mut self, va: u64) {
         for half in [0, HALF] {
             self.entries[Self::index(half, va)] = EMPTY;
         }
-        if self.has_blocks {
-            // Which block the address was in can no longer be known: the tables have changed.
-            for entry in self.entries.iter_mut().filter(|entry| entry.flags & BLOCK != 0) {
-                let low = (entry.read & entry.write) >> 55 & 1;
-                if low == va >> 55 & 1 {
-                    *entry = EMPTY;
-                }
+        let many = self.block_regions.len() == BLOCK_REGIONS_MAX;
+        if !many && !self.block_regions.contains(&region(va)) {
+            return;
+        }
+        for entry in self.entries.iter_mut() {
+            let size_log2 = entry.flags >> BLOCK_SHIFT;
+            // Of an entry with both tags they are the same page.
+            let tag = entry.read & entry.write;
+            if size_log2 != 0 && (tag ^ va) << 8 >> 8 >> size_log2 == 0 {
+                *entry = EMPTY;
             }
         }
     }

@@ -4,7 +4,7 @@ use crate::cpu::{Cpu, Env, Flow, esr};
 use crate::lower::{Op, access as field, slot};
 use crate::mmu::{Access, Fault, sctlr, status};
 use crate::sysreg::Slot;
-use crate::tlb::{self, BLOCK, DEVICE, HALF, NO_TAG, PAGE_MASK};
+use crate::tlb::{self, BLOCK_SHIFT, DEVICE, HALF, NO_TAG, PAGE_MASK};
 use abide_memory::{GuestRam, Order, PAGE_SIZE, RamOffset};
 use abide_reg::Gpa;
 
@@ -62,7 +62,7 @@ impl Cpu {
         let Some(RamOffset(start)) = env.ram.offset_of(page, PAGE_SIZE) else {
             return Ok(Place::Outside(leaf.pa));
         };
-        let (device, block) = (leaf.is_device(), leaf.block);
+        let device = leaf.is_device();
         let page_va = va & PAGE_MASK;
         if access == Access::Write {
             // Marked first: a harvest in between finds the page and drops the tag set below.
@@ -75,7 +75,7 @@ impl Cpu {
                 read: if leaf.readable { page_va } else { NO_TAG },
                 write: if access == Access::Write { page_va } else { NO_TAG },
                 addend: start.wrapping_sub(page_va),
-                flags: if device { DEVICE } else { 0 } | if block { BLOCK } else { 0 },
+                flags: if device { DEVICE } else { 0 } | leaf.block_log2 << BLOCK_SHIFT,
             },
         );
         Ok(Place::Ram { offset: start + (va - page_va), device })
@@ -98,6 +98,10 @@ impl Cpu {
         size: u64,
         rights: Rights,
     ) -> Result<u64, Abort> {
+        let entry = self.tlb.entry(rights.half, va);
+        if va & (PAGE_MASK | (size - 1)) == entry.read {
+            return Ok(load(env.ram, va.wrapping_add(entry.addend), size, rights.order));
+        }
         self.check_alignment(va, size, rights)?;
         let place = self.locate(env, va, Access::Read, rights.half)?;
         if va & (size - 1) == 0 {
@@ -147,6 +151,11 @@ impl Cpu {
         value: u64,
         rights: Rights,
     ) -> Result<(), Abort> {
+        let entry = self.tlb.entry(rights.half, va);
+        if va & (PAGE_MASK | (size - 1)) == entry.write {
+            store(env.ram, va.wrapping_add(entry.addend), size, value, rights.order);
+            return Ok(());
+        }
         self.check_alignment(va, size, rights)?;
         let place = self.locate(env, va, Access::Write, rights.half)?;
         if va & (size - 1) == 0 {

@@ -24,7 +24,7 @@ mod system;
 
 use crate::code_cache::CodeCache;
 use crate::cpu::{Cpu, Env, Exit, FETCH_HALF, Flow};
-use crate::lower::{Code, lower, slot};
+use crate::lower::{Code, PAGE_OPS, lower, slot};
 use crate::tlb::PAGE_MASK;
 use abide_memory::{Order, RamOffset};
 use integer::{extended, flags, holds, shifted};
@@ -330,6 +330,15 @@ pub(crate) fn execute(cpu: &mut Cpu, code: &mut CodeCache, env: &Env) -> Exit {
                 $set!($op, value);
             }};
         }
+        // Compares, and is the branch behind as well.
+        macro_rules! compare_branch {
+            ($flags:ident, $a:expr, $b:expr, $op:expr, $relation:tt) => {{
+                ip += 1;
+                if flags::$flags(cpu, $a, $b) $relation 0 {
+                    take!(ip.wrapping_add($op.aux as i32 as usize))
+                }
+            }};
+        }
         macro_rules! sx {
             ($op:expr) => {
                 shifted(x!($op.m), $op.aux)
@@ -365,7 +374,9 @@ pub(crate) fn execute(cpu: &mut Cpu, code: &mut CodeCache, env: &Env) -> Exit {
                         continue 'fetch;
                     };
                     let word = env.ram.load(RamOffset(offset), Order::Relaxed);
-                    code.ops[ip] = lower(word, index);
+                    let next = (index + 1 < PAGE_OPS)
+                        .then(|| env.ram.load(RamOffset(offset + 4), Order::Relaxed));
+                    code.ops[ip] = lower(word, index, next);
                     ops = code.ops.as_slice();
                     continue;
                 }
@@ -604,6 +615,18 @@ pub(crate) fn execute(cpu: &mut Cpu, code: &mut CodeCache, env: &Env) -> Exit {
                     if holds(cpu, op.aux) {
                         jump!(pc!().wrapping_add(op.imm));
                     }
+                }
+                Code::CmpImmEqX => compare_branch!(sub, x!(op.n), op.imm, op, ==),
+                Code::CmpImmEqW => compare_branch!(sub_w, w!(op.n), op.imm as u32, op, ==),
+                Code::CmpImmNeX => compare_branch!(sub, x!(op.n), op.imm, op, !=),
+                Code::CmpImmNeW => compare_branch!(sub_w, w!(op.n), op.imm as u32, op, !=),
+                Code::CmpEqX => compare_branch!(sub, x!(op.n), x!(op.m), op, ==),
+                Code::CmpEqW => compare_branch!(sub_w, w!(op.n), w!(op.m), op, ==),
+                Code::CmpNeX => compare_branch!(sub, x!(op.n), x!(op.m), op, !=),
+                Code::CmpNeW => compare_branch!(sub_w, w!(op.n), w!(op.m), op, !=),
+                Code::AdrpAdd => {
+                    set_x!(op, (pc!() & PAGE_MASK).wrapping_add(op.imm));
+                    ip += 1;
                 }
                 Code::CbzX => branch!(op, x!(op.n) == 0),
                 Code::CbzW => branch!(op, w!(op.n) == 0),

@@ -32,8 +32,54 @@ const fn sp(field: u8) -> u8 {
     if field == 31 { slot::SP } else { field }
 }
 
-/// The op of `word`, the instruction number `index` of its page.
-pub(crate) fn lower(word: u32, index: usize) -> Op {
+/// The op of `word`, the instruction number `index` of its page, which `next` follows.
+pub(crate) fn lower(word: u32, index: usize, next: Option<u32>) -> Op {
+    let op = lower_one(word, index);
+    next.and_then(|next| fuse(op, next, index)).unwrap_or(op)
+}
+
+/// One op for two instructions that often stand together. The second keeps its own op, for those
+/// who jump to it.
+fn fuse(first: Op, next: u32, index: usize) -> Option<Op> {
+    match first.code {
+        Code::Adrp => {
+            if decode(next) != Kind::AddImmediate || next >> 31 == 0 {
+                return None;
+            }
+            let (rd, rn) = (fields::rd(next), fields::rn(next));
+            if rd != first.d || rn != first.d || rd == 31 {
+                return None;
+            }
+            let imm = first.imm.wrapping_add(fields::add_sub_immediate(next));
+            Some(Op { imm, code: Code::AdrpAdd, ..first })
+        }
+        Code::SubsImmX | Code::SubsImmW | Code::SubsX | Code::SubsW if first.d == slot::SINK => {
+            let branch = lower_one(next, index + 1);
+            let equal = match branch.code {
+                Code::BEq => true,
+                Code::BNe => false,
+                _ => return None,
+            };
+            let code = match (first.code, equal) {
+                (Code::SubsImmX, true) => Code::CmpImmEqX,
+                (Code::SubsImmX, false) => Code::CmpImmNeX,
+                (Code::SubsImmW, true) => Code::CmpImmEqW,
+                (Code::SubsImmW, false) => Code::CmpImmNeW,
+                (Code::SubsX, true) => Code::CmpEqX,
+                (Code::SubsX, false) => Code::CmpNeX,
+                (_, true) => Code::CmpEqW,
+                (_, false) => Code::CmpNeW,
+            };
+            #[expect(clippy::cast_possible_truncation, reason = "a distance inside a page")]
+            let aux = branch.imm as u32;
+            Some(Op { code, aux, ..first })
+        }
+        _ => None,
+    }
+}
+
+/// The op of one instruction alone.
+fn lower_one(word: u32, index: usize) -> Op {
     let kind = decode(word);
     data::lower(kind, word)
         .or_else(|| memory::lower(kind, word))

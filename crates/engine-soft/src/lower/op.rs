@@ -43,6 +43,11 @@ pub(crate) enum Code {
     // Branches inside the page by number of instructions, and to other pages by bytes.
     B, BFar, Bl, BlFar,
     BEq, BNe, BCs, BCc, BMi, BPl, BVs, BVc, BHi, BLs, BGe, BLt, BGt, BLe, BCondFar,
+    // A comparison and the branch behind it: `d` is not used, `aux` is the distance from the
+    // branch in instructions.
+    CmpImmEqX, CmpImmEqW, CmpImmNeX, CmpImmNeW, CmpEqX, CmpEqW, CmpNeX, CmpNeW,
+    // ADRP and the ADD behind it.
+    AdrpAdd,
     CbzX, CbzW, CbnzX, CbnzW, CbFar, Tbz, Tbnz, TbFar, Br, Blr,
     // Loads and stores of one register.
     LdrbI, LdrhI, LdrWI, LdrXI, LdrsbXI, LdrsbWI, LdrshXI, LdrshWI, LdrswI,
