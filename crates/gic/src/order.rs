@@ -252,7 +252,8 @@ impl Planner {
     fn mask(&self, scope: Scope, key: Key) -> u64 {
         let Key::Bits(BitField::Line, word) = key else { return ALL };
         if word == 0 {
-            return 0xffff_0000;
+            // PPIs are level-triggered, and SGIs have no inputs.
+            return ALL;
         }
         let configs =
             self.chosen(|key| key == Key::Config(2 * word) || key == Key::Config(2 * word + 1));

@@ -3,7 +3,9 @@
 
 mod canonical;
 mod entries;
+mod golden;
 mod kernel;
+mod measured;
 mod order;
 mod registers;
 
