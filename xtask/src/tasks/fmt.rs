@@ -1,7 +1,9 @@
-//! `fmt`: rustfmt over the workspace and the two folders that are workspaces of their own.
+//! `fmt`: rustfmt over the workspace and the folders that are workspaces of their own.
 
 use crate::{paths, process};
 use anyhow::Result;
+
+const WORKSPACES: [&str; 4] = [".", "guests", "fuzz", "crates/engine-soft/recorder"];
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -15,7 +17,7 @@ pub fn task(arguments: &Arguments) -> Result<()> {
 }
 
 pub fn format(fix: bool) -> Result<()> {
-    for folder in [".", "guests", "fuzz"] {
+    for folder in WORKSPACES {
         let mut cargo = process::cargo();
         cargo.current_dir(paths::root().join(folder)).args(["fmt", "--all"]);
         if !fix {
