@@ -155,6 +155,12 @@ pub fn table() -> &'static [RegDef] {
     &STATE.defs
 }
 
+/// The definition of one of them.
+#[must_use]
+pub fn definition(id: RegId) -> Option<&'static RegDef> {
+    STATE.by_id.get(&id).map(|&index| &STATE.defs[index])
+}
+
 impl SoftVcpu {
     fn value(&self, place: Place) -> Value {
         let cpu = &self.cpu;

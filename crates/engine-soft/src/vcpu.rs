@@ -4,10 +4,11 @@ use crate::code_cache::CodeCache;
 use crate::cpu::{Cpu, Env, Exit, Wait, esr};
 use crate::exec;
 use crate::shared::{Shared, request};
+use crate::state;
 use crate::sysreg::Slot;
 use crate::timer::Timer;
 use abide_engine::{Bus, Clock, EngineError, InterruptLines, Kick, PowerState, Stop, Vcpu};
-use abide_reg::{Gpa, VcpuId};
+use abide_reg::{Class, Gpa, RegId, VcpuId};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -216,6 +217,10 @@ impl Vcpu for SoftVcpu {
     fn power_off(&mut self) -> Result<(), EngineError> {
         self.cpu.power = PowerState::Off;
         Ok(())
+    }
+
+    fn class_of(&self, id: RegId) -> Class {
+        state::definition(id).map_or(Class::Mandatory, |def| def.class)
     }
 
     fn kicker(&self) -> Arc<dyn Kick> {

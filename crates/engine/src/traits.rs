@@ -2,7 +2,7 @@
 
 use crate::{Bus, Clock, EngineError, InterruptLines, Irqchip};
 use abide_memory::GuestRam;
-use abide_reg::{Gpa, Registers, VcpuId};
+use abide_reg::{Class, Gpa, RegId, Registers, VcpuId};
 use std::sync::Arc;
 
 /// A guest ABI that either the engine brings or the machine does.
@@ -166,6 +166,10 @@ pub trait Vcpu: Registers + Send {
     /// # Errors
     /// [`EngineError`].
     fn power_off(&mut self) -> Result<(), EngineError>;
+
+    /// What a host without this register must do with it. Only what the guest cannot miss is
+    /// [`Class::Volatile`].
+    fn class_of(&self, id: RegId) -> Class;
 
     /// A handle that makes it stop.
     fn kicker(&self) -> Arc<dyn Kick>;

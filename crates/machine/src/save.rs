@@ -104,19 +104,9 @@ impl Machine {
                 scope,
                 source,
             })?;
-            Ok(Entry::new(id, cpu_class(id), value))
+            Ok(Entry::new(id, registers.class_of(id), value))
         })
         .collect()
-    }
-}
-
-/// What a host without a vCPU register must do with it: abide's own extras, which only make a
-/// deterministic run repeatable, may be dropped.
-fn cpu_class(id: RegId) -> Class {
-    match id {
-        RegId::Named(name) if name.as_str().starts_with("cpu.exclusive") => Class::Volatile,
-        RegId::Named(name) if name.as_str() == "cpu.event" => Class::Volatile,
-        _ => Class::Mandatory,
     }
 }
 

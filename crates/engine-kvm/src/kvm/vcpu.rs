@@ -6,7 +6,7 @@ use crate::host;
 use crate::named::{self, Serror};
 use abide_engine::{Bus, EngineError, Kick, PowerState, Stop, SystemEvent, Vcpu};
 use abide_memory::GuestRam;
-use abide_reg::{Gpa, RegError, RegId, Registers, Value, VcpuId};
+use abide_reg::{Class, Gpa, RegError, RegId, Registers, Value, VcpuId};
 use kvm_bindings::{
     KVM_ARM_VCPU_POWER_OFF, KVM_ARM_VCPU_PSCI_0_2, KVM_EXIT_ARM_NISV, KVM_SYSTEM_EVENT_RESET,
     KVM_SYSTEM_EVENT_SHUTDOWN, RegList, kvm_mp_state, kvm_vcpu_events, kvm_vcpu_init,
@@ -325,6 +325,10 @@ impl Vcpu for KvmVcpu {
 
     fn power_off(&mut self) -> Result<(), EngineError> {
         Err(host::unsupported("powering a vCPU off from outside: PSCI is the kernel's"))
+    }
+
+    fn class_of(&self, _id: RegId) -> Class {
+        Class::Mandatory
     }
 
     fn kicker(&self) -> Arc<dyn Kick> {
