@@ -89,7 +89,7 @@ impl Icc {
     }
 
     /// The part of a priority that decides about preemption. The binary point of group 0 stands one
-    /// higher than its number; with CBPR it serves both groups `[IHI0069 4.8.2]`.
+    /// higher than its number; with CBPR it serves both groups `[IHI0069 4.8]`.
     pub(crate) fn preemption(&self, priority: u8, group: Group) -> u8 {
         let shift = match group {
             Group::G1 if !self.cbpr => u32::from(self.bpr1),

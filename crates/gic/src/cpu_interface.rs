@@ -127,7 +127,7 @@ impl GicV3 {
 
     /// `ICC_SGI<n>R_EL1`: raises an SGI at the CPUs of the target list, or at all others. A
     /// register that raises group 0 leaves SGIs that a target has in group 1 alone
-    /// `[IHI0069 12.2.21]`.
+    /// `[IHI0069 12.2]`.
     fn raise_sgi(&mut self, from: usize, value: u64, any_group: bool) {
         let bit = 1_u32 << (value >> ICC_SGIR_INTID_SHIFT & 0xf);
         let to_others = value & ICC_SGIR_IRM != 0;

@@ -42,7 +42,7 @@ impl fmt::Display for IntId {
 pub struct Affinity(pub u32);
 
 impl Affinity {
-    /// The affinity fields of an `MPIDR_EL1` value: bits 39:32 and 23:0 `[DDI0487 D24.2]`.
+    /// The affinity fields of an `MPIDR_EL1` value: bits 39:32 and 23:0 `[DDI0487 D24]`.
     #[must_use]
     pub const fn from_mpidr(mpidr: u64) -> Self {
         Self(low_word(mpidr) & 0x00ff_ffff | low_word(mpidr >> 8) & 0xff00_0000)

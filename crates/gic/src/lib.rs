@@ -9,15 +9,17 @@
 //! | field | on migration |
 //! |---|---|
 //! | enable, latch, active, group, priority, triggering, route of each interrupt | carried |
-//! | input lines | carried apart from the latch; lines of a source without them: devices assert again ([`GicState::lower_unknown_lines`]) |
-//! | PMR, BPR0, BPR1, CBPR, EOImode, active priorities, group enables | carried; PMR and BPRs in the form they have once a vCPU has run |
+//! | input lines | carried, apart from the latch; where unknown: [`GicState::lower_unknown_lines`] |
+//! | CBPR, EOImode, active priorities, group enables | carried |
+//! | PMR, BPR0, BPR1 | carried, in the form they have once a vCPU has run |
 //! | `GICD_CTLR`, `GICR_PROPBASER`, `GICR_PENDBASER` | carried |
-//! | `GICD_IIDR`, `GICD_TYPER`, `GICD_TYPER2`, `GICR_IIDR`, `GICR_TYPER`, number of INTIDs | carried and compared; another value: refused |
+//! | number of INTIDs, `GICD_IIDR`, `_TYPER`, `_TYPER2` | carried; a host with others: refused |
+//! | `GICR_IIDR`, `GICR_TYPER` | carried; a host with others: refused |
 //! | PRIbits, SEIS, A3V of `ICC_CTLR_EL1` | carried; a host with others: refused |
 //! | IDbits of `ICC_CTLR_EL1` | carried; a host with fewer: refused |
 //! | IRQ and FIQ of each vCPU, highest pending interrupt | recomputed |
-//! | order of delivery among pending interrupts of equal priority | recomputed: lowest INTID first |
-//! | GICv2, ITS, LPIs, Aff3, 1-of-N routing, NMIs, SGIs without active state | refused by name |
+//! | order among pending interrupts of equal priority | recomputed: lowest INTID first |
+//! | GICv2, ITS, LPIs, Aff3, 1-of-N routes, NMIs, SGIs never active | refused by name |
 //!
 //! Nothing is bumped.
 //!

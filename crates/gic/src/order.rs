@@ -11,11 +11,11 @@
 //! |---|---|
 //! | `GICD_IIDR` | its revision decides what other registers mean |
 //! | `GICD_CTLR` | only flags; no vCPU runs |
-//! | `GICR_PROPBASER`, `GICR_PENDBASER`, then `GICR_CTLR` | tables are frozen once LPIs are enabled |
+//! | `GICR_PROPBASER`, `GICR_PENDBASER`, `GICR_CTLR` | tables are frozen once LPIs are on |
 //! | `IC*` ← all ones, then `IS*` | `IS*` can only set: bits left from before would stay |
 //! | `IROUTER` before `ISPENDR` | what becomes pending is queued at its target at once |
-//! | `ICFGR` before `LEVEL_INFO` | the kernel takes a line whatever the configuration; read back it is only for level-triggered inputs |
-//! | `ISPENDR` | through this interface it sets and clears the latch; `ICPENDR` would do nothing |
+//! | `ICFGR` before `LEVEL_INFO` | a kernel shows the lines of level-triggered inputs only |
+//! | `ISPENDR` | here it sets and clears the latch; `ICPENDR` would do nothing |
 //! | `ICC_CTLR_EL1` without CBPR, BPRs, `ICC_CTLR_EL1` | with CBPR, writes of BPR1 are ignored |
 //! | `ICC_AP0R0_EL1`, `ICC_AP1R0_EL1` | PRIbits in `ICC_CTLR_EL1` says how many there are |
 //!
@@ -210,7 +210,7 @@ impl Planner {
         }
         self.write(|key| matches!(key, Key::Priority(_)));
         self.write(|key| key == Key::Icc(ICC_SRE_EL1));
-        self.binary_points(cpus);
+        self.binary_points();
         for encoding in
             [ICC_PMR_EL1, ICC_IGRPEN0_EL1, ICC_IGRPEN1_EL1, ICC_AP0R0_EL1, ICC_AP1R0_EL1]
         {
@@ -299,13 +299,12 @@ impl Planner {
     }
 
     /// BPR1 is written, and read back, while CBPR is not set.
-    fn binary_points(&mut self, cpus: &[Affinity]) {
+    fn binary_points(&mut self) {
         for (scope, line, value) in self.chosen(|key| key == Key::Icc(ICC_CTLR_EL1)) {
             let number = value.to_u64().unwrap_or(0) & !ICC_CTLR_CBPR;
             let (name, id, value) = (line.def.name, line.def.id, Value::u64(number));
             self.steps.push(Step::Write { scope, name, id, value });
         }
-        debug_assert!(!cpus.is_empty());
         for encoding in [ICC_BPR0_EL1, ICC_BPR1_EL1] {
             self.write(|key| key == Key::Icc(encoding));
         }

@@ -1,7 +1,7 @@
 //! Offsets, encodings and fixed values; no behaviour.
 //!
-//! Names are those of IHI 0069 (GICv3 and GICv4) and of the kernel's header `asm/kvm.h`. Widths are in bits, `RO` and
-//! `RW` as the guest sees a register of a GICv3 with one security state (`GICD_CTLR.DS` = 1).
+//! Names are those of IHI 0069 (GICv3 and GICv4) and of the kernel's header `asm/kvm.h`. Widths are
+//! in bits; `RO`, `WO` and `RW` as for the guest of a GICv3 with one security state.
 
 // ---------------------------------------------------------------------------------------------
 // INTIDs [IHI0069 2.2]
@@ -216,7 +216,7 @@ pub const ICC_INTID: u64 = 0x00ff_ffff;
 pub const PRI_BITS: u8 = 5;
 /// The priority bits that exist.
 pub const PRIORITY_MASK: u8 = 0xff << (8 - PRI_BITS);
-/// The least `ICC_BPR0_EL1` `[IHI0069 4.8.2]`.
+/// The least `ICC_BPR0_EL1` `[IHI0069 4.8]`.
 pub const BPR0_MIN: u8 = 7 - PRI_BITS;
 /// The least `ICC_BPR1_EL1`.
 pub const BPR1_MIN: u8 = BPR0_MIN + 1;

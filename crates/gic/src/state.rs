@@ -10,13 +10,13 @@
 //! | GICv2 | [`GicKind::V2`], [`CpuState::v2`], [`Route::Targets`] | not yet |
 //! | ITS | [`GicState::its`] | not yet |
 //! | LPIs | [`CpuState::enable_lpis`], [`CpuState::pending_lpis`] | not yet |
-//! | Aff3, 1 of N, `IGRPMODR`, `NSACR`, NMIs, other priority widths, SGIs without active state | fields | not yet: KVM's controller has none of them |
+//! | Aff3, 1 of N, `IGRPMODR`, `NSACR`, NMIs, other priority widths | fields | no: nor by KVM |
 
 use crate::config::{GicConfig, Revision, gicd_typer, gicr_typer};
 use crate::error::GicError;
 use crate::spec::{
     BPR0_MIN, BPR1_MIN, GICR_PENDBASER_RES0, GICR_PENDBASER_RESET, GICR_PROPBASER_RES0, KVM_IIDR,
-    PPI_FIRST, PRI_BITS, PRIORITY_MASK, PRIVATE_COUNT, SPECIAL_FIRST,
+    PPI_FIRST, PRI_BITS, PRIORITY_MASK, PRIVATE_COUNT,
 };
 use crate::{Affinity, IntId};
 
@@ -229,7 +229,8 @@ impl IrqState {
 
 impl GicState {
     /// The state of a new controller: that of KVM's after `KVM_DEV_ARM_VGIC_CTRL_INIT`, with
-    /// registers in the form they have once a vCPU has run.
+    /// registers in the form they have once a vCPU has run, and `GICR_PROPBASER` in the form that
+    /// any write gives it (a kernel shows 0 until the first).
     ///
     /// # Errors
     /// As [`GicConfig::check`].
@@ -291,7 +292,6 @@ impl GicState {
         if intid.0 < PRIVATE_COUNT {
             return self.cpus.get(cpu)?.private.get(intid.0 as usize);
         }
-        debug_assert!(self.nr_irqs <= SPECIAL_FIRST, "{}", self.nr_irqs);
         self.dist.spis.get((intid.0 - PRIVATE_COUNT) as usize)
     }
 }
@@ -359,7 +359,7 @@ pub(crate) fn sanitise_pendbaser(value: u64) -> u64 {
 }
 
 /// Shareability stands in bits 11:10, inner cacheability in 9:7, outer in 58:56
-/// `[IHI0069 12.11.31, 12.11.33]`.
+/// `[IHI0069 12.11]`.
 fn sanitise_attributes(value: u64) -> u64 {
     const OUTER_SHAREABLE: u64 = 2;
     const INNER_SHAREABLE: u64 = 1;

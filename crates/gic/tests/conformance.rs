@@ -2,8 +2,9 @@
 #![expect(clippy::expect_used, reason = "a test that cannot go on has failed")]
 
 use abide_gic::{Affinity, GicConfig, GicError, GicState, GicV3, IntId, Sections, reg_defs, spec};
-use abide_reg::{Entry, IntakeError, Leftover, RegDef, RegId, Rule, Scope, VcpuId};
+use abide_reg::{Entry, IntakeError, Leftover, RegDef, RegId, Rule, Scope, Value, VcpuId};
 use abide_testkit::conformance::{Plan, Subject, check};
+use std::collections::BTreeMap;
 
 const CPUS: [Affinity; 2] = [Affinity(0), Affinity(1)];
 const NR_IRQS: u32 = 64;
@@ -41,6 +42,31 @@ const SYSREGS: [u16; 16] = [
 ];
 
 struct Unit(GicV3);
+
+/// How a machine's restore of the controller refuses: what a CPU interface clamps is found when it
+/// is read back.
+#[derive(Debug, thiserror::Error)]
+enum RestoreError {
+    #[error(transparent)]
+    Gic(#[from] GicError),
+    #[error(transparent)]
+    Shape(#[from] IntakeError),
+    #[error("{id}: {found} is read back")]
+    Clamped { id: RegId, found: Value },
+}
+
+/// `NR_IRQS` decides which registers there are, so it is looked up before their shapes are checked
+/// and one of another length counts as missing. For a machine that is as good a refusal.
+fn check_nr_irqs_shape(entries: &[Entry]) -> Result<(), IntakeError> {
+    let def = layout()[0].1[0];
+    assert_eq!(def.name, "NR_IRQS");
+    match entries.iter().find(|entry| entry.id == def.id).map(|entry| entry.value.width()) {
+        Some(found) if found != def.width => {
+            Err(IntakeError::Width { id: def.id, found, allowed: def.width })
+        }
+        _ => Ok(()),
+    }
+}
 
 fn layout() -> Vec<(Scope, Vec<RegDef>)> {
     reg_defs(NR_IRQS, &CPUS).expect("a controller of this size")
@@ -145,7 +171,7 @@ fn place(random: u64, len: usize) -> usize {
 
 impl Subject for Unit {
     const NAME: &'static str = "gic";
-    type Error = GicError;
+    type Error = RestoreError;
 
     fn table() -> Vec<RegDef> {
         layout().into_iter().flat_map(|(_, defs)| defs).collect()
@@ -182,15 +208,24 @@ impl Subject for Unit {
         flat(self.0.state().to_entries().expect("what a controller reaches can be saved"))
     }
 
-    fn restore(entries: Vec<Entry>) -> Result<(Self, Leftover), GicError> {
+    fn restore(entries: Vec<Entry>) -> Result<(Self, Leftover), RestoreError> {
+        check_nr_irqs_shape(&entries)?;
+        let given: BTreeMap<RegId, Value> =
+            entries.iter().map(|entry| (entry.id, entry.value.clone())).collect();
         let taken = GicState::from_entries(sections(entries))?;
         let leftover = Leftover { carried: flat(taken.carried), dropped: flat(taken.dropped) };
-        Ok((Self(GicV3::from_state(&taken.state)?), leftover))
+        let unit = Self(GicV3::from_state(&taken.state)?);
+        match unit.save().into_iter().find(|entry| given.get(&entry.id) != Some(&entry.value)) {
+            Some(entry) => Err(RestoreError::Clamped { id: entry.id, found: entry.value }),
+            None => Ok((unit, leftover)),
+        }
     }
 
-    fn cause(error: &GicError) -> Option<&IntakeError> {
+    fn cause(error: &RestoreError) -> Option<&IntakeError> {
         match error {
-            GicError::Intake { source, .. } => Some(source),
+            RestoreError::Shape(source) | RestoreError::Gic(GicError::Intake { source, .. }) => {
+                Some(source)
+            }
             _ => None,
         }
     }

@@ -262,7 +262,8 @@ fn refusals_say_register_found_and_allowed() {
     let text = refusal(sections).to_string();
     assert_eq!(
         text,
-        "gic: vcpu1: register gic:6:0x10000c665: found 0x0000000000000000, allowed: 7 (DIB, DFB, SRE)"
+        "gic: vcpu1: register gic:6:0x10000c665: found 0x0000000000000000, \
+         allowed: 7 (DIB, DFB, SRE)"
     );
     let mut sections = saved();
     entry_mut(&mut sections, VM, id_of(VM, "GICD_IPRIORITYR8")).value = Value::u32(1);
