@@ -55,17 +55,21 @@ enum RestoreError {
     Clamped { id: RegId, found: Value },
 }
 
-/// `NR_IRQS` decides which registers there are, so it is looked up before their shapes are checked
-/// and one of another length counts as missing. For a machine that is as good a refusal.
-fn check_nr_irqs_shape(entries: &[Entry]) -> Result<(), IntakeError> {
-    let def = layout()[0].1[0];
-    assert_eq!(def.name, "NR_IRQS");
-    match entries.iter().find(|entry| entry.id == def.id).map(|entry| entry.value.width()) {
-        Some(found) if found != def.width => {
-            Err(IntakeError::Width { id: def.id, found, allowed: def.width })
+/// `NR_IRQS` and the affinity in the id of each `GICR_TYPER` decide which registers there are. They
+/// are looked up before any shape is checked: without them the controller's own refusal names what
+/// it looked for, which need not be the id that is missing.
+fn check_dimensions(entries: &[Entry]) -> Result<(), IntakeError> {
+    let table = Unit::table();
+    let decides = |def: &&RegDef| matches!(def.name, "NR_IRQS" | "GICR_TYPER.low");
+    for def in table.iter().filter(decides) {
+        let found = entries.iter().find(|entry| entry.id == def.id);
+        let missing = IntakeError::Missing { id: def.id, name: def.name };
+        let found = found.ok_or(missing)?.value.width();
+        if found != def.width {
+            return Err(IntakeError::Width { id: def.id, found, allowed: def.width });
         }
-        _ => Ok(()),
     }
+    Ok(())
 }
 
 fn layout() -> Vec<(Scope, Vec<RegDef>)> {
@@ -209,7 +213,7 @@ impl Subject for Unit {
     }
 
     fn restore(entries: Vec<Entry>) -> Result<(Self, Leftover), RestoreError> {
-        check_nr_irqs_shape(&entries)?;
+        check_dimensions(&entries)?;
         let given: BTreeMap<RegId, Value> =
             entries.iter().map(|entry| (entry.id, entry.value.clone())).collect();
         let taken = GicState::from_entries(sections(entries))?;
