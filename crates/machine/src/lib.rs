@@ -9,6 +9,7 @@
 //!   from a snapshot. There is no third way to get one, and no half-restored one.
 //! * [`units`]: the list of everything that has state, in the one order in which it is restored,
 //!   with the reason for each place.
+//! * [`lifecycle`]: the steps of a save and a restore, and what may not happen in each.
 //! * [`runner`]: lets it run, and carries out what is asked of it meanwhile.
 
 pub mod board;
@@ -22,6 +23,7 @@ pub mod error;
 pub mod fdt;
 mod gic;
 pub mod irqchip;
+pub mod lifecycle;
 pub mod loader;
 mod machine;
 pub mod names;

@@ -11,6 +11,7 @@ use crate::create::Parts;
 use crate::devices::{Pl011, Pl031};
 use crate::entropy::Entropy;
 use crate::error::RestoreError;
+use crate::lifecycle::Prepared;
 use crate::machine::Machine;
 use crate::save::{CNTFRQ_HZ, RAM_LEN, VCPU_COUNT};
 use crate::units::{ORDER, Unit};
@@ -124,7 +125,7 @@ pub fn restore(
     engine: &dyn Engine,
     reader: &Reader,
     console: Box<dyn Write + Send>,
-) -> Result<(Machine, RestoreReport), RestoreError> {
+) -> Result<Prepared, RestoreError> {
     let header = &reader.snapshot().header;
     if header.architecture != Architecture::AARCH64 {
         return Err(RestoreError::Architecture { found: header.architecture });
@@ -143,7 +144,7 @@ pub fn restore(
         snapshot.dropped.iter().map(|record| (record.kind().0, record.unit())).collect();
     machine.carried_records = snapshot.carried;
     machine.check_readback(&original, &report)?;
-    Ok((machine, report))
+    Ok(Prepared::new(machine, report))
 }
 
 fn restore_parts(

@@ -4,6 +4,7 @@ use super::session;
 use crate::cli::RestoreArgs;
 use crate::engines;
 use crate::exit::Exit;
+use abide_machine::lifecycle::Intent;
 use abide_machine::restore::{RestoreReport, restore};
 use abide_snapshot::Reader;
 use anyhow::{Context, Result};
@@ -16,9 +17,10 @@ pub fn run(args: &RestoreArgs) -> Result<Exit> {
     let engine = engines::open_any_cpu(args.engine)?;
     let place = session::take_place(args.state.state_dir.as_deref(), args.name.as_deref())?;
     let console = Box::new(std::io::stdout());
-    let (machine, report) = restore(engine.as_ref(), &reader, console).with_context(file)?;
+    let prepared = restore(engine.as_ref(), &reader, console).with_context(file)?;
     drop(reader);
-    announce(place.name(), &report);
+    announce(place.name(), prepared.report());
+    let machine = prepared.commit(Intent::Restore);
     session::run(machine, &place, &config, args.report.as_deref())
 }
 

@@ -1,0 +1,71 @@
+//! The life of a guest across machines, step by step.
+//!
+//! ```text
+//! source:       run → quiesce → flush → save ─┬→ (file or wire) → end
+//!                 ↑                           │
+//!                 └───────── abort ───────────┘
+//! destination:                restore → prepared → commit → activate → run
+//! ```
+//!
+//! | step | what happens | what may not |
+//! |---|---|---|
+//! | quiesce | vCPUs stand at an instruction boundary, time stops ([`MachineClock::pause`]), requests of the guest to the machine are done | a vCPU runs |
+//! | flush | units write what they still owe into guest RAM; none of this board's does | RAM changes afterwards |
+//! | save | every register is read, in the order of [`ORDER`] | a register with side effects is read |
+//! | restore | a new machine is made from registers, written and read back | guest RAM is written except by the saved pages, an interrupt is raised |
+//! | prepared | [`Prepared`]: it could run, and can still be thrown away | it runs |
+//! | commit | [`Prepared::commit`]: from here on this is the guest | it is thrown away |
+//! | activate | units do what their guest must be told about ([`Intent`]) | |
+//!
+//! [`MachineClock::pause`]: crate::clock::MachineClock::pause
+//! [`ORDER`]: crate::units::ORDER
+
+use crate::machine::Machine;
+use crate::restore::RestoreReport;
+
+/// Why a guest comes to life again. It decides what the guest has to be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Intent {
+    /// It moved to another machine: the same guest, a little later.
+    Move,
+    /// It was put back in time: what it did since the save has not happened.
+    Restore,
+    /// A second one of it lives elsewhere.
+    Clone,
+    /// It and its origin go on side by side.
+    Fork,
+}
+
+/// A restored machine that has not run yet. Dropping it leaves nothing behind.
+pub struct Prepared {
+    machine: Machine,
+    report: RestoreReport,
+}
+
+impl Prepared {
+    pub(crate) fn new(machine: Machine, report: RestoreReport) -> Self {
+        Self { machine, report }
+    }
+
+    /// What the restore did besides restoring.
+    #[must_use]
+    pub fn report(&self) -> &RestoreReport {
+        &self.report
+    }
+
+    /// The machine, to look at; it cannot run.
+    #[must_use]
+    pub fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
+    /// Commits and activates: from here on this is the guest, and it may run.
+    ///
+    /// No unit of this board has anything to tell its guest yet, whatever the intent: a clock page
+    /// and a stolen-time record will.
+    #[must_use]
+    pub fn commit(self, intent: Intent) -> Machine {
+        tracing::debug!(?intent, registers = self.report.registers, "guest goes on");
+        self.machine
+    }
+}
