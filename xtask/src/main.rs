@@ -7,7 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod abide;
-/// The kit's writer of archives, by its file: a kit that does not build must not stop `cargo xtask`.
+/// The kit's writer of archives, by its file: a kit that does not build must not stop a task.
 #[path = "../../crates/testkit/src/cpio.rs"]
 mod cpio;
 mod debian;

@@ -19,10 +19,13 @@ use std::thread;
 /// How much state a guest may have besides its RAM, in bytes.
 const STATE_BYTES_MAX: u64 = 24 * 1024;
 
+/// The kernel series that a guest may have.
+const KERNELS: [&str; 3] = ["6.1", "6.12", "7.2"];
+
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Kernel series
-    #[arg(long = "kernel", value_name = "SERIES", default_values_t = ["6.1", "6.12", "7.2"].map(String::from))]
+    #[arg(long = "kernel", value_name = "SERIES", default_values_t = KERNELS.map(String::from))]
     kernels: Vec<String>,
     /// Save points for each kernel
     #[arg(long, default_value_t = 20)]
@@ -37,8 +40,7 @@ pub struct Arguments {
 
 impl Default for Arguments {
     fn default() -> Self {
-        let kernels = ["6.1", "6.12", "7.2"].map(String::from).into();
-        Self { kernels, points: 20, seed: 1, jobs: 2 }
+        Self { kernels: KERNELS.map(String::from).into(), points: 20, seed: 1, jobs: 2 }
     }
 }
 

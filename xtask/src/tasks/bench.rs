@@ -2,15 +2,16 @@
 
 use crate::abide::{self, Linux, POWERED_OFF};
 use crate::process::{self, Ended};
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-/// How long QEMU may take for one boot.
+/// How long one boot may take.
 const LIMIT: Duration = Duration::from_secs(180);
-/// The unit of CPU times in `/proc`, the same on every Linux host `[linux Documentation/filesystems/proc.rst 1.1]`.
+/// The unit of CPU times in `/proc`, the same on every host of ours
+/// `[linux Documentation/filesystems/proc.rst 1.1]`.
 const TICKS_PER_SEC: f64 = 100.0;
 
 #[derive(clap::Args)]
@@ -29,27 +30,37 @@ enum Which {
         /// Kernel series
         #[arg(long, default_value = "6.12")]
         kernel: String,
+        /// How far: to the first word of init, or until the machine is off
+        #[arg(long, value_enum, default_value_t = Until::Init)]
+        until: Until,
     },
+}
+
+/// Where a boot ends.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Until {
+    Init,
+    Off,
 }
 
 pub fn task(arguments: &Arguments) -> Result<()> {
     match &arguments.which {
-        Some(Which::Boot { runs, kernel }) => boot(*runs, kernel),
+        Some(Which::Boot { runs, kernel, until }) => boot(*runs, kernel, *until),
         None => process::run(process::cargo().args(["bench", "--workspace"])),
     }
 }
 
 /// Boots the same guest on both, one after the other, so that a busy machine slows both.
-fn boot(runs: usize, series: &str) -> Result<()> {
+fn boot(runs: usize, series: &str, until: Until) -> Result<()> {
     ensure!(runs > 0, "--runs must be at least 1");
     let linux = Linux::debian(series)?;
     let program = abide::build()?;
     let folder = tempfile::tempdir()?;
-    println!("{}", conditions(&linux)?);
+    println!("{}", conditions(&linux, until)?);
     let (mut own, mut other, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     for run in 1..=runs {
-        let soft = user_seconds(|| boot_soft(&linux, &program, folder.path()))?;
-        let tcg = user_seconds(|| boot_tcg(&linux))?;
+        let soft = user_seconds(|| boot_soft(&linux, &program, folder.path(), until))?;
+        let tcg = user_seconds(|| boot_tcg(&linux, until))?;
         println!("run {run}: abide {soft:.2} s, QEMU TCG {tcg:.2} s, ratio {:.3}", soft / tcg);
         own.push(soft);
         other.push(tcg);
@@ -64,45 +75,58 @@ fn boot(runs: usize, series: &str) -> Result<()> {
     Ok(())
 }
 
-fn conditions(linux: &Linux) -> Result<String> {
+fn conditions(linux: &Linux, until: Until) -> Result<String> {
     let cpu = fs::read_to_string("/proc/cpuinfo")?;
     let model = cpu.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
     let qemu = process::capture(Command::new("qemu-system-aarch64").arg("--version"))?;
     let origin = fs::read_to_string(crate::debian::kernel::with_ending(&linux.kernel, "txt"))?;
     Ok(format!(
-        "{} CPUs {}; {}; {}; guest: 1 vCPU, {} MiB, `{}`, to power-off",
+        "{} CPUs {}; {}; {}; guest: 1 vCPU, {} MiB, `{}`, {}",
         std::thread::available_parallelism()?,
         model.map_or("of an unknown model", |(_, name)| name),
         qemu.lines().next().unwrap_or_default(),
         origin.trim(),
         Linux::MEMORY_MIB,
-        Linux::APPEND
+        Linux::APPEND,
+        match until {
+            Until::Init => "to init's first word",
+            Until::Off => "to power-off",
+        }
     ))
 }
 
-fn boot_soft(linux: &Linux, program: &Path, folder: &Path) -> Result<()> {
+fn boot_soft(linux: &Linux, program: &Path, folder: &Path, until: Until) -> Result<()> {
     let mut command = linux.run(program);
-    command.arg("--deterministic");
-    abide::ran(command, folder, "boot", POWERED_OFF).map(drop)
+    command.arg("--deterministic").arg("--state-dir").arg(folder);
+    boots(command, until)
 }
 
-fn boot_tcg(linux: &Linux) -> Result<()> {
+fn boot_tcg(linux: &Linux, until: Until) -> Result<()> {
     let mut qemu = Command::new("qemu-system-aarch64");
     qemu.args(["-M", "virt,gic-version=3", "-cpu", "cortex-a57", "-accel", "tcg", "-smp", "1"]);
     qemu.arg("-m").arg(Linux::MEMORY_MIB.to_string());
     qemu.arg("-kernel").arg(&linux.kernel).arg("-initrd").arg(&linux.initrd);
     qemu.args(["-append", Linux::APPEND]);
     qemu.args(["-display", "none", "-serial", "stdio", "-monitor", "none"]);
-    qemu.args(["-nic", "none", "-no-reboot"]).stderr(Stdio::null());
+    qemu.args(["-nic", "none", "-no-reboot"]);
+    boots(qemu, until)
+}
+
+fn boots(mut command: Command, until: Until) -> Result<()> {
     let mut console = Vec::new();
-    let ended = process::pour(&mut qemu, LIMIT, |chunk| {
+    let mut has = |chunk: &[u8], word: &str| {
         console.extend_from_slice(chunk);
-        false
+        String::from_utf8_lossy(&console).contains(word)
+    };
+    command.stderr(Stdio::null());
+    let ended = process::pour(&mut command, LIMIT, |chunk| {
+        has(chunk, "abide-init: hello") && until == Until::Init
     })?;
-    let said = String::from_utf8_lossy(&console);
-    if ended != Ended::Exit(0) || !said.contains("abide-init: done") {
-        bail!("QEMU: {ended:?}, and the guest's init did not finish");
-    }
+    let good = match until {
+        Until::Init => ended == Ended::Stopped,
+        Until::Off => ended == Ended::Exit(POWERED_OFF) && has(&[], "abide-init: done"),
+    };
+    ensure!(good, "{:?}: {ended:?} before the guest's init was there", command.get_program());
     Ok(())
 }
 
