@@ -59,11 +59,9 @@ pub fn run(
     for (path, error) in &result.failed_saves {
         eprintln!("abide: not saved to {}: {error}", path.display());
     }
-    let report_data = RunReport::of(&machine, place.name(), result.outcome)?;
-    announce(&report_data, result.outcome);
-    if let Some(path) = report {
-        let text = serde_json::to_string_pretty(&report_data)? + "\n";
-        std::fs::write(path, text).with_context(|| format!("report {}", path.display()))?;
+    announce(place.name(), result.outcome);
+    if machine.is_deterministic() || report.is_some() {
+        finish_report(&machine, place.name(), result.outcome, report)?;
     }
     if !result.failed_saves.is_empty() && result.outcome == Outcome::PoweredOff {
         return Ok(Exit::Refused);
@@ -71,7 +69,7 @@ pub fn run(
     Ok(result.outcome.into())
 }
 
-fn announce(report: &RunReport, outcome: Outcome) {
+fn announce(name: &str, outcome: Outcome) {
     let what = match outcome {
         Outcome::PoweredOff => "powered off",
         Outcome::Reset => "asked for a reset; abide ends there",
@@ -79,8 +77,21 @@ fn announce(report: &RunReport, outcome: Outcome) {
         Outcome::SavedAway => "saved away",
         Outcome::Stopped => "was ended",
     };
-    eprintln!("abide: {} {what}", report.name);
+    eprintln!("abide: {name} {what}");
+}
+
+/// The hash over the whole guest state takes a moment, so it is made only where it is shown.
+fn finish_report(
+    machine: &Machine,
+    name: &str,
+    outcome: Outcome,
+    path: Option<&Path>,
+) -> Result<()> {
+    let report = RunReport::of(machine, name, outcome)?;
     if report.deterministic {
         eprintln!("abide: {} instructions, state hash {}", report.instructions, report.state_hash);
     }
+    let Some(path) = path else { return Ok(()) };
+    let text = serde_json::to_string_pretty(&report)? + "\n";
+    std::fs::write(path, text).with_context(|| format!("report {}", path.display()))
 }

@@ -1,6 +1,6 @@
 //! The demo's report as one self-contained page.
 
-use super::text::{grouped, size};
+use super::text::{capital, grouped, size};
 use super::{DemoReport, Ending};
 use std::fmt::Write;
 
@@ -10,7 +10,7 @@ h1{font-size:1.6rem;margin-bottom:.2rem}h2{font-size:1.1rem;margin-top:2rem}
 .good{color:#0a6b3d}.bad{color:#b3261e;font-weight:600}
 table{border-collapse:collapse;width:100%}th,td{text-align:right;padding:.3rem .6rem;border-bottom:1px solid #dde3ea}
 th:first-child,td:first-child{text-align:left}code,pre{font:13px/1.4 ui-monospace,monospace}
-pre{background:#f4f6f8;padding:.8rem;overflow-x:auto;border-radius:4px;max-height:18rem}
+pre{background:#f4f6f8;padding:.8rem;white-space:pre-wrap;overflow-wrap:anywhere;border-radius:4px;max-height:18rem}
 svg text{font:12px system-ui,sans-serif;fill:#1c2430}";
 
 /// Geometry of the timeline, in pixels.
@@ -32,7 +32,7 @@ pub fn render(report: &DemoReport) -> String {
          <title>abide demo</title><style>{STYLE}</style><h1>A guest that never noticed</h1>{verdict}\
          <p>{} ran {} instructions with {} of memory. It ran again and was saved on the way; each file \
          was restored in a new process and ran to its own end.</p>",
-        escape(&report.guest),
+        escape(&capital(&report.guest)),
         grouped(report.untouched.instructions),
         size(report.memory_bytes),
     );
