@@ -9,6 +9,7 @@
 //! run="cargo run --release --target aarch64-unknown-linux-gnu --"
 //! $run record ../tests/vectors             # writes results.txt and digests.txt there
 //! $run show 8b000000/ff200000 3072 32      # prints the results of some cases of a line
+//! $run image faults.bin                    # writes the program of the test `faults`
 //! ```
 //!
 //! It is a Linux program and does not know what executes it: QEMU's user mode, as above, or real
@@ -24,10 +25,14 @@ pub mod cases;
 #[path = "../../src/decode/mod.rs"]
 pub mod decode;
 mod machine;
+#[path = "../../tests/faults/monitor.rs"]
+mod monitor;
 #[path = "../../tests/vectors/programs.rs"]
 mod programs;
 #[path = "../../tests/vectors/rng.rs"]
 mod rng;
+#[path = "../../tests/faults/script.rs"]
+mod script;
 #[path = "../../tests/vectors/text.rs"]
 mod text;
 
@@ -41,6 +46,12 @@ use machine::Machine;
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    if let ["image", file] = arguments[..] {
+        let (image, names) = script::image();
+        std::fs::write(file, image)?;
+        names.iter().enumerate().for_each(|(number, name)| println!("{number:x} {name}"));
+        return Ok(());
+    }
     let mut machine = Machine::new()?;
     match arguments[..] {
         ["record", folder] => record(&mut machine, Path::new(folder)),
@@ -57,7 +68,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             }
             Ok(())
         }
-        _ => Err("usage: record FOLDER | show VALUE/MASK FIRST COUNT".into()),
+        _ => Err("usage: record FOLDER | show VALUE/MASK FIRST COUNT | image FILE".into()),
     }
 }
 

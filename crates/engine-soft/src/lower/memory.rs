@@ -274,11 +274,12 @@ fn exclusive_or_ordered(kind: Kind, word: u32) -> Option<Op> {
     let rt = fields::rt(word);
     let n = sp(fields::rn(word));
     match kind {
-        Kind::Ldarb | Kind::Ldarh | Kind::Ldar | Kind::Ldlarb | Kind::Ldlarh | Kind::Ldlar => {
+        // LDLAR and STLLR belong to FEAT_LOR, which is hidden.
+        Kind::Ldarb | Kind::Ldarh | Kind::Ldar => {
             let aux = size | access::LOAD | access::ORDERED | access::TO_64 | NO_INDEX;
             Some(Op { d: write(rt), n, m: slot::ZERO, aux, ..Op::new(Code::Access) })
         }
-        Kind::Stlrb | Kind::Stlrh | Kind::Stlr | Kind::Stllrb | Kind::Stllrh | Kind::Stllr => {
+        Kind::Stlrb | Kind::Stlrh | Kind::Stlr => {
             let aux = size | access::ORDERED | NO_INDEX;
             Some(Op { d: read(rt), n, m: slot::ZERO, aux, ..Op::new(Code::Access) })
         }
