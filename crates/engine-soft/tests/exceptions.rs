@@ -176,7 +176,9 @@ fn an_unmasked_interrupt_is_taken_before_the_next_instruction() {
     guest.run(&[0xd51b_423f]);
     assert_eq!(guest.vector(), 0x300, "FIQ comes first");
     guest.bus.lines.set(false, false);
-    guest.vcpu.store(abide_engine_soft::state::SERROR, &Value::bytes(&[2, 9, 0, 0, 0, 0, 0, 0, 0]))
+    guest
+        .vcpu
+        .store(abide_engine_soft::state::SERROR, &Value::bytes(&[2, 9, 0, 0, 0, 0, 0, 0, 0]))
         .unwrap();
     guest.set(kvm::PSTATE, EL1H);
     guest.run(&[0xd51b_423f]);

@@ -203,14 +203,7 @@ fn written_code_is_seen_after_ic_ivau() {
     guest.set_x(1, code);
     guest.set_x(2, (u64::from(asm::RET) << 32) | u64::from(asm::mov(0, 2)));
     let ic_ivau = asm::sys(3, 7, 5, 1, 1);
-    guest.run(&[
-        asm::blr(1),
-        asm::add(5, 0, 0),
-        asm::str(2, 1),
-        ic_ivau,
-        asm::ISB,
-        asm::blr(1),
-    ]);
+    guest.run(&[asm::blr(1), asm::add(5, 0, 0), asm::str(2, 1), ic_ivau, asm::ISB, asm::blr(1)]);
     assert_eq!((guest.x(5), guest.x(0)), (1, 2));
     // The second word of what was decoded as one op: a comparison and its branch.
     guest.place(code, &[asm::subs(31, 31, 0), asm::b_cond(asm::NE, 2), asm::RET, asm::RET]);

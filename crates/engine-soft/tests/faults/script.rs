@@ -298,10 +298,8 @@ fn upper(tables: &mut Tables) -> u64 {
         (1, OPS_PAGE | PAGE | good | UXN | PXN),
     ]);
     let block = |address: u64| (address >> 21 & 0x1ff) as usize;
-    let ram = tables.add(&[
-        (block(IMAGE), IMAGE | BLOCK | good | READ_ONLY | UXN),
-        (block(OPS), ops | TABLE),
-    ]);
+    let ram = tables
+        .add(&[(block(IMAGE), IMAGE | BLOCK | good | READ_ONLY | UXN), (block(OPS), ops | TABLE)]);
     let devices = tables.add(&[(block(UART), UART | BLOCK | AF | DEVICE | UXN | PXN)]);
     tables.add(&[(0, devices | TABLE), (1, ram | TABLE)])
 }
@@ -415,12 +413,18 @@ impl Builder {
         let sized = |size: u64| TCR & !0x3f | size;
         let data = DATA & 0x1f_ffff | 0x40;
         let regimes: [(&str, u64, u64, &[u64]); 10] = [
-            ("48 bits", sized(16), lower.level0, &[
-                DATA, 1 << 39, 2 << 39, 3 << 39, 1 << 47, 1 << 48, 5 << 48, 5 << 56 | DATA,
-            ]),
-            ("48 bits, top byte counts", sized(16) & !TBI0, lower.level0, &[
-                DATA, 5 << 48, 5 << 56 | DATA,
-            ]),
+            (
+                "48 bits",
+                sized(16),
+                lower.level0,
+                &[DATA, 1 << 39, 2 << 39, 3 << 39, 1 << 47, 1 << 48, 5 << 48, 5 << 56 | DATA],
+            ),
+            (
+                "48 bits, top byte counts",
+                sized(16) & !TBI0,
+                lower.level0,
+                &[DATA, 5 << 48, 5 << 56 | DATA],
+            ),
             ("EPD0", TCR | EPD0, lower.level1, &[DATA, 1 << 40]),
             ("top byte counts", TCR & !TBI0, lower.level1, &[DATA, 5 << 56 | DATA]),
             ("32-bit physical addresses", TCR & !(7 << 32), lower.level1, &[DATA, 4 << 30]),

@@ -94,8 +94,7 @@ impl Bus for TestBus {
     }
 
     fn mmio_write(&self, _: VcpuId, gpa: Gpa, size: usize, value: u64) -> Option<()> {
-        (gpa.0 & !0xfff == DEVICE)
-            .then(|| self.writes.lock().unwrap().push((gpa.0, size, value)))
+        (gpa.0 & !0xfff == DEVICE).then(|| self.writes.lock().unwrap().push((gpa.0, size, value)))
     }
 
     fn sysreg_read(&self, _: VcpuId, _: SysReg) -> Option<u64> {
@@ -145,18 +144,8 @@ impl Guest {
 
     /// A fresh vCPU on RAM and a clock that are there already.
     pub fn on(ram: Arc<GuestRam>, clock: Arc<TestClock>, model: &'static CpuModel) -> Self {
-        let config = VmConfig {
-            vcpu_count: 1,
-            cntfrq_hz: 62_500_000,
-            ram: Arc::clone(&ram),
-            clock: Arc::clone(&clock) as Arc<dyn Clock>,
-            gicd: Gpa(0),
-            gicr: Gpa(0),
-            gic_intids: 64,
-        };
         let bus = TestBus::default();
-        let mut vm = SoftEngine::with_model(model).create_vm(config).unwrap();
-        let vcpu = vm.create_vcpu(VcpuId(0), Arc::clone(&bus.lines)).unwrap();
+        let vcpu = fresh_vcpu(&ram, &clock, Arc::clone(&bus.lines), model);
         let mut guest = Self { ram, clock, bus, vcpu };
         guest.set(kvm::PC, CODE);
         guest.set(kvm::PSTATE, EL1H);
@@ -351,4 +340,46 @@ impl Guest {
         guest.stop_at_vectors();
         (guest, tables)
     }
+}
+
+impl Guest {
+    /// Moves the whole state into a fresh vCPU, register by register, as a restore does.
+    pub fn transplant(&mut self) {
+        let lines = Arc::clone(&self.bus.lines);
+        let mut fresh = fresh_vcpu(&self.ram, &self.clock, lines, &PORTABLE);
+        for id in self.vcpu.reg_ids() {
+            let value = self.vcpu.load(id).unwrap();
+            fresh.store(id, &value).unwrap_or_else(|error| panic!("{error}"));
+            assert_eq!(fresh.load(id).unwrap(), value, "{id} reads back");
+        }
+        self.vcpu = fresh;
+    }
+
+    /// Every register and all of RAM.
+    pub fn everything(&self) -> (Vec<(RegId, Value)>, Vec<u8>) {
+        let registers =
+            self.vcpu.reg_ids().into_iter().map(|id| (id, self.vcpu.load(id).unwrap())).collect();
+        let mut ram = vec![0; usize::try_from(RAM_LEN).unwrap()];
+        self.ram.read(Gpa(RAM_BASE), &mut ram).unwrap();
+        (registers, ram)
+    }
+}
+
+fn fresh_vcpu(
+    ram: &Arc<GuestRam>,
+    clock: &Arc<TestClock>,
+    lines: Arc<InterruptLines>,
+    model: &'static CpuModel,
+) -> Box<dyn Vcpu> {
+    let config = VmConfig {
+        vcpu_count: 1,
+        cntfrq_hz: 62_500_000,
+        ram: Arc::clone(ram),
+        clock: Arc::clone(clock) as Arc<dyn Clock>,
+        gicd: Gpa(0),
+        gicr: Gpa(0),
+        gic_intids: 64,
+    };
+    let mut vm = SoftEngine::with_model(model).create_vm(config).unwrap();
+    vm.create_vcpu(VcpuId(0), lines).unwrap()
 }
