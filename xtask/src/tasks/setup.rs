@@ -9,8 +9,8 @@ use std::process::Command;
 
 /// Rust targets besides the machine's own: arm64 hosts, bare arm64 guests.
 const TARGETS: [&str; 2] = ["aarch64-unknown-linux-gnu", "aarch64-unknown-none-softfloat"];
-/// Packages for building for arm64 hosts.
-const CROSS: [&str; 2] = ["gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"];
+/// Packages for building: fuzz targets, and programs for arm64 hosts.
+const COMPILERS: [&str; 3] = ["g++", "gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"];
 /// The package with the emulator that the lab's hosts run in.
 const QEMU: &str = "qemu-system-arm";
 /// Older ones do not emulate virtualization well enough for KVM.
@@ -27,11 +27,11 @@ pub fn task(_: &Arguments) -> Result<()> {
 }
 
 fn install_packages() -> Result<()> {
-    let cross: Vec<&str> = CROSS.into_iter().filter(|name| !is_installed(name)).collect();
-    if !cross.is_empty() {
+    let missing: Vec<&str> = COMPILERS.into_iter().filter(|name| !is_installed(name)).collect();
+    if !missing.is_empty() {
         let release = debian_release()?;
-        println!("installing {}", cross.join(", "));
-        Suite::open_for_machine(&release, &release)?.install(&cross)?;
+        println!("installing {}", missing.join(", "));
+        Suite::open_for_machine(&release, &release)?.install(&missing)?;
     }
     if qemu_major().is_none_or(|major| major < QEMU_MAJOR_MIN) {
         let release = debian_release()?;
@@ -64,7 +64,10 @@ fn debian_release() -> Result<String> {
             .map(|value| value.trim_matches('"').to_owned())
     };
     if field("ID").as_deref() != Some("debian") {
-        bail!("packages are installed on Debian only; install {QEMU} and {} yourself", CROSS[0]);
+        bail!(
+            "packages are installed on Debian only; install {QEMU} and {} yourself",
+            COMPILERS[1]
+        );
     }
     field("VERSION_CODENAME").context("/etc/os-release names no release")
 }
