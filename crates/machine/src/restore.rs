@@ -184,11 +184,20 @@ fn restore_board(entries: Vec<Entry>) -> Result<(BoardConfig, Leftover), IntakeE
         vcpu_count: intake.u32(&VCPU_COUNT)?,
         cntfrq_hz: intake.u64(&CNTFRQ_HZ)?,
     };
-    if let Err(error) = board.check() {
-        tracing::debug!(%error, "board refused");
-        let found = Value::u64(board.ram_len);
-        let allowed = "a board that `abide run` could make (memory, vCPUs, counter frequency)";
-        return Err(IntakeError::Value { id: RAM_LEN.id, found, allowed });
+    // With each value in turn in a board that is possible: so the refusal names the right one.
+    let BoardConfig { ram_len, vcpu_count, cntfrq_hz } = board;
+    let good = BoardConfig::DEFAULT;
+    let lone = [
+        (RAM_LEN.id, Value::u64(ram_len), BoardConfig { ram_len, ..good.clone() }),
+        (VCPU_COUNT.id, Value::u32(vcpu_count), BoardConfig { vcpu_count, ..good.clone() }),
+        (CNTFRQ_HZ.id, Value::u64(cntfrq_hz), BoardConfig { cntfrq_hz, ..good }),
+    ];
+    for (id, found, with) in lone {
+        if let Err(error) = with.check() {
+            tracing::debug!(%error, "board refused");
+            let allowed = "what `abide run` could make a board with";
+            return Err(IntakeError::Value { id, found, allowed });
+        }
     }
     Ok((board, intake.finish()?))
 }
