@@ -7,9 +7,9 @@
 //! ```text
 //! cd crates/engine-soft/recorder           # see its main.rs
 //! $run image faults.bin
-//! qemu-system-aarch64 -M virt -cpu cortex-a57,pmu=off -m 512 -nic none -display none -serial stdio \
-//!   -device loader,file=faults.bin,addr=0x40400000,force-raw=on \
-//!   -device loader,addr=0x40400000,cpu-num=0 > ../tests/faults/expected.txt
+//! qemu-system-aarch64 -M virt -cpu cortex-a57,pmu=off -m 512 -nic none -display none \
+//!   -serial stdio -device loader,file=faults.bin,addr=0x40400000,force-raw=on \
+//!   -device loader,addr=0x40400000,cpu-num=0 | sed 's/ *$//' > ../tests/faults/expected.txt
 //! ```
 
 #[path = "faults/monitor.rs"]
@@ -17,31 +17,57 @@ mod monitor;
 #[path = "faults/script.rs"]
 mod script;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use abide_arm64::{SysReg, kvm};
-use abide_engine::{
-    AfterCall, Bus, Clock, Engine, InterruptLines, SMCCC_REGISTERS, Stop, SystemEvent, VmConfig,
-};
+use abide_engine::{AfterCall, Bus, Clock, Engine, SMCCC_REGISTERS, Stop, SystemEvent, VmConfig};
 use abide_engine_soft::{SoftEngine, cpu_model};
 use abide_memory::GuestRam;
 use abide_reg::{Gpa, Value, VcpuId};
 
 const EXPECTED: &str = include_str!("faults/expected.txt");
 
+/// What the manual says where QEMU does something else: the entries' names, each with the line that
+/// is right but for its number, under headings that say why.
+const STRICTER: &str = include_str!("faults/stricter.txt");
+
 #[test]
 fn faults_are_those_of_a_cortex_a57() {
     let (image, names) = script::image();
     let printed = run(&image);
     assert_eq!(EXPECTED.lines().count(), names.len(), "expected.txt is of another script");
+    assert_eq!(printed.lines().count(), names.len(), "it did not come to its end");
+    let mut stricter: BTreeMap<&str, &str> =
+        STRICTER.lines().filter_map(|line| line.split_once(" => ")).collect();
     let mut wrong = Vec::new();
-    for ((name, expected), found) in names.iter().zip(EXPECTED.lines()).zip(printed.lines()) {
+    for ((name, recorded), found) in names.iter().zip(EXPECTED.lines()).zip(printed.lines()) {
+        let (number, result) = recorded.split_once(' ').expect("a number first");
+        let result = match stricter.remove(name.as_str()) {
+            Some(right) if right == result.trim_end() => panic!("{name}: QEMU says the same"),
+            Some(right) => right,
+            None => result.trim_end(),
+        };
+        let expected = without_par_ns(name, &format!("{number} {result}"));
+        let found = without_par_ns(name, found.trim_end());
         if expected != found {
             wrong.push(format!("{name}\n expected {expected}\n found    {found}"));
         }
     }
+    assert!(stricter.is_empty(), "no such entries: {stricter:?}");
     assert!(wrong.is_empty(), "{} entries differ:\n{}", wrong.len(), wrong.join("\n"));
-    assert_eq!(printed.lines().count(), names.len(), "it did not come to its end");
+}
+
+/// PAR_EL1.NS is UNKNOWN after a successful translation outside of Secure state
+/// [DDI0487 D24.2 PAR_EL1].
+fn without_par_ns(name: &str, line: &str) -> String {
+    const X1: usize = 7;
+    let mut fields: Vec<String> = line.split(' ').map(str::to_owned).collect();
+    let par = fields.get(X1).and_then(|text| u64::from_str_radix(text, 16).ok());
+    if let Some(par) = par.filter(|par| name.starts_with("at ") && par & 1 == 0) {
+        fields[X1] = format!("{:x}", par & !0x200);
+    }
+    fields.join(" ")
 }
 
 /// Runs the image until it switches the machine off, and returns what it printed.

@@ -86,7 +86,7 @@ const STR: (&str, u32) = ("str x1, [x0]", 0xf900_0001);
 const BR: (&str, u32) = ("br x0", 0xd61f_0000);
 
 /// Accesses at x0.
-const ACCESSES: [(&str, u32); 22] = [
+const ACCESSES: [(&str, u32); 17] = [
     ("ldp x1, x2, [x0]", 0xa940_0801),
     ("stp x1, x2, [x0]", 0xa900_0801),
     ("ldrb w1, [x0]", 0x3940_0001),
@@ -101,20 +101,27 @@ const ACCESSES: [(&str, u32); 22] = [
     ("sttr x1, [x0]", 0xf800_0801),
     ("ldtrb w1, [x0]", 0x3840_0801),
     ("dc zva, x0", 0xd50b_7420),
-    ("dc ivac, x0", 0xd508_7620),
-    ("dc cvac, x0", 0xd50b_7a20),
-    ("dc cvau, x0", 0xd50b_7b20),
-    ("dc civac, x0", 0xd50b_7e20),
-    ("ic ivau, x0", 0xd50b_7520),
     ("prfm pldl1keep, [x0]", 0xf980_0000),
     LDR,
     STR,
 ];
 
+/// Cache maintenance at x0.
+const CACHES: [(&str, u32); 5] = [
+    ("dc ivac, x0", 0xd508_7620),
+    ("dc cvac, x0", 0xd50b_7a20),
+    ("dc cvau, x0", 0xd50b_7b20),
+    ("dc civac, x0", 0xd50b_7e20),
+    ("ic ivau, x0", 0xd50b_7520),
+];
+
+const LDXR: u32 = 0xc85f_7c01;
+/// Second of two instructions: whether it faults without the first is the implementation's choice.
+const STXR: u32 = 0xc802_7c01;
+
 /// Accesses at x0 that demand alignment.
-const ALIGNED_ACCESSES: [(&str, u32); 6] = [
-    ("ldxr x1, [x0]", 0xc85f_7c01),
-    ("stxr w2, x1, [x0]", 0xc802_7c01),
+const ALIGNED_ACCESSES: [(&str, u32); 5] = [
+    ("ldxr x1, [x0], stxr w2, x1, [x0]", LDXR),
     ("ldaxr w1, [x0]", 0x885f_fc01),
     ("ldxp x1, x2, [x0]", 0xc87f_0801),
     ("ldar x1, [x0]", 0xc8df_fc01),
@@ -219,6 +226,7 @@ fn leaves(leaf: u64) -> Vec<(&'static str, u64)> {
         ("no access flag, output too large", elsewhere(TOO_LARGE) & !AF),
         ("EL0 not global", good | USER | 1 << 11),
         ("EL0 not shared", (good | USER) & !SHARED),
+        ("EL1 read-write, executable", good),
     ]
 }
 
@@ -304,6 +312,12 @@ fn upper(tables: &mut Tables) -> u64 {
     tables.add(&[(0, devices | TABLE), (1, ram | TABLE)])
 }
 
+const DC_ZVA: &str = "dc zva, x0";
+
+fn unaligned(place: &Place) -> Place {
+    Place { name: format!("{}, unaligned", place.name), va: place.va + 1 }
+}
+
 /// Builds the list of entries.
 struct Builder {
     base: Entry,
@@ -313,7 +327,8 @@ struct Builder {
 impl Builder {
     /// Adds an entry: the base with changes.
     fn add(&mut self, name: String, word: u32, change: impl FnOnce(&mut Entry)) {
-        let mut entry = Entry { name, words: [word, NOP], ..self.base.clone() };
+        let second = if word == LDXR { STXR } else { NOP };
+        let mut entry = Entry { name, words: [word, second], ..self.base.clone() };
         change(&mut entry);
         self.entries.push(entry);
     }
@@ -356,14 +371,34 @@ impl Builder {
             place.name.strip_prefix("level 3 ").is_some_and(|name| names.contains(&name))
         });
         for place in some {
-            for access in ACCESSES {
+            let device = place.name.contains("device");
+            for access in ACCESSES.into_iter().filter(|(text, _)| !device || *text != DC_ZVA) {
                 self.at(place, access, EL0);
                 self.at(place, access, EL1);
-                let va = place.va + 1;
-                self.at(&Place { name: format!("{}, unaligned", place.name), va }, access, EL1);
+                if !device {
+                    self.at(&unaligned(place), access, EL1);
+                }
             }
-            for access in ALIGNED_ACCESSES.into_iter().filter(|_| !place.name.contains("device")) {
+            for access in ALIGNED_ACCESSES.into_iter().filter(|_| !device) {
                 self.at(place, access, EL1);
+            }
+        }
+    }
+
+    /// What QEMU lets pass. These come last, because what they store is not read again.
+    fn strict(&mut self, lower: &Lower) {
+        let named = |name: &'static str| {
+            lower.places.iter().filter(move |place| place.name == format!("level 3 {name}"))
+        };
+        for place in named("invalid").chain(named("EL1 read-only")).chain(named("EL1 read-write")) {
+            for access in CACHES {
+                self.at(place, access, EL0);
+                self.at(place, access, EL1);
+            }
+        }
+        for place in named("EL0 device") {
+            for access in ACCESSES.into_iter().filter(|(text, _)| !text.contains('b')) {
+                self.at(&unaligned(place), access, EL1);
             }
         }
     }
@@ -383,10 +418,9 @@ impl Builder {
                 });
             }
         }
-        for (text, word) in ALIGNED_ACCESSES.into_iter().filter(|(text, _)| text.contains('x')) {
-            if text.contains("xr") || text.contains("xp") {
-                self.add(format!("{text}, unaligned"), word, |entry| entry.x0 = good + 0x22);
-            }
+        let exclusive = |text: &str| text.contains("xr") || text.contains("xp");
+        for (text, word) in ALIGNED_ACCESSES.into_iter().filter(|(text, _)| exclusive(text)) {
+            self.add(format!("{text}, unaligned"), word, |entry| entry.x0 = good + 0x22);
         }
         // The page behind the first is invalid.
         for (text, word) in ACCESSES.into_iter().filter(|(text, _)| text.contains("x0]")) {
@@ -459,7 +493,9 @@ impl Builder {
     }
 
     /// System instructions under each control that may trap them.
-    fn system(&mut self) {
+    fn system(&mut self, lower: &Lower) {
+        let block = lower.places.iter().find(|place| place.name == "level 2 EL0 read-write");
+        let va = block.expect("it is there").va + 0xf80;
         let controls = [
             ("default", SCTLR, CPACR),
             ("no cache maintenance at EL0", SCTLR & !(UCI | UCT | DZE), CPACR),
@@ -468,16 +504,15 @@ impl Builder {
             ("no SIMD and FP at EL0", SCTLR, 1 << 20),
             ("no SIMD and FP, 2", SCTLR, 2 << 20),
         ];
-        let caches = ACCESSES.into_iter().filter(|(text, _)| text.contains("c "));
-        let all: Vec<_> = SYSTEM.into_iter().chain(caches).collect();
+        let zva = ACCESSES.into_iter().filter(|(text, _)| *text == DC_ZVA);
+        let all: Vec<_> = SYSTEM.into_iter().chain(CACHES).chain(zva).collect();
         for (control, sctlr, cpacr) in controls {
             for &(text, word) in &all {
                 for spsr in [EL0, EL1] {
                     let name = format!("{text}, {control}, {spsr:#x}");
                     self.add(name, word, |entry| {
                         (entry.sctlr, entry.cpacr, entry.spsr) = (sctlr, cpacr, spsr);
-                        // Readable and writable at EL0.
-                        (entry.x0, entry.x1) = ((18 + 2) << 30 | 5 << 21 | 0x1000, 0x240);
+                        (entry.x0, entry.x1) = (va, 0x240);
                     });
                 }
             }
@@ -527,8 +562,9 @@ pub fn image() -> (Vec<u8>, Vec<String>) {
     builder.accesses(&lower);
     builder.alignment(&lower);
     builder.regimes(&lower);
-    builder.system();
+    builder.system(&lower);
     builder.returns();
+    builder.strict(&lower);
 
     let mut image = vec![0; (SCRIPT - IMAGE) as usize + 64 * builder.entries.len()];
     let mut put = |at: u64, bytes: &[u8]| {
@@ -553,7 +589,7 @@ pub fn image() -> (Vec<u8>, Vec<String>) {
         OPS,
         HIGH | UART,
         far_valid,
-        HIGH | IMAGE + LOOP,
+        HIGH | (IMAGE + LOOP),
     ];
     for (at, operand) in (OPERANDS..).step_by(8).zip(operands) {
         put(at, &operand.to_le_bytes());
