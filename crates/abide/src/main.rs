@@ -101,6 +101,7 @@ fn classify_restore(error: &RestoreError) -> Option<Exit> {
         | RestoreError::GicTransfer(_) => Some(Exit::Refused),
         RestoreError::Intake { .. }
         | RestoreError::MissingUnit { .. }
+        | RestoreError::MissingRegister { .. }
         | RestoreError::Twice { .. }
         | RestoreError::Gic(_)
         | RestoreError::Memory(_) => Some(Exit::Damaged),

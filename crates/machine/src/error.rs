@@ -212,6 +212,18 @@ pub enum RestoreError {
         /// Why.
         source: IntakeError,
     },
+    /// A register that every CPU has is missing.
+    #[error("{unit} {scope}: {name} ({id}) is missing; the file is not complete")]
+    MissingRegister {
+        /// The unit.
+        unit: Name,
+        /// Whose registers.
+        scope: Scope,
+        /// The register's name in its specification.
+        name: String,
+        /// The register.
+        id: RegId,
+    },
     /// The engine refuses a register.
     #[error("{unit} {scope}: {name}: {source}")]
     Register {

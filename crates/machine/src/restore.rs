@@ -13,7 +13,7 @@ use crate::entropy::Entropy;
 use crate::error::RestoreError;
 use crate::lifecycle::Prepared;
 use crate::machine::Machine;
-use crate::save::{CNTFRQ_HZ, RAM_LEN, VCPU_COUNT};
+use crate::save::{CNTFRQ_HZ, RAM_LEN, VCPU_COUNT, cpu_unit};
 use crate::units::{ORDER, Unit};
 use abide_arm64::kvm;
 use abide_engine::{Engine, PowerState, Provider};
@@ -24,7 +24,7 @@ use abide_reg::{
     VcpuId,
 };
 use abide_snapshot::{Architecture, Reader, UnitRecord};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::sync::Arc;
 
@@ -105,6 +105,8 @@ impl Pending {
         for ((unit, scope), state) in std::mem::take(&mut self.states) {
             match state.class {
                 Class::Mandatory => return Err(RestoreError::UnknownUnit { unit, scope }),
+                // A record without registers is carried like any other.
+                Class::Static if state.entries.is_empty() => self.carried.push(state),
                 Class::Static => self.carry(unit, scope, state.entries),
                 Class::Volatile => {
                     for entry in &state.entries {
@@ -246,6 +248,7 @@ impl Machine {
         let vcpu = &mut self.vcpus[vcpu.index()];
         let mut known = vcpu.reg_ids();
         known.sort_unstable();
+        let mut written = BTreeSet::new();
         for entry in pending.take(unit, scope)? {
             let id = entry.id;
             if known.binary_search(&id).is_err() {
@@ -262,9 +265,24 @@ impl Machine {
             vcpu.store(id, &entry.value)
                 .map_err(|source| register_error(name, scope, id, source))?;
             pending.report.registers += 1;
+            written.insert(id);
         }
-        Ok(())
+        let missing = |id: &RegId| cpu_unit(*id) == unit && is_core(*id) && !written.contains(id);
+        match known.into_iter().find(missing) {
+            Some(id) => {
+                let register = crate::names::register_name(id);
+                Err(RestoreError::MissingRegister { unit: name, scope, name: register, id })
+            }
+            None => Ok(()),
+        }
     }
+}
+
+/// Whether the register is one that every AArch64 CPU has, whatever its features. Others may be
+/// missing where the guest was born without them: KVM, say, also lists the SPSRs of AArch32 modes.
+fn is_core(id: RegId) -> bool {
+    let special = [kvm::SP_EL0, kvm::SP_EL1, kvm::PC, kvm::PSTATE, kvm::ELR_EL1, kvm::SPSR_EL1];
+    special.contains(&id) || (0..=30).any(|n| id == kvm::x(n)) || (0..=31).any(|n| id == kvm::v(n))
 }
 
 fn register_error(unit: Name, scope: Scope, id: RegId, source: RegError) -> RestoreError {
