@@ -212,8 +212,14 @@ impl Board {
         [DATA_PAGES[0] + (WINDOW - DATA), DATA_PAGES[1]]
     }
 
-    /// Runs a case.
+    /// Runs a case without a stop.
     pub fn run(&mut self, case: &Case) -> Outcome {
+        // Far more than any case has instructions.
+        self.run_in_slices(case, 1_000_000)
+    }
+
+    /// Runs a case in slices of `budget` instructions.
+    pub fn run_in_slices(&mut self, case: &Case, budget: u64) -> Outcome {
         let mut kept = vec![0; 4 * case.words.len() + 4];
         let code = case.words.iter().chain([&PAD]).flat_map(|word| word.to_le_bytes());
         self.ram.read(Gpa(case.at), &mut kept).unwrap();
@@ -224,8 +230,13 @@ impl Board {
         }
         self.enter(case);
 
-        // Far more than any case has instructions.
-        let stop = self.vcpu.run(1_000_000, &Outside).unwrap();
+        let mut stop = Stop::Budget;
+        for _ in 0..100_000 {
+            stop = self.vcpu.run(budget, &Outside).unwrap();
+            if stop != Stop::Budget {
+                break;
+            }
+        }
         let outcome = self.leave(case, stop);
         if let End::Other(_) = outcome.end {
             self.start_at_stub();

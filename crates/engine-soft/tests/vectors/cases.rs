@@ -105,6 +105,8 @@ pub enum Family {
     MoveSystem,
     /// Cache maintenance by address.
     Cache,
+    /// Two instructions that compilers put side by side, which an engine may execute as one.
+    Neighbours,
     /// Many instructions: loops, forward branches, loads, stores.
     Program,
 }
@@ -136,7 +138,7 @@ impl Line {
         match self.family {
             Family::Undefined => 8,
             Family::BranchImmediate | Family::BranchRegister => 32,
-            Family::Program => 512,
+            Family::Program | Family::Neighbours => 512,
             _ => 96,
         }
     }
@@ -282,8 +284,11 @@ fn extra_lines() -> impl Iterator<Item = Line> {
     let moves =
         moves.into_iter().map(line("Moves to and from registers of EL0", Family::MoveSystem));
     let caches = caches.into_iter().map(line("Cache maintenance by address", Family::Cache));
-    let programs = [(0, "programs")].into_iter().map(line("Many instructions", Family::Program));
-    moves.chain(caches).chain(programs)
+    let more = [
+        line("Two instructions", Family::Neighbours)((1, "neighbours")),
+        line("Many instructions", Family::Program)((0, "programs")),
+    ];
+    moves.chain(caches).chain(more)
 }
 
 /// The registers that a word names.
@@ -370,6 +375,10 @@ fn shape(family: Family, case: &mut Case, rng: &mut Rng) -> Option<()> {
         }
         Family::Cache if t == 31 => None,
         Family::Cache => aim(case, rng, t, 0, 1, 1),
+        Family::Neighbours => {
+            crate::programs::neighbours(case, rng);
+            Some(())
+        }
         Family::Program => {
             crate::programs::fill(case, rng);
             Some(())

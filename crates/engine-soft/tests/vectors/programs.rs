@@ -1,4 +1,4 @@
-//! Cases of many instructions: straight data processing on few registers, loads and stores,
+//! Cases of many instructions, and of two: straight data processing on few registers, loads and stores,
 //! branches forward, all inside a loop. They are for what single instructions cannot show, such as
 //! flags that are kept or lost from one instruction to the next.
 
@@ -44,6 +44,57 @@ pub fn fill(case: &mut Case, rng: &mut Rng) {
     case.words = words;
     case.before.x[BASE as usize] = DATA + 0x1000;
     case.before.x[COUNTER as usize] = 1 + rng.below(5);
+}
+
+/// Makes `case` a comparison with a branch, or ADRP with an ADD; or a jump to the second of them.
+pub fn neighbours(case: &mut Case, rng: &mut Rng) {
+    let pair = if rng.once_in(4) { page_address(rng) } else { compare_and_branch(case, rng) };
+    case.words = pair.to_vec();
+    if rng.once_in(4) {
+        case.words.insert(0, 0x1400_0002); // b over the first of the pair
+    }
+}
+
+/// SUBS, ADDS or ANDS, often without result and often of equal operands, then B.cond.
+fn compare_and_branch(case: &mut Case, rng: &mut Rng) -> [u32; 2] {
+    let (n, m) = (rng.word() & 0x1f, rng.word() & 0x1f);
+    let width = rng.word() & 1 << 31;
+    let d = if rng.once_in(4) { rng.word() & 0x1f } else { 31 };
+    let equal = rng.once_in(2);
+    let m = if equal { n } else { m };
+    let compare = match rng.below(6) {
+        0 => 0x6b00_0000 | m << 16, // subs d, n, m
+        1 => 0x2b00_0000 | m << 16, // adds d, n, m
+        2 => 0x6a00_0000 | m << 16, // ands d, n, m
+        3 => 0x3100_0000 | rng.free_bits() & 0x7f_fc00,
+        _ => {
+            let immediate = rng.free_bits() & 0x7f_fc00; // subs d, n, #immediate
+            if equal && n != 31 {
+                let shift = if immediate >> 22 == 1 { 12 } else { 0 };
+                case.before.x[n as usize] = u64::from(immediate >> 10 & 0xfff) << shift;
+            }
+            0x7100_0000 | immediate
+        }
+    };
+    let cond = if rng.once_in(4) { rng.word() & 0xf } else { rng.word() & 1 };
+    // Anywhere but to itself or back to the comparison, which would never end.
+    let offset = match rng.below(4) {
+        0 => 1 + rng.below(3) as u32,
+        1 => 1 + rng.below(1200) as u32,
+        2 => 0x8_0000 - 3 - rng.below(1200) as u32,
+        _ => 2 + rng.below(0x7_fff0) as u32,
+    };
+    [compare | width | n << 5 | d, 0x5400_0000 | offset << 5 | cond]
+}
+
+/// ADRP, then ADD of its result, or of another register.
+fn page_address(rng: &mut Rng) -> [u32; 2] {
+    let d = rng.word() & 0x1f;
+    let mut other = |same: u32| if rng.once_in(4) { rng.word() & 0x1f } else { same };
+    let (sum, base) = (other(d), other(d));
+    let add = if rng.once_in(8) { 0x1100_0000 } else { 0x9100_0000 };
+    let adrp = 0x9000_0000 | rng.free_bits() & 0x60ff_ffe0 | d;
+    [adrp, add | rng.free_bits() & 0x7f_fc00 | base << 5 | sum]
 }
 
 fn written(rng: &mut Rng) -> u32 {
