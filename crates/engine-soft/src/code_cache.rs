@@ -54,7 +54,6 @@ impl CodeCache {
     /// which may have been decoded together with the first.
     pub fn flush_line(&mut self, offset: u64, ops: usize) {
         let Some(&base) = self.pages.get(&(offset & !(PAGE_SIZE - 1))) else { return };
-        #[expect(clippy::cast_possible_truncation, reason = "an index below 1024")]
         let index = (offset % PAGE_SIZE / 4) as usize;
         let ops = ops.min(PAGE_OPS);
         let first = index & !(ops - 1);

@@ -111,6 +111,11 @@ impl IdSpace {
         self.get(Slot::IdAa64Isar0) >> 16 & 0xf != 0
     }
 
+    /// SB is there.
+    pub fn has_sb(&self) -> bool {
+        self.get(Slot::IdAa64Isar1) >> 36 & 0xf != 0
+    }
+
     /// SIMD and floating-point registers are there.
     pub fn has_fp(&self) -> bool {
         self.get(Slot::IdAa64Pfr0) >> 16 & 0xf != 0xf

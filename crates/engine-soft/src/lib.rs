@@ -28,6 +28,7 @@ pub mod cpu_model;
 pub mod decode;
 mod engine;
 mod exec;
+pub mod fuzz;
 mod lower;
 mod mmu;
 mod shared;

@@ -46,6 +46,13 @@ pub(crate) enum Access {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Fault(pub u8);
 
+impl Fault {
+    /// A translation table is not in RAM.
+    pub fn is_external_on_walk(self) -> bool {
+        self.0 & !3 == status::EXTERNAL_ON_WALK
+    }
+}
+
 /// A translation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Leaf {
@@ -92,6 +99,9 @@ pub(crate) const fn physical_bits(range: u64) -> u32 {
     }
 }
 
+/// Normal memory, neither inner nor outer cacheable, as a byte of MAIR_EL1.
+const NON_CACHEABLE: u8 = 0x44;
+
 /// The rights that table descriptors on the way took away.
 #[derive(Clone, Copy, Default)]
 struct TableLimits {
@@ -119,7 +129,6 @@ impl Regime {
             if upper { (self.ttbr1, 16, 23, 38) } else { (self.ttbr0, 0, 7, 37) };
         // Without FEAT_TTST and FEAT_LVA other sizes are taken for the nearest allowed one.
         let txsz = (self.tcr >> shift & 0x3f).clamp(16, 39);
-        #[expect(clippy::cast_possible_truncation, reason = "16 to 39")]
         let size_bits = 64 - txsz as u32;
         Half {
             base: ttbr & 0x0000_ffff_ffff_ffc0,
@@ -166,7 +175,7 @@ impl Regime {
             return Err(Fault(status::ADDRESS_SIZE));
         }
         // Data is Device-nGnRnE, instructions are Normal memory [DDI0487 D8.2.11].
-        let attributes = if access == Access::Execute { 0x44 } else { 0 };
+        let attributes = if access == Access::Execute { NON_CACHEABLE } else { 0 };
         Ok(Leaf { pa, readable: true, block_log2: 48, attributes, shareability: 2 })
     }
 
@@ -227,8 +236,9 @@ impl Regime {
         let index = descriptor >> 2 & 7;
         #[expect(clippy::cast_possible_truncation, reason = "fields of 8 and 2 bits are meant")]
         let (attributes, sh) = ((self.mair >> (8 * index)) as u8, (descriptor >> 8) as u8 & 3);
-        // Device memory is outer shareable whatever the field says.
-        let shareability = if attributes & 0xf0 == 0 { 2 } else { sh };
+        // Device and non-cacheable memory is outer shareable whatever the field says.
+        let outer = attributes & 0xf0 == 0 || attributes == NON_CACHEABLE;
+        let shareability = if outer { 2 } else { sh };
         Leaf { pa, readable, block_log2, attributes, shareability }
     }
 
@@ -253,12 +263,15 @@ impl Regime {
             Access::Write => readable && writable,
             Access::Execute if el0 => {
                 let uxn = descriptor >> 54 & 1 == 1 || limits.uxn;
-                user && !uxn && !(wxn && writable)
+                // Not readable is no hindrance: EL0 can have execute-only memory.
+                let writable_at_el0 = user && writable;
+                !uxn && !(wxn && writable_at_el0)
             }
             Access::Execute => {
                 let pxn = descriptor >> 53 & 1 == 1 || limits.pxn;
                 // What EL0 can write, EL1 never executes.
-                !pxn && !(user && writable) && !(wxn && writable)
+                let writable_by_any = writable && (user || wxn);
+                !pxn && !writable_by_any
             }
         };
         if allowed { Ok(readable) } else { Err(status::PERMISSION) }

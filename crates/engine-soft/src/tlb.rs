@@ -69,7 +69,6 @@ impl Tlb {
     /// Where the translation of `va` stands if there is one; `half` is 0 or [`HALF`].
     #[inline(always)]
     fn index(half: usize, va: u64) -> usize {
-        #[expect(clippy::cast_possible_truncation, reason = "the index has ten bits")]
         let page = (va >> 12) as usize;
         (page & (HALF - 1)) | (half & HALF)
     }

@@ -549,7 +549,8 @@ pub(crate) fn execute(cpu: &mut Cpu, code: &mut CodeCache, env: &Env) -> Exit {
                     set_x!(op, (product >> 64) as u64);
                 }
                 Code::Umulh => {
-                    set_x!(op, (u128::from(x!(op.n)) * u128::from(x!(op.m)) >> 64) as u64);
+                    let product = u128::from(x!(op.n)) * u128::from(x!(op.m));
+                    set_x!(op, (product >> 64) as u64);
                 }
                 Code::UdivX => set_x!(op, x!(op.n).checked_div(x!(op.m)).unwrap_or(0)),
                 Code::UdivW => set_w!(op, w!(op.n).checked_div(w!(op.m)).unwrap_or(0)),

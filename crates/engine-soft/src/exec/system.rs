@@ -52,6 +52,7 @@ pub(super) fn execute(cpu: &mut Cpu, code: &mut CodeCache, env: &Env, word: u32)
             cpu.monitor.size = 0;
             Flow::Next
         }
+        Kind::Sb if cpu.ids.has_sb() => Flow::Next,
         // No EL2, EL3, no debug state; and UDF is there to be undefined.
         Kind::Hvc
         | Kind::Smc
@@ -167,6 +168,8 @@ fn exception_return(cpu: &mut Cpu, env: &Env) -> Flow {
     cpu.event = true;
     if matches!(spsr & 0x1f, 0 | 4 | 5) {
         cpu.set_pstate(spsr);
+        // Without MDSCR_EL1.SS there is nothing to step [DDI0487 J1 DebugExceptionReturnSS].
+        cpu.single_step &= cpu.sys(Slot::MdscrEl1) & 1 == 1;
     } else {
         // An illegal return: flags and masks are restored, level and stack pointer are not.
         cpu.set_nzcv(spsr);
@@ -339,6 +342,10 @@ fn translate(cpu: &mut Cpu, env: &Env, va: u64, access: Access, el0: bool) -> Fl
                 | leaf.pa & 0x0000_ffff_ffff_f000
                 | RES1
                 | u64::from(leaf.shareability) << 7
+        }
+        // An external abort is taken, not reported.
+        Err(fault) if fault.is_external_on_walk() => {
+            return cpu.data_abort(Abort { va, fault }, esr::CM | esr::WNR);
         }
         Err(Fault(status)) => RES1 | u64::from(status) << 1 | 1,
     };

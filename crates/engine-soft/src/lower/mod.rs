@@ -151,7 +151,7 @@ const CONDITIONAL: [Code; 14] = [
 fn system(kind: Kind, word: u32) -> Option<Op> {
     Some(match kind {
         // The caches are coherent with memory and there is nothing to prefetch into.
-        Kind::Nop | Kind::Yield | Kind::Hint | Kind::Isb | Kind::Sb => Op::new(Code::Nop),
+        Kind::Nop | Kind::Yield | Kind::Hint | Kind::Isb => Op::new(Code::Nop),
         Kind::Dmb | Kind::Dsb => Op::new(match fields::crm(word) & 3 {
             1 => Code::FenceLoad,
             2 => Code::FenceStore,

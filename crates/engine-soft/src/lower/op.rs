@@ -62,7 +62,8 @@ pub(crate) enum Code {
     // Accesses of every other form, see `exec::access`.
     Access, Exclusive, SimdOne, SimdPair,
     // System.
-    MrsPlain, MsrPlain, MrsSpEl0, MrsDaif, MsrDaif, DaifSet, DaifClr, FenceLoad, FenceStore, FenceAll,
+    MrsPlain, MsrPlain, MrsSpEl0, MrsDaif, MsrDaif, DaifSet, DaifClr,
+    FenceLoad, FenceStore, FenceAll,
 }
 
 /// A pre-decoded instruction. What the operands mean depends on the code.

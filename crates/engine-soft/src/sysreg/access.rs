@@ -253,8 +253,8 @@ impl Cpu {
                 self.daif = value & 0x3c0;
                 return self.next_slice();
             }
-            // The low 27 bits are the controls and flags of Armv8.0; the rest is RES0.
-            Slot::Fpcr => self.fpcr = (value & 0x07f7_9f00) as u32,
+            // AHP, DN, FZ and RMode: exceptions are not trapped, and the rest is RES0.
+            Slot::Fpcr => self.fpcr = (value & 0x07c0_0000) as u32,
             Slot::Fpsr => self.fpsr = (value & 0xf800_009f) as u32,
             Slot::OslarEl1 => self.set_sys(Slot::OslsrEl1, 8 | (value & 1) << 1),
             // CNTFRQ is the machine's; debug registers that hold nothing.

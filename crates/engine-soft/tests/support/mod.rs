@@ -1,6 +1,7 @@
 //! A board for tests: RAM at 1 GiB, a byte sink for a console, timers wired to IRQ.
 
 #![expect(dead_code, reason = "each test program uses a part of it")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot set up its guest has failed")]
 
 use abide_arm64::{SysReg, kvm};
 use abide_engine::{
