@@ -1,10 +1,11 @@
 //! Commands to a running guest: one JSON object a line, one in answer.
 
+use crate::console::Requests;
 use crate::state_dir::StateDir;
-use abide_machine::runner::{Command, Control, Reply, Status};
-use anyhow::{Context, Result, anyhow};
+use abide_machine::runner::{Command, Reply, Status};
+use anyhow::{Context, Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -99,13 +100,13 @@ impl From<Status> for StatusReport {
 }
 
 /// Serves commands until the machine ends, each connection on its own thread.
-pub fn serve(listener: UnixListener, control: Control) {
+pub fn serve(listener: UnixListener, requests: Requests) {
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let Ok(stream) = stream else { return };
-            let control = control.clone();
+            let requests = requests.clone();
             std::thread::spawn(move || {
-                if let Err(error) = serve_one(&stream, &control) {
+                if let Err(error) = serve_one(&stream, &requests) {
                     tracing::debug!(%error, "control connection");
                 }
             });
@@ -113,19 +114,19 @@ pub fn serve(listener: UnixListener, control: Control) {
     });
 }
 
-fn serve_one(stream: &UnixStream, control: &Control) -> Result<()> {
+fn serve_one(stream: &UnixStream, requests: &Requests) -> Result<()> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     let mut line = String::new();
     BufReader::new(stream.take(LINE_MAX_LEN)).read_line(&mut line)?;
     let response = match serde_json::from_str(&line) {
-        Ok(request) => answer(request, control),
+        Ok(request) => answer(request, requests),
         Err(error) => Response::Failed { reason: format!("not a command: {error}") },
     };
     send(stream, &response)
 }
 
-fn answer(request: Request, control: &Control) -> Response {
+fn answer(request: Request, requests: &Requests) -> Response {
     let command = match request {
         Request::Status => Command::Status,
         Request::Pause => Command::Pause,
@@ -135,7 +136,7 @@ fn answer(request: Request, control: &Control) -> Response {
             Command::Save { path, keep_running, compress, overwrite }
         }
     };
-    match control.ask(command) {
+    match requests.ask(command) {
         None => Response::Failed { reason: "the guest has just ended".to_owned() },
         Some(Reply::Done) => Response::Done,
         Some(Reply::Saved { file_len }) => Response::Saved { file_len },
@@ -150,15 +151,23 @@ fn send(mut stream: &UnixStream, message: &impl Serialize) -> Result<()> {
     Ok(stream.write_all(line.as_bytes())?)
 }
 
-/// Sends a command to the guest of this name and waits for its answer, however long a save takes.
+/// Sends a command to the guest of this name and waits for its answer: however long a save takes,
+/// otherwise as long as a save that is under way there may be expected to.
 pub fn ask(state: &StateDir, name: &str, request: &Request) -> Result<Response> {
     let stream = state.connect(name)?;
     stream.set_write_timeout(Some(PATIENCE))?;
+    let patience = (!matches!(request, Request::Save { .. })).then_some(PATIENCE);
+    stream.set_read_timeout(patience)?;
     send(&stream, request).with_context(|| format!("guest {name}"))?;
     let mut line = String::new();
-    BufReader::new((&stream).take(LINE_MAX_LEN))
-        .read_line(&mut line)
-        .with_context(|| format!("guest {name}"))?;
+    match BufReader::new((&stream).take(LINE_MAX_LEN)).read_line(&mut line) {
+        Err(error) if error.kind() == ErrorKind::WouldBlock => bail!(
+            "guest {name} did not answer within {} s: it is being saved, or its process was \
+             stopped; try again later",
+            PATIENCE.as_secs()
+        ),
+        result => result.with_context(|| format!("guest {name}"))?,
+    };
     if line.is_empty() {
         return Err(anyhow!("guest {name} ended before it answered"));
     }

@@ -5,6 +5,7 @@
 
 mod cli;
 mod commands;
+mod console;
 mod control_socket;
 mod demo;
 mod engines;
@@ -23,6 +24,7 @@ use abide_machine::error::{MachineError, RestoreError};
 use abide_reg::IntakeError;
 use anyhow::Result;
 use clap::Parser;
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -31,7 +33,7 @@ fn main() -> ExitCode {
     match dispatch(&cli.command) {
         Ok(exit) => exit.into(),
         Err(error) => {
-            eprintln!("abide: {}", explain(&error));
+            out::say(&explain(&error));
             classify(&error).into()
         }
     }
@@ -129,7 +131,11 @@ fn set_up_log(verbose: u8) {
         2 => tracing::Level::DEBUG,
         _ => tracing::Level::TRACE,
     };
+    // Colours are for people; a log that cannot be written must not end a guest.
+    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     tracing_subscriber::fmt()
+        .with_ansi(!plain && std::io::stderr().is_terminal())
+        .log_internal_errors(false)
         .with_max_level(level)
         .with_writer(std::io::stderr)
         .without_time()

@@ -96,7 +96,8 @@ impl StateDir {
         Ok(names)
     }
 
-    fn is_running(&self, name: &str) -> bool {
+    /// Whether a guest of this name runs here.
+    pub fn is_running(&self, name: &str) -> bool {
         let Ok(lock) = File::open(self.path.join(name).join(LOCK)) else { return false };
         rustix::fs::flock(&lock, FlockOperation::NonBlockingLockShared)
             == Err(rustix::io::Errno::WOULDBLOCK)

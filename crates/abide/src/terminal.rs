@@ -1,8 +1,10 @@
 //! The terminal as the guest's console.
 
-use abide_machine::runner::{Command, Control};
-use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcsetattr};
-use std::io::Read;
+use crate::console::Requests;
+use abide_machine::runner::Command;
+use rustix::process::getpgrp;
+use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcgetpgrp, tcsetattr};
+use std::io::{Read, Write};
 
 /// Begins an order to abide itself: Ctrl-A, as in QEMU and screen.
 const ESCAPE: u8 = 0x01;
@@ -13,18 +15,37 @@ const HELP: &str = "\r\n\
     abide: Ctrl-A h  this\r\n\
     abide: from another terminal: abide ps, abide save NAME FILE, abide pause NAME\r\n";
 
+/// What standard input is.
+pub enum Stdin {
+    /// The terminal, from here on in raw mode.
+    Terminal(RawTerminal),
+    /// The terminal of a shell that runs abide in the background (`abide run &`): to touch it
+    /// would stop the whole process, guest and all.
+    Background,
+    /// A file, a pipe, or nothing.
+    Stream,
+}
+
 /// The terminal in raw mode; as it was again when dropped.
 pub struct RawTerminal {
     before: Termios,
 }
 
+/// Looks what standard input is, and readies it.
+pub fn stdin() -> Stdin {
+    let stdin = rustix::stdio::stdin();
+    if !isatty(stdin) {
+        return Stdin::Stream;
+    }
+    if tcgetpgrp(stdin).is_ok_and(|foreground| foreground != getpgrp()) {
+        return Stdin::Background;
+    }
+    RawTerminal::enter().map_or(Stdin::Stream, Stdin::Terminal)
+}
+
 impl RawTerminal {
-    /// Raw mode, if standard input is a terminal.
-    pub fn enter() -> Option<Self> {
+    fn enter() -> Option<Self> {
         let stdin = rustix::stdio::stdin();
-        if !isatty(stdin) {
-            return None;
-        }
         let before = tcgetattr(stdin).ok()?;
         let mut raw = before.clone();
         raw.make_raw();
@@ -40,6 +61,10 @@ impl Drop for RawTerminal {
     fn drop(&mut self) {
         let _ = tcsetattr(rustix::stdio::stdin(), OptionalActions::Now, &self.before);
     }
+}
+
+fn show_help() {
+    let _ = std::io::stderr().write_all(HELP.as_bytes());
 }
 
 /// What typed bytes mean.
@@ -73,7 +98,7 @@ impl Keys {
 }
 
 /// Feeds standard input to the guest until it ends, on a thread of its own.
-pub fn feed(control: Control, is_terminal: bool) {
+pub fn feed(requests: Requests, is_terminal: bool) {
     std::thread::spawn(move || {
         let mut keys = Keys::default();
         let mut bytes = [0; 4096];
@@ -83,15 +108,15 @@ pub fn feed(control: Control, is_terminal: bool) {
                 let key = if is_terminal { keys.press(byte) } else { Key::Guest(byte) };
                 match key {
                     Key::Guest(byte) => input.push(byte),
-                    Key::Help => eprint!("{HELP}"),
+                    Key::Help => show_help(),
                     Key::Nothing => {}
                     Key::Stop => {
-                        let _ = control.ask(Command::Stop);
+                        requests.stop();
                         return;
                     }
                 }
             }
-            if control.ask(Command::Input(input)).is_none() {
+            if requests.ask(Command::Input(input)).is_none() {
                 return;
             }
         }

@@ -272,7 +272,8 @@ pub const DEF_VENDOR_HYP_BMAP: RegDef = pseudo(REG_VENDOR_HYP_BMAP, "VENDOR_HYP_
 pub const DEF_VENDOR_HYP_BMAP_2: RegDef =
     pseudo(REG_VENDOR_HYP_BMAP_2, "VENDOR_HYP_BMAP_2", BITMAP_OR_ZERO);
 /// [`REG_IMPL_COUNT`]: u64, 0 … [`IMPL_CPUS_MAX`].
-pub const DEF_IMPL_COUNT: RegDef = RegDef::state(REG_IMPL_COUNT, "IMPL_COUNT", 8);
+pub const DEF_IMPL_COUNT: RegDef = RegDef::state(REG_IMPL_COUNT, "IMPL_COUNT", 8)
+    .rule(Rule { absent: Absent::DropIfValue(0), ..Rule::STATE });
 
 /// Every register that always exists, in the order in which it is to be written.
 pub static DEFS: [RegDef; 9] = [

@@ -28,6 +28,7 @@ pub mod loader;
 mod machine;
 pub mod names;
 pub mod restore;
+mod rules;
 pub mod runner;
 mod save;
 pub mod units;

@@ -13,6 +13,7 @@ use crate::entropy::Entropy;
 use crate::error::RestoreError;
 use crate::lifecycle::Prepared;
 use crate::machine::Machine;
+use crate::rules;
 use crate::save::{CNTFRQ_HZ, RAM_LEN, VCPU_COUNT, cpu_unit};
 use crate::units::{ORDER, Unit};
 use abide_arm64::kvm;
@@ -20,8 +21,7 @@ use abide_engine::{Engine, PowerState, Provider};
 use abide_firmware::Firmware;
 use abide_memory::GuestRam;
 use abide_reg::{
-    Class, Entry, Intake, IntakeError, Leftover, Name, Readback, RegError, RegId, Scope, Value,
-    VcpuId,
+    Class, Entry, Intake, IntakeError, Leftover, Name, RegError, RegId, Scope, Value, VcpuId,
 };
 use abide_snapshot::{Architecture, Reader, UnitRecord};
 use std::collections::{BTreeMap, BTreeSet};
@@ -253,6 +253,10 @@ impl Machine {
             let id = entry.id;
             if known.binary_search(&id).is_err() {
                 match entry.class {
+                    // Kept all the same: the next host may have it again.
+                    Class::Mandatory if rules::may_be_absent(id, &entry.value) => {
+                        pending.carry(name, scope, vec![entry]);
+                    }
                     Class::Mandatory => {
                         let source = RegError::Unknown { id };
                         return Err(register_error(name, scope, id, source));
@@ -287,9 +291,4 @@ fn is_core(id: RegId) -> bool {
 
 fn register_error(unit: Name, scope: Scope, id: RegId, source: RegError) -> RestoreError {
     RestoreError::Register { unit, scope, name: crate::names::register_name(id), source }
-}
-
-/// What must be read back of a register after it was written.
-fn readback_of(id: RegId) -> Readback {
-    if id == kvm::TIMER_CNT || id == kvm::PTIMER_CNT { Readback::Bound } else { Readback::Equal }
 }

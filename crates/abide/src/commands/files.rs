@@ -51,7 +51,7 @@ pub fn inspect(args: &InspectArgs) -> Result<Exit> {
     } else {
         inspection_text(&seen)
     };
-    print(text.trim_end());
+    print(text.trim_end())?;
     Ok(exit_of(&seen.findings))
 }
 
@@ -166,12 +166,12 @@ pub fn diff(args: &DiffArgs) -> Result<Exit> {
     let differences = abide_snapshot::diff(&left, &right, &namer);
     if args.json {
         let list: Vec<String> = differences.iter().map(difference_text).collect();
-        print(&serde_json::to_string_pretty(&list)?);
+        print(&serde_json::to_string_pretty(&list)?)?;
     } else if differences.is_empty() {
-        print("no difference in guest state");
+        print("no difference in guest state")?;
     } else {
         let lines: Vec<String> = differences.iter().map(difference_text).collect();
-        print(&format!("{}\n{} differences", lines.join("\n"), lines.len()));
+        print(&format!("{}\n{} differences", lines.join("\n"), lines.len()))?;
     }
     Ok(if differences.is_empty() { Exit::Fine } else { Exit::Refused })
 }
@@ -230,19 +230,19 @@ pub fn verify(args: &VerifyArgs) -> Result<Exit> {
         Ok(container) => container,
         Err(error) if args.json && error.finding().is_some() => {
             let findings: Vec<Finding> = error.finding().cloned().into_iter().collect();
-            print(&serde_json::to_string_pretty(&findings_json(&findings))?);
+            print(&serde_json::to_string_pretty(&findings_json(&findings))?)?;
             return Ok(exit_of_read_error(&error));
         }
         Err(error) => return Err(error.into()),
     };
     let findings = abide_snapshot::verify(&container);
     if args.json {
-        print(&serde_json::to_string_pretty(&findings_json(&findings))?);
+        print(&serde_json::to_string_pretty(&findings_json(&findings))?)?;
     } else if findings.is_empty() {
-        print(&format!("{}: every byte is as it was written", args.file.display()));
+        print(&format!("{}: every byte is as it was written", args.file.display()))?;
     } else {
         for finding in &findings {
-            print(&format!("{}: {finding}", args.file.display()));
+            print(&format!("{}: {finding}", args.file.display()))?;
         }
     }
     Ok(exit_of(&findings))

@@ -3,7 +3,7 @@
 use crate::cli::{NamedArgs, NamedQueryArgs, QueryArgs, SaveArgs};
 use crate::control_socket::{Request, Response, StatusReport, ask};
 use crate::exit::Exit;
-use crate::out::print;
+use crate::out::{print, say};
 use crate::state_dir::StateDir;
 use anyhow::{Context, Result};
 use serde_json::json;
@@ -13,14 +13,17 @@ pub fn ps(args: &QueryArgs) -> Result<Exit> {
     let state = StateDir::open(args.state.state_dir.as_deref())?;
     let mut guests = Vec::new();
     for name in state.running()? {
-        // One that ends while it is asked is no longer running.
-        if let Ok(Response::Status(status)) = ask(&state, &name, &Request::Status) {
-            guests.push((name, status));
+        match ask(&state, &name, &Request::Status) {
+            Ok(Response::Status(status)) => guests.push((name, status)),
+            // One that ends while it is asked is no longer running.
+            Ok(_) => {}
+            Err(_) if !state.is_running(&name) => {}
+            Err(error) => say(&format!("{error:#}")),
         }
     }
     if args.json {
         let list: Vec<_> = guests.iter().map(|(name, status)| named(name, status)).collect();
-        print(&serde_json::to_string_pretty(&list)?);
+        print(&serde_json::to_string_pretty(&list)?)?;
         return Ok(Exit::Fine);
     }
     let mut table = format!(
@@ -34,7 +37,7 @@ pub fn ps(args: &QueryArgs) -> Result<Exit> {
             status.state, status.pid, status.vcpus, status.engine
         );
     }
-    print(table.trim_end());
+    print(table.trim_end())?;
     Ok(Exit::Fine)
 }
 
@@ -52,7 +55,7 @@ pub fn status(args: &NamedQueryArgs) -> Result<Exit> {
         other => return finish(&args.name, other),
     };
     if args.json {
-        print(&serde_json::to_string_pretty(&named(&args.name, &status))?);
+        print(&serde_json::to_string_pretty(&named(&args.name, &status))?)?;
         return Ok(Exit::Fine);
     }
     let time = if status.deterministic { "virtual (deterministic)" } else { "the host's" };
@@ -68,7 +71,7 @@ pub fn status(args: &NamedQueryArgs) -> Result<Exit> {
         status.memory_bytes >> 20,
         status.instructions,
         status.console_bytes,
-    ));
+    ))?;
     Ok(Exit::Fine)
 }
 
@@ -94,7 +97,7 @@ pub fn save(args: &SaveArgs) -> Result<Exit> {
     if let Response::Saved { file_len } = response {
         let after = if args.keep_running { "goes on here" } else { "ended here" };
         let file = args.file.display();
-        eprintln!("abide: {} saved to {file} ({file_len} bytes) and {after}", args.name);
+        say(&format!("{} saved to {file} ({file_len} bytes) and {after}", args.name));
         return Ok(Exit::Fine);
     }
     finish(&args.name, response)
@@ -102,7 +105,7 @@ pub fn save(args: &SaveArgs) -> Result<Exit> {
 
 fn finish(name: &str, response: Response) -> Result<Exit> {
     if let Response::Failed { reason } = response {
-        eprintln!("abide: {name}: {reason}");
+        say(&format!("{name}: {reason}"));
         return Ok(Exit::Refused);
     }
     Ok(Exit::Fine)

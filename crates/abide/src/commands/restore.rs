@@ -2,8 +2,10 @@
 
 use super::session;
 use crate::cli::RestoreArgs;
+use crate::console::Output;
 use crate::engines;
 use crate::exit::Exit;
+use crate::out::say;
 use abide_machine::lifecycle::Intent;
 use abide_machine::restore::{RestoreReport, restore};
 use abide_snapshot::Reader;
@@ -16,25 +18,24 @@ pub fn run(args: &RestoreArgs) -> Result<Exit> {
     let reader = Reader::open(&args.file).with_context(file)?;
     let engine = engines::open_any_cpu(args.engine)?;
     let place = session::take_place(args.state.state_dir.as_deref(), args.name.as_deref())?;
-    let console = Box::new(std::io::stdout());
-    let prepared = restore(engine.as_ref(), &reader, console).with_context(file)?;
+    let output = Output::stdout();
+    let prepared =
+        restore(engine.as_ref(), &reader, Box::new(output.clone())).with_context(file)?;
     drop(reader);
     announce(place.name(), prepared.report());
     let machine = prepared.commit(Intent::Restore);
-    session::run(machine, &place, &config, args.report.as_deref())
+    session::run(machine, &output, &place, &config, args.report.as_deref())
 }
 
 fn announce(name: &str, report: &RestoreReport) {
-    eprintln!("abide: {name}: {} registers written and read back", report.registers);
+    say(&format!("{name}: {} registers written and read back", report.registers));
     for (unit, scope, id) in &report.dropped {
-        eprintln!("abide: {name}: {unit} {scope}: {id} dropped: volatile, and unknown here");
+        say(&format!("{name}: {unit} {scope}: {id} dropped: volatile, and unknown here"));
     }
     for (kind, unit) in &report.dropped_records {
-        eprintln!(
-            "abide: {name}: {unit}: record of kind {kind} dropped: volatile, and unknown here"
-        );
+        say(&format!("{name}: {unit}: record of kind {kind} dropped: volatile, and unknown here"));
     }
     for (unit, scope, id) in &report.carried {
-        eprintln!("abide: {name}: {unit} {scope}: {id} carried along: unknown here");
+        say(&format!("{name}: {unit} {scope}: {id} carried along: unknown here"));
     }
 }

@@ -2,8 +2,10 @@
 
 use super::session;
 use crate::cli::RunArgs;
+use crate::console::Output;
 use crate::engines;
 use crate::exit::Exit;
+use crate::out::say;
 use abide_machine::board::BoardConfig;
 use abide_machine::{BirthConfig, Machine, TimeSource};
 use anyhow::{Context, Result};
@@ -29,6 +31,7 @@ pub fn run(args: &RunArgs) -> Result<Exit> {
     let board =
         BoardConfig { ram_len: args.memory, vcpu_count: args.vcpus, ..BoardConfig::DEFAULT };
     let time = if args.deterministic { TimeSource::Virtual } else { TimeSource::Host };
+    let output = Output::stdout();
     let machine = Machine::create(
         engine.as_ref(),
         BirthConfig {
@@ -38,16 +41,16 @@ pub fn run(args: &RunArgs) -> Result<Exit> {
             kernel: &kernel,
             initrd: initrd.as_deref(),
             bootargs: &args.append,
-            console: Box::new(std::io::stdout()),
+            console: Box::new(output.clone()),
         },
     )?;
     drop((kernel, initrd));
     if args.kernel.is_none() {
-        eprintln!("abide: {} runs the guest that comes with abide; Ctrl-A x ends it", place.name());
+        say(&format!("{} runs the guest that comes with abide; Ctrl-A x ends it", place.name()));
     } else {
-        eprintln!("abide: {} runs on engine {}", place.name(), machine.engine());
+        say(&format!("{} runs on engine {}", place.name(), machine.engine()));
     }
-    session::run(machine, &place, &config, args.report.as_deref())
+    session::run(machine, &output, &place, &config, args.report.as_deref())
 }
 
 fn read_file(what: &str, path: &Path) -> Result<Vec<u8>> {

@@ -1,12 +1,14 @@
 //! A guest in the foreground: its console, its control socket, its end.
 
 use crate::cli::SavePointArgs;
+use crate::console::{Output, Requests};
 use crate::control_socket;
 use crate::exit::Exit;
+use crate::out::say;
 use crate::report::RunReport;
 use crate::signals;
 use crate::state_dir::{Place, StateDir};
-use crate::terminal::{self, RawTerminal};
+use crate::terminal::{self, Stdin};
 use abide_machine::Machine;
 use abide_machine::runner::{Outcome, RunConfig, SavePoint, control};
 use anyhow::{Context, Result, bail};
@@ -34,30 +36,44 @@ pub fn run_config(args: &SavePointArgs) -> Result<RunConfig> {
     Ok(RunConfig { save_points, keep_running: args.keep_running, compress: args.compress })
 }
 
-/// Runs the machine to its end.
+/// Runs the machine, which prints to `output`, to its end.
 pub fn run(
     mut machine: Machine,
+    output: &Output,
     place: &Place,
     config: &RunConfig,
     report: Option<&Path>,
 ) -> Result<Exit> {
     let (control, queue) = control();
-    control_socket::serve(place.listen()?, control.clone());
-    signals::handle(control.clone())?;
+    let requests = Requests::new(control, output.clone());
+    control_socket::serve(place.listen()?, requests.clone());
+    signals::handle(requests.clone())?;
     let terminal = if machine.is_deterministic() {
-        drop(control);
+        drop(requests);
         None
     } else {
-        let terminal = RawTerminal::enter();
-        terminal::feed(control, terminal.is_some());
-        terminal
+        match terminal::stdin() {
+            Stdin::Background => None,
+            Stdin::Stream => {
+                terminal::feed(requests, false);
+                None
+            }
+            Stdin::Terminal(terminal) => {
+                terminal::feed(requests, true);
+                Some(terminal)
+            }
+        }
     };
     let result = machine.run(&queue, config);
+    // Whoever asks from here on is told that the guest has ended.
+    drop(queue);
+    let hurry = matches!(&result, Ok(result) if result.outcome == Outcome::Stopped);
+    output.finish(hurry);
     // From here on abide's own lines need a normal terminal.
     drop(terminal);
     let result = result?;
     for (path, error) in &result.failed_saves {
-        eprintln!("abide: not saved to {}: {error}", path.display());
+        say(&format!("not saved to {}: {error}", path.display()));
     }
     announce(place.name(), result.outcome);
     if machine.is_deterministic() || report.is_some() {
@@ -77,7 +93,7 @@ fn announce(name: &str, outcome: Outcome) {
         Outcome::SavedAway => "saved away",
         Outcome::Stopped => "was ended",
     };
-    eprintln!("abide: {name} {what}");
+    say(&format!("{name} {what}"));
 }
 
 /// The hash over the whole guest state takes a moment, so it is made only where it is shown.
@@ -89,7 +105,8 @@ fn finish_report(
 ) -> Result<()> {
     let report = RunReport::of(machine, name, outcome)?;
     if report.deterministic {
-        eprintln!("abide: {} instructions, state hash {}", report.instructions, report.state_hash);
+        let (instructions, hash) = (report.instructions, &report.state_hash);
+        say(&format!("{instructions} instructions, state hash {hash}"));
     }
     let Some(path) = path else { return Ok(()) };
     let text = serde_json::to_string_pretty(&report)? + "\n";

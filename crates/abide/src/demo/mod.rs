@@ -113,7 +113,7 @@ impl DemoReport {
 pub fn run(args: &DemoArgs) -> Result<Exit> {
     let dir = tempfile::tempdir().context("a directory for the demo's files")?;
     let guest = prepare(args, &dir)?;
-    let say = |what: &str| eprintln!("abide demo: {what}");
+    let say = |what: &str| crate::out::say(&format!("demo: {what}"));
 
     say("1 of 4: a guest runs untouched");
     let untouched = guest.run("untouched", &[])?;
@@ -147,7 +147,7 @@ pub fn run(args: &DemoArgs) -> Result<Exit> {
         untouched: untouched.report,
     };
     write_report(&args.report, &report)?;
-    print(&text::render(&report, &args.report));
+    print(&text::render(&report, &args.report))?;
     Ok(if report.holds() { Exit::Fine } else { Exit::Refused })
 }
 

@@ -4,6 +4,7 @@ use super::kick::KvmKick;
 use crate::encoding;
 use crate::host;
 use crate::named::{self, Serror};
+use abide_arm64::kvm;
 use abide_engine::{Bus, EngineError, Kick, PowerState, Stop, SystemEvent, Vcpu};
 use abide_memory::GuestRam;
 use abide_reg::{Class, Gpa, RegError, RegId, Registers, Value, VcpuId};
@@ -38,6 +39,9 @@ enum After {
     Abort,
     Stop(Stop),
 }
+
+/// CNTV_CTL_EL0.ISTATUS, CNTP_CTL_EL0.ISTATUS `[DDI0487 D24.10]`.
+const CNT_CTL_ISTATUS: u64 = 1 << 2;
 
 impl KvmVcpu {
     /// Makes vCPU `id`; the first starts powered on, the others wait for PSCI CPU_ON.
@@ -199,6 +203,14 @@ impl KvmVcpu {
         Ok(Value::bytes(&bytes))
     }
 
+    /// Without ISTATUS, which follows from count and comparator: kernels before 6.13 or so show it,
+    /// later ones do not, and it is no state.
+    fn load_timer_ctl(&self, id: RegId) -> Result<Value, RegError> {
+        let RegId::Kvm(number) = id else { return Err(RegError::Unknown { id }) };
+        let value = self.load_one_reg(id, number)?;
+        Ok(value.to_u64().map_or(value, |ctl| Value::u64(ctl & !CNT_CTL_ISTATUS)))
+    }
+
     fn store_one_reg(&self, id: RegId, number: u64, value: &Value) -> Result<(), RegError> {
         let allowed = encoding::one_reg_width(number).ok_or(RegError::Unknown { id })?;
         if value.width() != allowed {
@@ -270,6 +282,7 @@ impl Registers for KvmVcpu {
             named::MP_STATE => self.mp_state().map(named::mp_state_value).map_err(refused),
             named::SERROR => self.serror().map(Serror::to_value).map_err(refused),
             named::CNTFRQ => Ok(Value::u64(self.cntfrq_hz)),
+            kvm::TIMER_CTL | kvm::PTIMER_CTL => self.load_timer_ctl(id),
             RegId::Kvm(number) => self.load_one_reg(id, number),
             _ => Err(RegError::Unknown { id }),
         }

@@ -1,7 +1,8 @@
 //! Proof that the machine holds what was saved.
 
-use super::{RestoreError, RestoreReport, readback_of};
+use super::{RestoreError, RestoreReport};
 use crate::machine::Machine;
+use crate::rules;
 use abide_reg::{Name, Readback, RegId, Scope, Value};
 use abide_snapshot::UnitRecord;
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,7 +39,7 @@ fn check_one(
     written: &Value,
     found: Option<&Value>,
 ) -> Result<(), RestoreError> {
-    let holds = found.is_some_and(|found| match readback_of(id) {
+    let holds = found.is_some_and(|found| match rules::readback(id) {
         Readback::Equal => found == written,
         Readback::Original => true,
         Readback::Bound => found.to_u64().is_some() && found.to_u64() >= written.to_u64(),
