@@ -264,8 +264,8 @@ impl Regime {
             Access::Execute if el0 => {
                 let uxn = descriptor >> 54 & 1 == 1 || limits.uxn;
                 // Not readable is no hindrance: EL0 can have execute-only memory.
-                let writable_at_el0 = user && writable;
-                !uxn && !(wxn && writable_at_el0)
+                let never = uxn || (wxn && user && writable);
+                !never
             }
             Access::Execute => {
                 let pxn = descriptor >> 53 & 1 == 1 || limits.pxn;
