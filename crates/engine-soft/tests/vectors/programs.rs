@@ -1,6 +1,7 @@
-//! Cases of many instructions, and of two: straight data processing on few registers, loads and stores,
-//! branches forward, all inside a loop. They are for what single instructions cannot show, such as
-//! flags that are kept or lost from one instruction to the next.
+//! Cases of two instructions that stand side by side in many programs, and of many: straight data
+//! processing on few registers, loads and stores, branches forward, all inside a loop. They are for
+//! what single instructions cannot show, such as flags that are kept or lost from one instruction
+//! to the next.
 
 #![expect(clippy::cast_possible_truncation, reason = "the low bits are meant")]
 
