@@ -343,6 +343,60 @@ fn machine_that_is_idle_for_ever_with_nobody_to_ask_ends() {
 }
 
 #[test]
+fn deadline_that_wakes_nobody_does_not_keep_an_idle_machine_busy() {
+    // A timer that fired long ago while its interrupt is masked.
+    let engine = MockEngine::new(|turn| {
+        *turn.deadline = Some(5);
+        Stop::Idle
+    });
+    let mut machine = born(&engine, KERNEL);
+    assert_eq!(run_alone(&mut machine, &RunConfig::default()).outcome, Outcome::Stopped);
+    assert_eq!(machine.guest_ns(), 80, "it came to the deadline");
+}
+
+#[test]
+fn alarms_until_the_end_of_time_end_the_run() {
+    // Sets the alarm as far ahead as it goes, 136 years, and waits for it, again and again.
+    let engine = MockEngine::new(|turn| {
+        let now_s = turn.read(PL031_DR);
+        turn.write(RTC_BASE.0 + 0x1c, 1);
+        turn.write(PL031_IMSC, 1);
+        turn.write(PL031_MR, now_s.wrapping_sub(1) & 0xffff_ffff);
+        turn.next_step();
+        Stop::Idle
+    });
+    let mut machine = born(&engine, KERNEL);
+    assert_eq!(run_alone(&mut machine, &RunConfig::default()).outcome, Outcome::Stopped);
+    let again = restored(&MockEngine::idle(), file_with(&machine, |_| ()));
+    assert_eq!(again.state().unwrap(), machine.state().unwrap());
+}
+
+#[test]
+fn cpu_whose_deadline_passes_while_another_runs_gets_its_turn() {
+    let engine = MockEngine::new(|turn| {
+        use abide_arm64::kvm;
+        if turn.id.0 == 1 {
+            // Past the first CPU's deadline, and then waits.
+            turn.clock.retire(8000);
+            return Stop::Idle;
+        }
+        match turn.next_step() {
+            0 => turn.call(0xc400_0003, &[1, turn.x(kvm::PC), 0]).unwrap(),
+            1 => {
+                *turn.deadline = Some(turn.clock.now_ticks() + 10);
+                Stop::Idle
+            }
+            _ => {
+                assert!(turn.clock.now_ticks() >= 1000);
+                turn.power_off()
+            }
+        }
+    });
+    let mut machine = born(&engine, KERNEL);
+    assert_eq!(run_alone(&mut machine, &RunConfig::default()).outcome, Outcome::PoweredOff);
+}
+
+#[test]
 fn paused_machine_that_nobody_can_resume_ends() {
     let mut machine = born(&busy(), KERNEL);
     let result = run_asked(&mut machine, |control| done(&control, Command::Pause));

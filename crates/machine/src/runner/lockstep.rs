@@ -5,7 +5,7 @@ use super::{Outcome, RunConfig, RunResult, SavePoint};
 use crate::bus::lock;
 use crate::error::MachineError;
 use crate::machine::Machine;
-use abide_engine::{PowerState, Stop, SystemEvent};
+use abide_engine::{Clock, PowerState, Stop, SystemEvent};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -23,6 +23,8 @@ struct Run<'a> {
     config: &'a RunConfig,
     next_save_point: usize,
     paused: bool,
+    /// Ticks and instructions when every vCPU last waited and virtual time had jumped.
+    idle_at: Option<(u64, u64)>,
     failed_saves: Vec<(PathBuf, MachineError)>,
 }
 
@@ -57,6 +59,7 @@ impl Machine {
             config,
             next_save_point: 0,
             paused: false,
+            idle_at: None,
             failed_saves: Vec::new(),
         };
         let outcome = run.until_end();
@@ -143,12 +146,18 @@ impl Run<'_> {
         let on = machine.vcpus.iter().filter(|vcpu| vcpu.power() == PowerState::On);
         let deadline = on.filter_map(|vcpu| vcpu.deadline_ticks()).min();
         if machine.clock.is_virtual() {
+            let moment = || (machine.clock.now_ticks(), machine.instructions());
+            let now = moment();
+            // A time that has come and moved nobody, such as that of a timer whose interrupt is
+            // masked, will not move anybody later.
+            let is_stuck = self.idle_at == Some(now);
             let rtc = lock(&machine.bus.rtc).wake_s();
-            let deadline =
-                deadline.into_iter().chain(rtc.map(|s| machine.clock.ticks_of_wall_s(s))).min();
-            if let Some(ticks) = deadline {
+            let rtc = rtc.map(|seconds| machine.clock.ticks_of_wall_s(seconds));
+            let times = deadline.into_iter().chain(rtc);
+            if let Some(ticks) = times.filter(|&ticks| !is_stuck || ticks > now.0).min() {
                 machine.clock.warp_to(ticks);
                 machine.bus.tick_rtc();
+                self.idle_at = Some(moment());
                 return Ok(None);
             }
             // Nothing inside can wake it; only somebody outside can.
