@@ -28,7 +28,9 @@ First steps:
 /// abide runs arm64 virtual machines on any 64-bit Linux host, with no KVM and no root, saves them
 /// to files, and lets them go on in a new process as if nothing had happened.
 #[derive(Debug, Parser)]
-#[command(name = "abide", version, after_help = FIRST_STEPS, after_long_help = format!("{FIRST_STEPS}\n\n{EXIT_CODES}"))]
+#[command(name = "abide", version)]
+#[command(after_help = FIRST_STEPS)]
+#[command(after_long_help = format!("{FIRST_STEPS}\n\n{EXIT_CODES}"))]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -42,7 +44,8 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run: start a guest, in the foreground, its console on standard output
-    #[command(after_help = RUN_EXAMPLES, after_long_help = format!("{RUN_EXAMPLES}\n\n{EXIT_CODES}"))]
+    #[command(after_help = RUN_EXAMPLES)]
+    #[command(after_long_help = format!("{RUN_EXAMPLES}\n\n{EXIT_CODES}"))]
     Run(RunArgs),
     /// Run: list guests that run here
     Ps(QueryArgs),
@@ -290,7 +293,8 @@ pub struct DemoArgs {
     #[arg(long, value_name = "SIZE", default_value = "256M", value_parser = parse_size)]
     pub memory: u64,
     /// How many times to save it
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=100))]
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=100))]
     pub saves: u32,
     /// Write the report as one self-contained HTML page, or as JSON, by the file's ending
     #[arg(long, value_name = "FILE", default_value = "abide-demo.html")]

@@ -119,6 +119,8 @@ fn serve_one(stream: &UnixStream, requests: &Requests) -> Result<()> {
     stream.set_write_timeout(Some(PATIENCE))?;
     let mut line = String::new();
     BufReader::new(stream.take(LINE_MAX_LEN)).read_line(&mut line)?;
+    // Until the answer has left, this process must not end.
+    let _underway = requests.begin();
     let response = match serde_json::from_str(&line) {
         Ok(request) => answer(request, requests),
         Err(error) => Response::Failed { reason: format!("not a command: {error}") },

@@ -17,7 +17,8 @@ pub fn open(engine: EngineName, cpu: CpuName) -> Result<Box<dyn Engine>> {
         (EngineName::Soft, CpuName::Portable) => Ok(Box::new(SoftEngine::with_model(&PORTABLE))),
         // KVM shows the host's CPU; a chosen one comes with contracts.
         (EngineName::Kvm, CpuName::Portable) => bail!(
-            "--engine kvm shows the guest the host's CPU; --cpu portable is a model of --engine soft"
+            "--engine kvm shows the guest the host's CPU; --cpu portable is a model of \
+             --engine soft"
         ),
         (EngineName::Kvm, CpuName::Int) => open_any_cpu(engine),
     }

@@ -48,7 +48,10 @@ impl StateDir {
         if let Some(name) = name {
             check_name(name)?;
             return self.try_take(name)?.with_context(|| {
-                format!("a guest named {name} runs here already; choose another name, or `abide stop {name}`")
+                format!(
+                    "a guest named {name} runs here already; choose another name, or \
+                     `abide stop {name}`"
+                )
             });
         }
         for n in 1..10_000 {
@@ -108,7 +111,8 @@ impl StateDir {
         check_name(name)?;
         if !self.is_running(name) {
             bail!(
-                "no guest named {name} runs here (state directory {}); `abide ps` lists those that do",
+                "no guest named {name} runs here (state directory {}); `abide ps` lists those \
+                 that do",
                 self.path.display()
             );
         }
@@ -173,7 +177,8 @@ fn check_name(name: &str) -> Result<()> {
         || name.starts_with('.')
     {
         bail!(
-            "{name:?} is no name for a guest: 1 to {NAME_MAX_LEN} letters, digits, '-', '_' and '.', not starting with '.'"
+            "{name:?} is no name for a guest: 1 to {NAME_MAX_LEN} letters, digits, '-', '_' and \
+             '.', not starting with '.'"
         );
     }
     Ok(())

@@ -9,7 +9,8 @@ use abide_engine::{Bus, Clock};
 use abide_reg::VcpuId;
 use std::sync::atomic::Ordering;
 
-/// The PPI of the virtual timer, as Arm's server boards have it `[DEN0094 BSA 3.8.1]`.
+/// The PPI of the virtual timer, as on all common boards
+/// `[linux Documentation/devicetree/bindings/timer/arm,arch_timer.yaml]`.
 pub const VIRTUAL_TIMER_INTID: u32 = 27;
 /// The PPI of the physical timer of EL1.
 pub const PHYSICAL_TIMER_INTID: u32 = 30;

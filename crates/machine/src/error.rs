@@ -91,7 +91,10 @@ pub enum LoadError {
         len: u64,
     },
     /// It does not fit.
-    #[error("{what} does not fit: {needed} bytes of memory needed, {found} there; use --memory {}M", needed.div_ceil(1 << 20))]
+    #[error(
+        "{what} does not fit: {needed} bytes of memory needed, {found} there; use --memory {}M",
+        needed.div_ceil(1 << 20)
+    )]
     TooLittleMemory {
         /// What does not fit.
         what: &'static str,
@@ -238,7 +241,8 @@ pub enum RestoreError {
     },
     /// A register holds something else than was written.
     #[error(
-        "{unit} {scope}: {name} ({id}): {written} was written, {found} is read back; this host cannot keep the guest's ABI"
+        "{unit} {scope}: {name} ({id}): {written} was written, {found} is read back; this host \
+         cannot keep the guest's ABI"
     )]
     Readback {
         /// The unit.

@@ -70,7 +70,8 @@ impl fmt::Display for CodecError {
             }
             Self::Class { offset, found } => write!(
                 f,
-                "entry at byte {offset}: class {found} found, 0 (mandatory), 1 (static) or 2 (volatile) allowed"
+                "entry at byte {offset}: class {found} found, 0 (mandatory), 1 (static) or 2 \
+                 (volatile) allowed"
             ),
             Self::Identity { offset, kind } => {
                 write!(f, "entry at byte {offset}: not an identity of kind {kind}")
@@ -78,11 +79,9 @@ impl fmt::Display for CodecError {
             Self::Padding { offset } => {
                 write!(f, "entry at byte {offset}: padding is not zero")
             }
-            Self::TooLong { id, found } => write!(
-                f,
-                "register {id}: {found} bytes found, at most {} allowed",
-                Value::MAX_LEN
-            ),
+            Self::TooLong { id, found } => {
+                write!(f, "register {id}: {found} bytes found, at most {} allowed", Value::MAX_LEN)
+            }
         }
     }
 }
@@ -188,10 +187,8 @@ mod tests {
     #[test]
     fn layout_is_the_documented_one() {
         let bytes = encode(&sample()[..1]).unwrap();
-        assert_eq!(
-            bytes,
-            [1, 8, 8, 0, 0x42, 0, 0x10, 0, 0, 0, 0x30, 0x60, 5, 0, 0, 0, 0, 0, 0, 0],
-        );
+        let (head, id) = ([1, 8, 8, 0], [0x42, 0, 0x10, 0, 0, 0, 0x30, 0x60]);
+        assert_eq!(bytes, [&head[..], &id, &[5, 0, 0, 0, 0, 0, 0, 0]].concat());
     }
 
     #[test]

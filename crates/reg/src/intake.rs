@@ -194,10 +194,7 @@ mod tests {
     #[test]
     fn missing_doubled_and_misshapen_registers_are_named() {
         let mut empty = Intake::new(vec![]).unwrap();
-        assert_eq!(
-            empty.u32(&KNOWN),
-            Err(IntakeError::Missing { id: KNOWN.id, name: KNOWN.name })
-        );
+        assert_eq!(empty.u32(&KNOWN), Err(IntakeError::Missing { id: KNOWN.id, name: KNOWN.name }));
         let twice = vec![Entry::of(&KNOWN, Value::u32(1)), Entry::of(&KNOWN, Value::u32(1))];
         assert!(matches!(Intake::new(twice), Err(IntakeError::Twice { .. })));
         let mut narrow =

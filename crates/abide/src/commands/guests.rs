@@ -7,6 +7,7 @@ use crate::out::{print, say};
 use crate::state_dir::StateDir;
 use anyhow::{Context, Result};
 use serde_json::json;
+use std::time::{Duration, Instant};
 
 /// Lists guests.
 pub fn ps(args: &QueryArgs) -> Result<Exit> {
@@ -62,7 +63,9 @@ pub fn status(args: &NamedQueryArgs) -> Result<Exit> {
     #[expect(clippy::cast_precision_loss, reason = "for reading, to a millisecond")]
     let seconds = status.guest_ns as f64 / 1e9;
     print(&format!(
-        "{}: {}\n  engine        {}\n  process       {}\n  vcpus         {}\n  memory        {} MiB\n  time          {time}\n  has run       {seconds:.3} s of its own time\n  instructions  {}\n  printed       {} bytes",
+        "{}: {}\n  engine        {}\n  process       {}\n  vcpus         {}\n  \
+         memory        {} MiB\n  time          {time}\n  has run       {seconds:.3} s of its own time\n  \
+         instructions  {}\n  printed       {} bytes",
         args.name,
         status.state,
         status.engine,
@@ -75,10 +78,26 @@ pub fn status(args: &NamedQueryArgs) -> Result<Exit> {
     Ok(Exit::Fine)
 }
 
+/// How long a guest that has ended may take to free its name.
+const LEAVING_MAX: Duration = Duration::from_secs(2);
+
+/// Waits until the guest's name is free, so that `save` and `restore` under the same name may
+/// follow each other in a script.
+fn await_end(state: &StateDir, name: &str) {
+    let end = Instant::now() + LEAVING_MAX;
+    while state.is_running(name) && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
 /// Sends a command without arguments.
 pub fn simple(args: &NamedArgs, request: &Request) -> Result<Exit> {
     let state = StateDir::open(args.state.state_dir.as_deref())?;
-    finish(&args.name, ask(&state, &args.name, request)?)
+    let response = ask(&state, &args.name, request)?;
+    if matches!((request, &response), (Request::Stop, Response::Done)) {
+        await_end(&state, &args.name);
+    }
+    finish(&args.name, response)
 }
 
 /// Saves a guest.
@@ -95,6 +114,9 @@ pub fn save(args: &SaveArgs) -> Result<Exit> {
     };
     let response = ask(&state, &args.name, &request)?;
     if let Response::Saved { file_len } = response {
+        if !args.keep_running {
+            await_end(&state, &args.name);
+        }
         let after = if args.keep_running { "goes on here" } else { "ended here" };
         let file = args.file.display();
         say(&format!("{} saved to {file} ({file_len} bytes) and {after}", args.name));

@@ -5,12 +5,15 @@ use super::{DemoReport, Ending};
 use std::fmt::Write;
 
 const STYLE: &str = "
-body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1c2430;background:#fff}
+body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;
+color:#1c2430;background:#fff}
 h1{font-size:1.6rem;margin-bottom:.2rem}h2{font-size:1.1rem;margin-top:2rem}
 .good{color:#0a6b3d}.bad{color:#b3261e;font-weight:600}
-table{border-collapse:collapse;width:100%}th,td{text-align:right;padding:.3rem .6rem;border-bottom:1px solid #dde3ea}
+table{border-collapse:collapse;width:100%}
+th,td{text-align:right;padding:.3rem .6rem;border-bottom:1px solid #dde3ea}
 th:first-child,td:first-child{text-align:left}code,pre{font:13px/1.4 ui-monospace,monospace}
-pre{background:#f4f6f8;padding:.8rem;white-space:pre-wrap;overflow-wrap:anywhere;border-radius:4px;max-height:18rem}
+pre{background:#f4f6f8;padding:.8rem;white-space:pre-wrap;overflow-wrap:anywhere;
+border-radius:4px;max-height:18rem;overflow-y:auto}
 svg text{font:12px system-ui,sans-serif;fill:#1c2430}";
 
 /// Geometry of the timeline, in pixels.
@@ -22,30 +25,32 @@ const ROW: u64 = 30;
 pub fn render(report: &DemoReport) -> String {
     let mut page = String::new();
     let verdict = if report.holds() {
-        "<p class=good>Every run ended in the same state, to the last bit of memory and of every register.</p>"
+        "<p class=good>Every run ended in the same state, to the last bit of memory and of every \
+         register.</p>"
     } else {
         "<p class=bad>The runs did not end in the same state. This is a defect of abide.</p>"
     };
     let _ = write!(
         page,
-        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>\
-         <title>abide demo</title><style>{STYLE}</style><h1>A guest that never noticed</h1>{verdict}\
-         <p>{} ran {} instructions with {} of memory. It ran again and was saved on the way; each file \
-         was restored in a new process and ran to its own end.</p>",
+        "<!doctype html><html lang=en><meta charset=utf-8>\
+         <meta name=viewport content='width=device-width'><title>abide demo</title>\
+         <style>{STYLE}</style><h1>A guest that never noticed</h1>{verdict}\
+         <p>{} ran {} instructions with {} of memory. It ran again and was saved on the way; each \
+         file was restored in a new process and ran to its own end.</p>",
         escape(&capital(&report.guest)),
         grouped(report.untouched.instructions),
         size(report.memory_bytes),
     );
     timeline(&mut page, report);
     table(&mut page, report);
-    let _ = write!(
+    let _ = writeln!(
         page,
-        "<h2>One byte flipped</h2><p>Byte {} of a file was changed. <code>abide verify</code> ended with \
-         code {} and <code>abide restore</code> with code {}:</p><pre>{}</pre>\
+        "<h2>One byte flipped</h2><p>Byte {} of a file was changed. <code>abide verify</code> \
+         ended with code {} and <code>abide restore</code> with code {}:</p><pre>{}</pre>\
          <h2>What the guest printed</h2><pre>{}</pre>\
-         <h2>How to repeat this</h2><p>Time in these runs is made of executed instructions, so every \
-         run is the same: <code>abide run --deterministic</code>. The hash is BLAKE3 over every \
-         register and all of memory.</p></html>\n",
+         <h2>How to repeat this</h2><p>Time in these runs is made of executed instructions, so \
+         every run is the same: <code>abide run --deterministic</code>. The hash is BLAKE3 over every \
+         register and all of memory.</p></html>",
         report.flipped.offset,
         report.flipped.verify_exit,
         report.flipped.restore_exit,
@@ -61,7 +66,8 @@ fn timeline(page: &mut String, report: &DemoReport) {
     let at = |instructions: u64| LEFT + (instructions * BAR / total).min(BAR);
     let _ = write!(
         page,
-        "<h2>Timeline</h2><svg role=img aria-label='timeline of all runs' width=100% viewBox='0 0 {} {}'>",
+        "<h2>Timeline</h2><svg role=img aria-label='timeline of all runs' width=100% \
+         viewBox='0 0 {} {}'>",
         LEFT + BAR + 70,
         rows * ROW + 30
     );
@@ -120,7 +126,8 @@ fn table(page: &mut String, report: &DemoReport) {
         };
         let _ = write!(
             page,
-            "<tr><td>{name}<td>{saved_at}<td>{file}<td>{}<td><code>{}…</code><td class={class:?}>{word}",
+            "<tr><td>{name}<td>{saved_at}<td>{file}<td>{}<td><code>{}…</code>\
+             <td class={class:?}>{word}",
             grouped(instructions),
             hash.get(..16).unwrap_or("")
         );

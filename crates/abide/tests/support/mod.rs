@@ -1,6 +1,7 @@
 //! The program as users run it, in a directory of its own.
 
 #![expect(dead_code, reason = "each test file uses its part of this")]
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 use std::io::Read;
 use std::path::{Path, PathBuf};

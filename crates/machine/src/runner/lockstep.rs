@@ -249,7 +249,8 @@ impl Run<'_> {
         match self.machine.save(&point.path, self.config.compress, true) {
             Ok(_) => true,
             Err(error) => {
-                tracing::error!(path = %point.path.display(), %error, "save failed, the guest goes on");
+                let path = point.path.display();
+                tracing::error!(%path, %error, "save failed, the guest goes on");
                 self.failed_saves.push((point.path.clone(), error));
                 false
             }
