@@ -6,6 +6,7 @@ use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use support::{Sandbox, code, demo_guest, shipped_guest, stderr, stdout};
 
 /// A snapshot of the demo guest, made in the sandbox.
+#[expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 fn snapshot(sandbox: &Sandbox) -> Vec<u8> {
     let away = sandbox.run_demo_guest("away", &["--save-at", "1000000", "--save-to", "good.abide"]);
     assert_eq!(code(&away), 12, "{}", stderr(&away));
