@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, bail};
 use std::ffi::OsStr;
 use std::io::Read;
+use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
@@ -138,7 +139,9 @@ pub fn cargo() -> Command {
 /// A command as one would type it, for messages, cut where it gets long.
 fn line(command: &Command) -> String {
     const LETTERS_MAX: usize = 160;
-    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let program = Path::new(command.get_program());
+    let name = program.file_name().unwrap_or(program.as_os_str());
+    let words = std::iter::once(name).chain(command.get_args());
     let line = words.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ");
     match line.char_indices().nth(LETTERS_MAX) {
         Some((end, _)) => format!("{} …", &line[..end]),
