@@ -45,6 +45,8 @@ enum Task {
     Tidy(tidy::Arguments),
     /// Run all tests
     Test(tasks::test::Arguments),
+    /// Compare the decoder with an independent one on every word of real kernels
+    Decoder(tasks::decoder::Arguments),
     /// Save and restore Linux guests at random points and compare their ends
     Oracle(oracle::Arguments),
     /// Run abide on real host kernels, emulated
@@ -74,6 +76,7 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Deny(arguments) => tasks::deny::task(&arguments)?,
         Task::Tidy(arguments) => tidy::task(&arguments)?,
         Task::Test(arguments) => tasks::test::task(&arguments)?,
+        Task::Decoder(arguments) => tasks::decoder::task(&arguments)?,
         Task::Oracle(arguments) => oracle::task(&arguments)?,
         Task::Lab(arguments) => lab::task(&arguments)?,
         Task::Bench(arguments) => tasks::bench::task(&arguments)?,

@@ -20,7 +20,7 @@ use std::thread;
 const STATE_BYTES_MAX: u64 = 24 * 1024;
 
 /// The kernel series that a guest may have.
-const KERNELS: [&str; 3] = ["6.1", "6.12", "7.2"];
+pub const KERNELS: [&str; 3] = ["6.1", "6.12", "7.2"];
 
 #[derive(clap::Args)]
 pub struct Arguments {

@@ -1,6 +1,6 @@
 //! `ci`: every check there is, each counted, with the sum as the last line.
 
-use super::{deny, fmt, guests, lint, setup, test};
+use super::{decoder, deny, fmt, guests, lint, setup, test};
 use crate::tally::{Count, Tally};
 use crate::{abide, lab, oracle, process, tidy};
 use anyhow::{Result, bail};
@@ -28,6 +28,7 @@ pub fn task(arguments: &Arguments) -> ExitCode {
     tally.step("deny", || deny::check(false));
     tally.step("lint", || lint::task(&lint::Arguments {}));
     tally.step("guests", guests::check);
+    tally.step("decoder", || decoder::task(&decoder::Arguments::default()));
     tally.step("demo", demo);
     tally.counted("oracle", |count| oracle::run(&oracle::Arguments::default(), count));
     tally.counted("lab", |count| lab::run(&lab::Arguments::default(), count));

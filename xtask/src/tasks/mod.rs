@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod ci;
+pub mod decoder;
 pub mod deny;
 pub mod fmt;
 pub mod guests;
