@@ -13,6 +13,9 @@ const MAGIC: &[u8] = b"ARM\x64";
 const FLAG_BIG_ENDIAN: u64 = 1;
 /// Bits 2:1 of `flags`: page size, 0 unspecified, 1 = 4 KiB, 2 = 16 KiB, 3 = 64 KiB.
 const FLAG_PAGE_SIZE_SHIFT: u32 = 1;
+/// Length of the PE signature and COFF header, and of an entry of the section table, in bytes.
+const PE_HEADER_LEN: usize = 24;
+const PE_SECTION_LEN: usize = 40;
 /// Where a file without a header goes, from the start of RAM, in bytes.
 const FLAT_OFFSET: u64 = 0x8_0000;
 
@@ -52,7 +55,8 @@ pub(super) fn load(ram: &GuestRam, file: &[u8]) -> Result<Placement, LoadError> 
     Placement::write(ram, text_offset, file, image_size)
 }
 
-/// Where the file ends according to its EFI (PE) section table, if it has one.
+/// Where the file ends according to its EFI (PE) section table, if it has one; where the table
+/// ends, if the file ends before that.
 ///
 /// arm64 kernels are also EFI programs, and this is the only place where they say how long the
 /// file itself is.
@@ -63,17 +67,21 @@ fn pe_end(file: &[u8]) -> Option<u64> {
         return None;
     }
     let pe = usize::try_from(u32_at(60)?).ok()?;
-    if file.get(pe..pe.checked_add(4)?)? != b"PE\0\0" {
+    let header_end = pe.checked_add(PE_HEADER_LEN)?;
+    let Some(header) = file.get(pe..header_end) else { return Some(header_end as u64) };
+    if !header.starts_with(b"PE\0\0") {
         return None;
     }
     let section_count = usize::from(u16_at(pe + 6)?);
-    let table = pe + 24 + usize::from(u16_at(pe + 20)?);
-    (0..section_count)
+    let table = header_end + usize::from(u16_at(pe + 20)?);
+    let table_end = (table + section_count * PE_SECTION_LEN) as u64;
+    let sections_end = (0..section_count)
         .map_while(|n| {
-            let section = table + 40 * n;
+            let section = table + n * PE_SECTION_LEN;
             Some(u64::from(u32_at(section + 16)?) + u64::from(u32_at(section + 20)?))
         })
-        .max()
+        .max();
+    sections_end.max(Some(table_end))
 }
 
 /// Loads a file without a header.

@@ -184,6 +184,11 @@ fn an_image_that_ends_before_its_sections_is_truncated() {
     load(&ram(16), &file, None).unwrap();
     let cut = load(&ram(16), &file[..4095], None);
     assert!(matches!(cut, Err(LoadError::TruncatedImage { found: 4095, needed: 4096 })), "{cut:?}");
+    // However early it is cut, also within the table that tells so.
+    for len in 65..4096 {
+        let cut = load(&ram(16), &file[..len], None);
+        assert!(matches!(cut, Err(LoadError::TruncatedImage { .. })), "{len}: {cut:?}");
+    }
 }
 
 #[test]
