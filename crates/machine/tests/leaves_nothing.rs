@@ -52,11 +52,14 @@ fn failed_restore_leaves_nothing() {
     ];
     // Once for what is made at first use and kept, the names of registers for instance.
     let _ = refusal(&MockEngine::with(Quirk::Alters(kvm::x(9))), whole);
-    let before = held();
+    let mut before = held();
+    (0..100).for_each(|_| before = before.min(held()));
     assert!(before.2 > 0, "the machine itself is seen");
     for (quirk, file) in failures {
         let error = refusal(&MockEngine::with(quirk), file);
-        assert_eq!(held(), before, "after: {error}");
+        // A thread that was joined may be listed a moment longer.
+        let gone = (0..10_000).any(|_| held() == before);
+        assert!(gone, "{:?} before, {:?} after: {error}", before, held());
     }
     failed_restore_leaves_the_file_as_it_was();
 }

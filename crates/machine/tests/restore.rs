@@ -99,7 +99,8 @@ fn each_missing_record_is_named() {
         });
         let error = refusal(&MockEngine::idle(), file);
         assert!(
-            matches!(error, RestoreError::MissingUnit { unit: u, scope: s } if (u, s) == (unit, scope)),
+            matches!(error, RestoreError::MissingUnit { unit: u, scope: s }
+                if (u, s) == (unit, scope)),
             "{unit} {scope}: {error}"
         );
     }
@@ -140,7 +141,8 @@ fn unknown_mandatory_records_are_refused_by_name() {
             });
             let error = refusal(&MockEngine::idle(), file);
             assert!(
-                matches!(error, RestoreError::UnknownUnit { unit: u, scope: s } if (u, s) == (unit, scope)),
+                matches!(error, RestoreError::UnknownUnit { unit: u, scope: s }
+                    if (u, s) == (unit, scope)),
                 "{unit} {scope}: {error}"
             );
         }
@@ -314,12 +316,14 @@ fn engine_that_refuses_or_lacks_a_register_is_named_with_it() {
     let file = file_with(&lived(), |_| ());
     let error = refusal(&MockEngine::with(Quirk::Refuses(kvm::x(7))), file.clone());
     assert!(
-        matches!(&error, RestoreError::Register { source: RegError::Refused { id, .. }, .. } if *id == kvm::x(7)),
+        matches!(&error, RestoreError::Register { source: RegError::Refused { id, .. }, .. }
+            if *id == kvm::x(7)),
         "{error}"
     );
     let error = refusal(&MockEngine::with(Quirk::Lacks(kvm::v(3))), file.clone());
     assert!(
-        matches!(&error, RestoreError::Register { source: RegError::Unknown { id }, .. } if *id == kvm::v(3)),
+        matches!(&error, RestoreError::Register { source: RegError::Unknown { id }, .. }
+            if *id == kvm::v(3)),
         "{error}"
     );
     assert!(error.to_string().contains("V3"), "{error}");
