@@ -76,6 +76,51 @@ pub const PTIMER_CVAL: RegId = sysreg(SysReg::new(3, 3, 14, 2, 2));
 /// CNTPCT_EL0: u64. Absent before Linux 6.4.
 pub const PTIMER_CNT: RegId = sysreg(SysReg::new(3, 3, 14, 0, 1));
 
+/// EL1 and EL0 system registers of Armv8.0 that are state whatever a CPU's features
+/// `[DDI0487 D24]`.
+const BASE_SYSREGS: &[RegId] = &[
+    sysreg(SysReg::new(3, 0, 0, 0, 5)),  // MPIDR_EL1
+    sysreg(SysReg::new(3, 0, 1, 0, 0)),  // SCTLR_EL1
+    sysreg(SysReg::new(3, 0, 1, 0, 2)),  // CPACR_EL1
+    sysreg(SysReg::new(3, 0, 2, 0, 0)),  // TTBR0_EL1
+    sysreg(SysReg::new(3, 0, 2, 0, 1)),  // TTBR1_EL1
+    sysreg(SysReg::new(3, 0, 2, 0, 2)),  // TCR_EL1
+    sysreg(SysReg::new(3, 0, 5, 1, 0)),  // AFSR0_EL1
+    sysreg(SysReg::new(3, 0, 5, 1, 1)),  // AFSR1_EL1
+    sysreg(SysReg::new(3, 0, 5, 2, 0)),  // ESR_EL1
+    sysreg(SysReg::new(3, 0, 6, 0, 0)),  // FAR_EL1
+    sysreg(SysReg::new(3, 0, 7, 4, 0)),  // PAR_EL1
+    sysreg(SysReg::new(3, 0, 10, 2, 0)), // MAIR_EL1
+    sysreg(SysReg::new(3, 0, 10, 3, 0)), // AMAIR_EL1
+    sysreg(SysReg::new(3, 0, 12, 0, 0)), // VBAR_EL1
+    sysreg(SysReg::new(3, 0, 13, 0, 1)), // CONTEXTIDR_EL1
+    sysreg(SysReg::new(3, 0, 13, 0, 4)), // TPIDR_EL1
+    sysreg(SysReg::new(3, 0, 14, 1, 0)), // CNTKCTL_EL1
+    sysreg(SysReg::new(3, 2, 0, 0, 0)),  // CSSELR_EL1
+    sysreg(SysReg::new(3, 3, 13, 0, 2)), // TPIDR_EL0
+    sysreg(SysReg::new(3, 3, 13, 0, 3)), // TPIDRRO_EL0
+    sysreg(SysReg::new(2, 0, 0, 2, 2)),  // MDSCR_EL1
+    TIMER_CTL,
+    TIMER_CNT,
+    TIMER_CVAL,
+];
+
+/// Whether the register is state of every AArch64 CPU at EL1, whatever its features. An ID register
+/// is one too: it says what the features are.
+#[must_use]
+pub fn is_base_state(id: RegId) -> bool {
+    let special = [SP_EL0, PC, PSTATE, SP_EL1, ELR_EL1, SPSR_EL1, FPSR, FPCR];
+    // ID_AA64PFR0_EL1 to ID_AA64MMFR2_EL1 as far as Armv8.0 has them, and MIDR_EL1.
+    let id_register = to_sysreg(id).is_some_and(|reg| {
+        matches!(reg.0, 0xc000 | 0xc020 | 0xc021 | 0xc028 | 0xc030 | 0xc031 | 0xc038 | 0xc039)
+    });
+    id_register
+        || special.contains(&id)
+        || BASE_SYSREGS.contains(&id)
+        || (0..31).any(|n| x(n) == id)
+        || (0..32).any(|n| v(n) == id)
+}
+
 /// Whether the register is one of KVM's firmware pseudo-registers
 /// `[linux Documentation/virt/kvm/arm/fw-pseudo-registers.rst]`.
 #[must_use]
@@ -126,6 +171,18 @@ mod tests {
         assert_eq!(TIMER_CVAL, RegId::Kvm(0x6030_0000_0013_df02));
         assert_eq!(TIMER_CNT, RegId::Kvm(0x6030_0000_0013_df1a));
         assert_eq!(TIMER_CTL, RegId::Kvm(0x6030_0000_0013_df19));
+    }
+
+    #[test]
+    fn base_state_leaves_out_what_only_some_cpus_have() {
+        for id in [x(30), PC, v(31), FPCR, TIMER_CVAL, sysreg(SysReg::new(3, 0, 1, 0, 0))] {
+            assert!(is_base_state(id), "{id}");
+        }
+        // SPSR_und of AArch32, TCR2_EL1, CNTPCT_EL0, PMCR_EL0, a firmware register.
+        let others = [0x10_004c, 0x13_c103, 0x13_df01, 0x13_dce0, 0x14_0000];
+        for number in others {
+            assert!(!is_base_state(RegId::Kvm(0x6030_0000_0000_0000 | number)), "{number:#x}");
+        }
     }
 
     #[test]

@@ -223,6 +223,11 @@ impl Vcpu for SoftVcpu {
         state::definition(id).map_or(Class::Mandatory, |def| def.class)
     }
 
+    /// All of its registers but those that other engines do not have either.
+    fn requires(&self, id: RegId) -> bool {
+        state::definition(id).is_some_and(|def| def.class == Class::Mandatory)
+    }
+
     fn kicker(&self) -> Arc<dyn Kick> {
         Arc::clone(&self.kick) as Arc<dyn Kick>
     }

@@ -171,6 +171,10 @@ pub trait Vcpu: Registers + Send {
     /// [`Class::Volatile`].
     fn class_of(&self, id: RegId) -> Class;
 
+    /// Whether a saved vCPU without this register cannot be whole. A restore that lacks it is
+    /// refused, instead of going on with what a reset leaves there.
+    fn requires(&self, id: RegId) -> bool;
+
     /// A handle that makes it stop.
     fn kicker(&self) -> Arc<dyn Kick>;
 }

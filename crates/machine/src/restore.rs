@@ -271,7 +271,8 @@ impl Machine {
             pending.report.registers += 1;
             written.insert(id);
         }
-        let missing = |id: &RegId| cpu_unit(*id) == unit && is_core(*id) && !written.contains(id);
+        let required = |id: &RegId| vcpu.requires(*id);
+        let missing = |id: &RegId| cpu_unit(*id) == unit && required(id) && !written.contains(id);
         match known.into_iter().find(missing) {
             Some(id) => {
                 let register = crate::names::register_name(id);
@@ -280,13 +281,6 @@ impl Machine {
             None => Ok(()),
         }
     }
-}
-
-/// Whether the register is one that every AArch64 CPU has, whatever its features. Others may be
-/// missing where the guest was born without them: KVM, say, also lists the SPSRs of AArch32 modes.
-fn is_core(id: RegId) -> bool {
-    let special = [kvm::SP_EL0, kvm::SP_EL1, kvm::PC, kvm::PSTATE, kvm::ELR_EL1, kvm::SPSR_EL1];
-    special.contains(&id) || (0..=30).any(|n| id == kvm::x(n)) || (0..=31).any(|n| id == kvm::v(n))
 }
 
 fn register_error(unit: Name, scope: Scope, id: RegId, source: RegError) -> RestoreError {

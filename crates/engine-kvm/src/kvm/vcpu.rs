@@ -344,6 +344,12 @@ impl Vcpu for KvmVcpu {
         Class::Mandatory
     }
 
+    /// Kernels add registers to their list; what every AArch64 CPU has must be there.
+    fn requires(&self, id: RegId) -> bool {
+        let own = [named::MP_STATE, named::SERROR, named::CNTFRQ];
+        own.contains(&id) || kvm::is_base_state(id)
+    }
+
     fn kicker(&self) -> Arc<dyn Kick> {
         Arc::clone(&self.kick) as Arc<dyn Kick>
     }

@@ -1,6 +1,6 @@
 //! Letting a machine run, and doing what is asked of it meanwhile.
 //!
-//! There is one runner so far, [`Lockstep`](lockstep): every vCPU on one thread, one slice after
+//! There is one runner so far, `lockstep`: every vCPU on one thread, one slice after
 //! the other. With virtual time its runs can be repeated to the last bit: a slice ends where the
 //! guest's own instructions put its end, and requests are served only between slices, so being
 //! asked, paused or saved never moves one.

@@ -291,6 +291,10 @@ impl Vcpu for MockVcpu {
         if id == WAIT { Class::Volatile } else { Class::Mandatory }
     }
 
+    fn requires(&self, id: RegId) -> bool {
+        id != WAIT
+    }
+
     fn kicker(&self) -> Arc<dyn Kick> {
         Arc::clone(&self.kicked) as Arc<dyn Kick>
     }
