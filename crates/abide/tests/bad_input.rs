@@ -33,6 +33,32 @@ fn kernels_that_cannot_run_are_refused_by_name() {
     let missing = sandbox.abide(&["run", "--kernel", "nowhere"]);
     assert_eq!(code(&missing), 1);
     assert!(stderr(&missing).contains("nowhere"));
+    // No end, and no length that tells so.
+    let endless = sandbox.abide(&["run", "--kernel", "/dev/zero"]);
+    assert_eq!(code(&endless), 1);
+    assert!(stderr(&endless).contains("longer than"), "{}", stderr(&endless));
+}
+
+/// Nobody hears what abide says, and the answer cannot be written: the first ends no guest, the
+/// second is an error.
+#[test]
+fn full_disks_behind_the_standard_streams_are_survived() {
+    let sandbox = Sandbox::new();
+    let full = || std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let kernel = demo_guest();
+    let args = ["run", "--deterministic", "--kernel", kernel.to_str().unwrap()];
+    let unheard = sandbox.command(&args).stderr(full()).output().unwrap();
+    assert_eq!(code(&unheard), 0);
+    assert!(stdout(&unheard).contains("all 12 right"));
+    let unseen = sandbox.command(&args).stdout(full()).output().unwrap();
+    assert_eq!(code(&unseen), 0);
+    assert!(stderr(&unseen).contains("output is lost"), "{}", stderr(&unseen));
+
+    snapshot(&sandbox);
+    let unanswered = sandbox.command(&["inspect", "good.abide"]).stdout(full()).output().unwrap();
+    assert_eq!(code(&unanswered), 1);
+    let unheard = sandbox.command(&["verify", "nowhere"]).stderr(full()).output().unwrap();
+    assert_eq!(code(&unheard), 1);
 }
 
 #[test]

@@ -10,23 +10,27 @@ use abide_machine::board::BoardConfig;
 use abide_machine::{BirthConfig, Machine, TimeSource};
 use anyhow::{Context, Result};
 use std::borrow::Cow;
+use std::io::Read;
 use std::path::Path;
 
 /// The guest that comes with abide: an arm64 Image built from `guests/shell`.
 const SHIPPED_GUEST: &[u8] = include_bytes!("../../../../guests/bin/shell.img");
 
-/// The largest file that is read as kernel or RAM disk, in bytes.
-const INPUT_MAX_LEN: u64 = 4 << 30;
+/// What is read of a kernel or RAM disk, in bytes, however small the guest: debug information
+/// makes an ELF file much longer than the kernel in it.
+const INPUT_MAX_LEN: u64 = 1 << 30;
 
 /// Runs a new guest to its end.
 pub fn run(args: &RunArgs) -> Result<Exit> {
     let config = session::run_config(&args.save_points)?;
     let engine = engines::open(args.engine, args.cpu)?;
+    let input_max_len = args.memory.max(INPUT_MAX_LEN);
     let kernel = match &args.kernel {
-        Some(path) => Cow::Owned(read_file("kernel", path)?),
+        Some(path) => Cow::Owned(read_file("kernel", path, input_max_len)?),
         None => Cow::Borrowed(SHIPPED_GUEST),
     };
-    let initrd = args.initrd.as_deref().map(|path| read_file("initrd", path)).transpose()?;
+    let initrd =
+        args.initrd.as_deref().map(|path| read_file("initrd", path, input_max_len)).transpose()?;
     let place = session::take_place(args.state.state_dir.as_deref(), args.name.as_deref())?;
     let board =
         BoardConfig { ram_len: args.memory, vcpu_count: args.vcpus, ..BoardConfig::DEFAULT };
@@ -53,13 +57,19 @@ pub fn run(args: &RunArgs) -> Result<Exit> {
     session::run(machine, &output, &place, &config, args.report.as_deref())
 }
 
-fn read_file(what: &str, path: &Path) -> Result<Vec<u8>> {
+/// Reads a file of at most `max` bytes.
+///
+/// The bound is on what is read, not on the length that the file tells: a pipe or a device tells
+/// none.
+fn read_file(what: &str, path: &Path, max: u64) -> Result<Vec<u8>> {
     let context = || format!("{what} {}", path.display());
-    let len = std::fs::metadata(path).with_context(context)?.len();
+    let mut file = std::fs::File::open(path).with_context(context)?.take(max.saturating_add(1));
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).with_context(context)?;
     anyhow::ensure!(
-        len <= INPUT_MAX_LEN,
-        "{what} {}: {len} bytes, at most {INPUT_MAX_LEN} are allowed",
+        bytes.len() as u64 <= max,
+        "{what} {}: longer than {max} bytes; use a larger --memory if it is meant so",
         path.display()
     );
-    std::fs::read(path).with_context(context)
+    Ok(bytes)
 }
