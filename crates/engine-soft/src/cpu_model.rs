@@ -40,8 +40,8 @@ pub const INT: CpuModel = CpuModel {
         (CTR_EL0, 0x9444_c004),
         // CSV3, CSV2, GICv3 registers, no Advanced SIMD, no floating point, AArch64 at EL1 and EL0.
         (ID_AA64PFR0_EL1, 0x1100_0000_01ff_0011),
-        // Armv8.0 debug, one breakpoint, one watchpoint, no PMU.
-        (ID_AA64DFR0_EL1, 0x6),
+        // Armv8.0 debug, the least there may be: two breakpoints and two watchpoints; no PMU.
+        (ID_AA64DFR0_EL1, 0x0010_1006),
         // 4 KiB granule only, 16-bit ASIDs, 40-bit physical addresses.
         (ID_AA64MMFR0_EL1, 0x0f00_0022),
     ],

@@ -16,7 +16,6 @@ use crate::machine::Machine;
 use crate::rules;
 use crate::save::{CNTFRQ_HZ, RAM_LEN, VCPU_COUNT, cpu_unit};
 use crate::units::{ORDER, Unit};
-use abide_arm64::kvm;
 use abide_engine::{Engine, PowerState, Provider};
 use abide_firmware::Firmware;
 use abide_memory::GuestRam;

@@ -64,7 +64,8 @@ pub fn status(args: &NamedQueryArgs) -> Result<Exit> {
     let seconds = status.guest_ns as f64 / 1e9;
     print(&format!(
         "{}: {}\n  engine        {}\n  process       {}\n  vcpus         {}\n  \
-         memory        {} MiB\n  time          {time}\n  has run       {seconds:.3} s of its own time\n  \
+         memory        {} MiB\n  time          {time}\n  \
+         has run       {seconds:.3} s of its own time\n  \
          instructions  {}\n  printed       {} bytes",
         args.name,
         status.state,

@@ -49,8 +49,8 @@ pub fn render(report: &DemoReport) -> String {
          ended with code {} and <code>abide restore</code> with code {}:</p><pre>{}</pre>\
          <h2>What the guest printed</h2><pre>{}</pre>\
          <h2>How to repeat this</h2><p>Time in these runs is made of executed instructions, so \
-         every run is the same: <code>abide run --deterministic</code>. The hash is BLAKE3 over every \
-         register and all of memory.</p></html>",
+         every run is the same: <code>abide run --deterministic</code>. The hash is BLAKE3 over \
+         every register and all of memory.</p></html>",
         report.flipped.offset,
         report.flipped.verify_exit,
         report.flipped.restore_exit,

@@ -67,3 +67,10 @@ impl Cpu {
         None
     }
 }
+
+/// An op without a place in RAM: cannot be, and is left by fetching anew.
+#[cold]
+pub(super) fn leave_lost_place(cpu: &mut Cpu, ip: usize, limit: i64) {
+    cpu.pc = cpu.pc_bias.wrapping_add(4 * ip as u64);
+    cpu.left = limit - ip as i64 - 1;
+}

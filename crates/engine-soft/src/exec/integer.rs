@@ -1,7 +1,6 @@
 //! Integer arithmetic that is more than one operator.
 
 use crate::cpu::Cpu;
-use crate::lower::{Code, Op};
 
 /// Arithmetic that sets NZCV `[DDI0487 J1 AddWithCarry]`.
 ///
@@ -77,6 +76,28 @@ pub(super) mod flags {
     }
 }
 
+/// Zero- and sign-extensions of what a load read, by the names that the loop's macros take:
+/// `zx` to 64 bits with zeros, `sx` to 64 bits with the sign, `sw` to 32 bits with the sign.
+macro_rules! extensions {
+    ($($name:ident: $ty:ty => |$value:ident| $extended:expr;)+) => {$(
+        #[inline(always)]
+        pub(super) fn $name($value: $ty) -> u64 {
+            $extended
+        }
+    )+};
+}
+extensions! {
+    zx8: u8 => |value| value.into();
+    zx16: u16 => |value| value.into();
+    zx32: u32 => |value| value.into();
+    zx64: u64 => |value| value;
+    sx8: u8 => |value| value as i8 as u64;
+    sx16: u16 => |value| value as i16 as u64;
+    sx32: u32 => |value| value as i32 as u64;
+    sw8: u8 => |value| u64::from(value as i8 as u32);
+    sw16: u16 => |value| u64::from(value as i16 as u32);
+}
+
 /// Whether a condition holds `[DDI0487 J1 ConditionHolds]`.
 #[inline(always)]
 pub(super) fn holds(cpu: &Cpu, cond: u32) -> bool {
@@ -94,23 +115,6 @@ pub(super) fn holds(cpu: &Cpu, cond: u32) -> bool {
         _ => return true,
     };
     base != (cond & 1 == 1)
-}
-
-/// CCMP and CCMN: compares if the condition holds, else sets the flags given.
-#[inline(never)]
-pub(super) fn conditional_compare(cpu: &mut Cpu, op: &Op) {
-    if !holds(cpu, op.aux & 0xf) {
-        cpu.set_nzcv(u64::from(op.aux >> 8 & 0xf) << 28);
-        return;
-    }
-    let a = cpu.x[usize::from(op.n)];
-    let b = cpu.x[usize::from(op.m)] | op.imm;
-    match op.code {
-        Code::CcmpX => _ = flags::sub(cpu, a, b),
-        Code::CcmpW => _ = flags::sub_w(cpu, a as u32, b as u32),
-        Code::CcmnX => _ = flags::add(cpu, a, b),
-        _ => _ = flags::add_w(cpu, a as u32, b as u32),
-    }
 }
 
 /// The shifted operand of a data-processing instruction `[DDI0487 J1 ShiftReg]`.

@@ -92,8 +92,10 @@ fn unimplemented(cpu: &mut Cpu, env: &Env, kind: Kind, word: u32) -> Flow {
             Feature::AdvSimdStructures,
             Feature::ScalarFp,
         ];
-        // An unused FPU is switched on lazily: the trap comes before the verdict.
+        // An unused FPU is switched on lazily: the trap comes before the verdict. One that ID
+        // registers hide is named like all that is not there.
         if simd.contains(&feature)
+            && cpu.ids.has_fp()
             && let Err(flow) = simd::check(cpu)
         {
             return flow;

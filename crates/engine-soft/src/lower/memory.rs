@@ -176,6 +176,17 @@ fn addressed(form: Form, code: Code, word: u32) -> Option<Op> {
                 let mask = u32::from(base_mask(n));
                 return Some(Op { m, aux: shift | mask << 8, ..op });
             }
+            let fast = match code {
+                Code::LdrbR => Some(Code::LdrbE),
+                Code::LdrWR => Some(Code::LdrWE),
+                Code::LdrXR => Some(Code::LdrXE),
+                _ => None,
+            };
+            if let Some(code) = fast {
+                let signed = u64::from(extend == fields::ExtendType::Sxtw);
+                let mask = u32::from(base_mask(n));
+                return Some(Op { code, m, aux: shift | mask << 8, imm: signed, ..op });
+            }
             let index = (extend as u32) << access::EXTEND_SHIFT | shift << access::SHIFT_SHIFT;
             Op { m, aux: transfer_bits(transfer) | index, ..Op { code: Code::Access, ..op } }
         }

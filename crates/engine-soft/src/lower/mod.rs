@@ -53,7 +53,14 @@ fn fuse(first: Op, next: u32, index: usize) -> Option<Op> {
             let imm = first.imm.wrapping_add(fields::add_sub_immediate(next));
             Some(Op { imm, code: Code::AdrpAdd, ..first })
         }
-        Code::SubsImmX | Code::SubsImmW | Code::SubsX | Code::SubsW if first.d == slot::SINK => {
+        Code::SubsImmX
+        | Code::SubsImmW
+        | Code::SubsX
+        | Code::SubsW
+        | Code::AndsImmX
+        | Code::AndsImmW
+            if first.d == slot::SINK =>
+        {
             let branch = lower_one(next, index + 1);
             let equal = match branch.code {
                 Code::BEq => true,
@@ -65,6 +72,10 @@ fn fuse(first: Op, next: u32, index: usize) -> Option<Op> {
                 (Code::SubsImmX, false) => Code::CmpImmNeX,
                 (Code::SubsImmW, true) => Code::CmpImmEqW,
                 (Code::SubsImmW, false) => Code::CmpImmNeW,
+                (Code::AndsImmX, true) => Code::TstImmEqX,
+                (Code::AndsImmX, false) => Code::TstImmNeX,
+                (Code::AndsImmW, true) => Code::TstImmEqW,
+                (Code::AndsImmW, false) => Code::TstImmNeW,
                 (Code::SubsX, true) => Code::CmpEqX,
                 (Code::SubsX, false) => Code::CmpNeX,
                 (_, true) => Code::CmpEqW,
@@ -157,6 +168,10 @@ fn system(kind: Kind, word: u32) -> Option<Op> {
             2 => Code::FenceStore,
             _ => Code::FenceAll,
         }),
+        // DC ZVA.
+        Kind::Sys if word >> 5 & 0x3fff == 0x1ba1 => {
+            Op { n: read(fields::rt(word)), imm: word.into(), ..Op::new(Code::DcZva) }
+        }
         Kind::MsrImmediate => {
             let imm = u64::from(fields::crm(word)) << 6;
             match fields::pstate_field(word) {

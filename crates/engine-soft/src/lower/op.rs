@@ -46,6 +46,7 @@ pub(crate) enum Code {
     // A comparison and the branch behind it: `d` is not used, `aux` is the distance from the
     // branch in instructions.
     CmpImmEqX, CmpImmEqW, CmpImmNeX, CmpImmNeW, CmpEqX, CmpEqW, CmpNeX, CmpNeW,
+    TstImmEqX, TstImmEqW, TstImmNeX, TstImmNeW,
     // ADRP and the ADD behind it.
     AdrpAdd,
     CbzX, CbzW, CbnzX, CbnzW, CbFar, Tbz, Tbnz, TbFar, Br, Blr,
@@ -56,6 +57,8 @@ pub(crate) enum Code {
     StrbU, StrhU, StrWU, StrXU,
     LdrbR, LdrhR, LdrWR, LdrXR, LdrsbXR, LdrsbWR, LdrshXR, LdrshWR, LdrswR,
     StrbR, StrhR, StrWR, StrXR,
+    // Base plus extended and shifted W register: the common ones.
+    LdrbE, LdrWE, LdrXE,
     LdrWLit, LdrXLit, LdrswLit,
     // Pairs.
     LdpXI, LdpWI, LdpswI, StpXI, StpWI, LdpXU, LdpWU, LdpswU, StpXU, StpWU,
@@ -63,6 +66,7 @@ pub(crate) enum Code {
     Access, Exclusive, SimdOne, SimdPair,
     // System.
     MrsPlain, MsrPlain, MrsSpEl0, MrsDaif, MsrDaif, DaifSet, DaifClr,
+    DcZva,
     FenceLoad, FenceStore, FenceAll,
 }
 
