@@ -1,6 +1,6 @@
 //! CPU models: what the guest reads from ID registers.
 //!
-//! A model is data. Registers it does not name read as 0. [`permitted`] says which values this
+//! A model is data. Registers it does not name read as 0. `permitted` says which values this
 //! engine can keep: an ID register is a promise, and only what is implemented may be promised.
 
 use crate::sysreg::{Kind, Slot, TABLE, find};
