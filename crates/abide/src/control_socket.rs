@@ -140,7 +140,8 @@ fn answer(request: Request, requests: &Requests) -> Response {
     };
     match requests.ask(command) {
         None => Response::Failed { reason: "the guest has just ended".to_owned() },
-        Some(Reply::Done) => Response::Done,
+        // Nothing is typed through this socket.
+        Some(Reply::Done | Reply::Typed { .. }) => Response::Done,
         Some(Reply::Saved { file_len }) => Response::Saved { file_len },
         Some(Reply::Status(status)) => Response::Status(status.into()),
         Some(Reply::Failed(error)) => Response::Failed { reason: error.to_string() },

@@ -1,13 +1,17 @@
 //! The terminal as the guest's console.
 
 use crate::console::Requests;
-use abide_machine::runner::Command;
+use abide_machine::runner::{Command, Reply};
 use rustix::process::getpgrp;
 use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcgetpgrp, tcsetattr};
 use std::io::{Read, Write};
+use std::time::Duration;
 
 /// Begins an order to abide itself: Ctrl-A, as in QEMU and screen.
 const ESCAPE: u8 = 0x01;
+
+/// How long to wait before typing on where the guest does not read what was typed.
+const FULL_PAUSE: Duration = Duration::from_millis(20);
 
 const HELP: &str = "\r\n\
     abide: Ctrl-A x  end the guest\r\n\
@@ -116,11 +120,27 @@ pub fn feed(requests: Requests, is_terminal: bool) {
                     }
                 }
             }
-            if requests.ask(Command::Input(input)).is_none() {
+            if !type_in(&requests, input) {
                 return;
             }
         }
     });
+}
+
+/// Hands bytes to the guest, waiting where it does not read them; `false` if it has ended.
+fn type_in(requests: &Requests, mut input: Vec<u8>) -> bool {
+    loop {
+        let taken = match requests.ask(Command::Input(input.clone())) {
+            Some(Reply::Typed { taken }) => taken,
+            Some(_) => input.len(),
+            None => return false,
+        };
+        input.drain(..taken.min(input.len()));
+        if input.is_empty() {
+            return true;
+        }
+        std::thread::sleep(FULL_PAUSE);
+    }
 }
 
 #[cfg(test)]

@@ -80,7 +80,7 @@ const fn row(
 /// System registers of EL1 and EL0 `[DDI0487 D24]`, ascending by encoding.
 #[rustfmt::skip]
 const SYSREGS: &[(u16, &str)] = &[
-    row(2, 0,  0,  0, 2, "MDCCINT_EL1"),
+    row(2, 0,  0,  0, 2, "OSDTRRX_EL1"),
     row(2, 0,  0,  0, 4, "DBGBVR0_EL1"),
     row(2, 0,  0,  0, 5, "DBGBCR0_EL1"),
     row(2, 0,  0,  0, 6, "DBGWVR0_EL1"),
@@ -89,6 +89,7 @@ const SYSREGS: &[(u16, &str)] = &[
     row(2, 0,  0,  1, 5, "DBGBCR1_EL1"),
     row(2, 0,  0,  1, 6, "DBGWVR1_EL1"),
     row(2, 0,  0,  1, 7, "DBGWCR1_EL1"),
+    row(2, 0,  0,  2, 0, "MDCCINT_EL1"),
     row(2, 0,  0,  2, 2, "MDSCR_EL1"),
     row(2, 0,  0,  2, 4, "DBGBVR2_EL1"),
     row(2, 0,  0,  2, 5, "DBGBCR2_EL1"),

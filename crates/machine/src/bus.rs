@@ -76,16 +76,17 @@ impl MachineBus {
         within(RTC_BASE, DEVICE_LEN).map(|offset| Target::Rtc { offset })
     }
 
-    /// Hands waiting console input to the UART, as much as fits.
-    pub(crate) fn deliver_input(&self) {
+    /// Hands waiting console input to the UART, as much as fits; tells whether any did.
+    pub(crate) fn deliver_input(&self) -> bool {
         let mut console = lock(&self.console);
         if console.waiting().is_empty() {
-            return;
+            return false;
         }
         let mut uart = lock(&self.uart);
         let accepted = uart.receive(console.waiting());
         console.accepted(accepted);
         self.drive(UART_INTID, uart.irq_level());
+        accepted > 0
     }
 
     /// Tells the real-time clock what time it is.

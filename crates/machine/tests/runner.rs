@@ -84,6 +84,11 @@ fn done(control: &Control, command: Command) {
     assert!(matches!(reply, Some(Reply::Done)), "{reply:?}");
 }
 
+fn type_in(control: &Control, bytes: &[u8]) {
+    let reply = control.ask(Command::Input(bytes.to_vec()));
+    assert!(matches!(reply, Some(Reply::Typed { taken }) if taken == bytes.len()), "{reply:?}");
+}
+
 fn save(path: PathBuf, keep_running: bool) -> Command {
     Command::Save { path, keep_running, compress: false, overwrite: false }
 }
@@ -146,8 +151,8 @@ fn typed_input_reaches_the_guest_in_order() {
     let mut machine = born(&engine, KERNEL);
     let typed = b"more than a FIFO of one character holds".to_vec();
     let result = run_asked(&mut machine, |control| {
-        done(&control, Command::Input(typed.clone()));
-        done(&control, Command::Input(b".".to_vec()));
+        type_in(&control, &typed);
+        type_in(&control, b".");
     });
     assert_eq!(result.outcome, Outcome::PoweredOff);
     assert_eq!(machine.console_bytes(), typed.len() as u64);
@@ -165,7 +170,7 @@ fn input_that_waits_while_paused_is_read_after_the_resume() {
     let mut machine = born(&engine, KERNEL);
     let result = run_asked(&mut machine, |control| {
         done(&control, Command::Pause);
-        done(&control, Command::Input(b"x".to_vec()));
+        type_in(&control, b"x");
         assert!(status(&control).paused);
         done(&control, Command::Resume);
     });
@@ -411,7 +416,7 @@ fn idle_machine_is_woken_by_input() {
     let mut machine = born(&engine, KERNEL);
     let result = run_asked(&mut machine, |control| {
         assert!(!status(&control).paused);
-        done(&control, Command::Input(b"x".to_vec()));
+        type_in(&control, b"x");
     });
     assert_eq!(result.outcome, Outcome::PoweredOff);
 }
@@ -517,7 +522,7 @@ fn engine_that_runs_until_kicked_notices_every_command() {
             done(&control, Command::Pause);
             assert!(status(&control).paused);
             done(&control, Command::Resume);
-            done(&control, Command::Input(b"x".to_vec()));
+            type_in(&control, b"x");
             assert!(matches!(control.ask(save(path.clone(), true)), Some(Reply::Saved { .. })));
             assert!(!status(&control).paused);
             done(&control, Command::Stop);

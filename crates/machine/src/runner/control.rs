@@ -67,6 +67,11 @@ pub enum Reply {
     },
     /// How it is.
     Status(Status),
+    /// Typed: so many bytes of the front were taken, the rest did not fit yet.
+    Typed {
+        /// Bytes taken.
+        taken: usize,
+    },
     /// Not done; the guest is as it was.
     Failed(MachineError),
 }

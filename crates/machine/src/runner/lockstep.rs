@@ -143,6 +143,10 @@ impl Run<'_> {
     /// Every vCPU waits: until the next timer, in whatever time this machine lives.
     fn idle(&mut self) -> Result<Option<Outcome>, MachineError> {
         let machine = &*self.machine;
+        // It has read what was typed, and there is more.
+        if machine.bus.deliver_input() {
+            return Ok(None);
+        }
         let on = machine.vcpus.iter().filter(|vcpu| vcpu.power() == PowerState::On);
         let deadline = on.filter_map(|vcpu| vcpu.deadline_ticks()).min();
         if machine.clock.is_virtual() {
@@ -202,8 +206,8 @@ impl Run<'_> {
             }
             Command::Stop => (Reply::Done, Some(Outcome::Stopped)),
             Command::Input(bytes) => {
-                lock(&self.machine.bus.console).type_in(&bytes);
-                (Reply::Done, None)
+                let taken = lock(&self.machine.bus.console).type_in(&bytes);
+                (Reply::Typed { taken }, None)
             }
         }
     }
