@@ -171,7 +171,7 @@ pub struct RunArgs {
 pub struct RestoreArgs {
     /// The file
     pub file: PathBuf,
-    /// Name of the guest from here on [default: vm1, vm2, ...]
+    /// Name of the guest from here on [default: the file's name without ending, if free]
     pub name: Option<String>,
     /// What executes the guest
     #[arg(long, value_enum, default_value_t = EngineName::Soft)]

@@ -43,8 +43,9 @@ impl StateDir {
         Ok(Self { path })
     }
 
-    /// Takes the place of `name`, or the first free of vm1, vm2, …
-    pub fn take(&self, name: Option<&str>) -> Result<Place> {
+    /// Takes the place of `name`; without one that of `wish` if it is a free name, else the first
+    /// free of vm1, vm2, …
+    pub fn take(&self, name: Option<&str>, wish: Option<&str>) -> Result<Place> {
         if let Some(name) = name {
             check_name(name)?;
             return self.try_take(name)?.with_context(|| {
@@ -53,6 +54,11 @@ impl StateDir {
                      `abide stop {name}`"
                 )
             });
+        }
+        if let Some(wish) = wish.filter(|wish| check_name(wish).is_ok())
+            && let Some(place) = self.try_take(wish)?
+        {
+            return Ok(place);
         }
         for n in 1..10_000 {
             if let Some(place) = self.try_take(&format!("vm{n}"))? {
@@ -197,27 +203,36 @@ mod tests {
     #[test]
     fn a_name_is_taken_once_and_free_again_afterwards() {
         let (_dir, state) = temp();
-        let place = state.take(Some("web")).unwrap();
-        assert!(state.take(Some("web")).is_err());
+        let place = state.take(Some("web"), None).unwrap();
+        assert!(state.take(Some("web"), None).is_err());
         assert_eq!(state.running().unwrap(), ["web"]);
         drop(place);
         assert!(state.running().unwrap().is_empty());
-        assert!(state.take(Some("web")).is_ok());
+        assert!(state.take(Some("web"), None).is_ok());
     }
 
     #[test]
     fn unnamed_guests_get_the_first_free_number() {
         let (_dir, state) = temp();
-        let first = state.take(None).unwrap();
-        let second = state.take(None).unwrap();
+        let first = state.take(None, None).unwrap();
+        let second = state.take(None, None).unwrap();
         assert_eq!((first.name(), second.name()), ("vm1", "vm2"));
+    }
+
+    #[test]
+    fn a_wish_is_granted_while_it_is_free_and_a_name() {
+        let (_dir, state) = temp();
+        let first = state.take(None, Some("web")).unwrap();
+        let second = state.take(None, Some("web")).unwrap();
+        let third = state.take(None, Some("no name")).unwrap();
+        assert_eq!((first.name(), second.name(), third.name()), ("web", "vm1", "vm2"));
     }
 
     #[test]
     fn names_cannot_leave_the_directory() {
         let (_dir, state) = temp();
         for bad in ["", "..", "a/b", ".hidden", "a b", &"x".repeat(65)] {
-            assert!(state.take(Some(bad)).is_err(), "{bad:?}");
+            assert!(state.take(Some(bad), None).is_err(), "{bad:?}");
             assert!(state.connect(bad).is_err(), "{bad:?}");
         }
     }
@@ -227,7 +242,7 @@ mod tests {
         let (dir, _) = temp();
         let long = dir.path().join("d".repeat(120)).join("e".repeat(120));
         let state = StateDir::open(Some(&long)).unwrap();
-        let place = state.take(Some("web")).unwrap();
+        let place = state.take(Some("web"), None).unwrap();
         let _listener = place.listen().unwrap();
         assert!(state.connect("web").is_ok());
     }

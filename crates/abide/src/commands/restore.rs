@@ -17,7 +17,9 @@ pub fn run(args: &RestoreArgs) -> Result<Exit> {
     let file = || args.file.display().to_string();
     let reader = Reader::open(&args.file).with_context(file)?;
     let engine = engines::open_any_cpu(args.engine)?;
-    let place = session::take_place(args.state.state_dir.as_deref(), args.name.as_deref())?;
+    let wish = args.file.file_stem().and_then(|stem| stem.to_str());
+    let state_dir = args.state.state_dir.as_deref();
+    let place = session::take_place(state_dir, args.name.as_deref(), wish)?;
     let output = Output::stdout();
     let prepared =
         restore(engine.as_ref(), &reader, Box::new(output.clone())).with_context(file)?;

@@ -31,7 +31,7 @@ pub fn run(args: &RunArgs) -> Result<Exit> {
     };
     let initrd =
         args.initrd.as_deref().map(|path| read_file("initrd", path, input_max_len)).transpose()?;
-    let place = session::take_place(args.state.state_dir.as_deref(), args.name.as_deref())?;
+    let place = session::take_place(args.state.state_dir.as_deref(), args.name.as_deref(), None)?;
     let board =
         BoardConfig { ram_len: args.memory, vcpu_count: args.vcpus, ..BoardConfig::DEFAULT };
     let time = if args.deterministic { TimeSource::Virtual } else { TimeSource::Host };

@@ -15,8 +15,12 @@ use anyhow::{Context, Result, bail};
 use std::path::Path;
 
 /// A guest's place among those that run here, taken before anything else is done.
-pub fn take_place(state_dir: Option<&Path>, name: Option<&str>) -> Result<Place> {
-    StateDir::open(state_dir)?.take(name)
+pub fn take_place(
+    state_dir: Option<&Path>,
+    name: Option<&str>,
+    wish: Option<&str>,
+) -> Result<Place> {
+    StateDir::open(state_dir)?.take(name, wish)
 }
 
 /// The run that the arguments ask for.
