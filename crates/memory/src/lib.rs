@@ -34,4 +34,4 @@ mod ram;
 pub use atom::{Atom, Order, Rmw};
 pub use dirty::{DirtyLog, PageSet};
 pub use error::MemoryError;
-pub use ram::{GuestRam, PAGE_SIZE, RamOffset};
+pub use ram::{GuestRam, PAGE_SIZE, RamOffset, RamView};

@@ -4,6 +4,7 @@ use crate::{Atom, DirtyLog, MemoryError, Order, Rmw};
 use abide_reg::Gpa;
 use rustix::fs::{MemfdFlags, SealFlags, SeekFrom};
 use std::fs::File;
+use std::marker::PhantomData;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use vm_memory::volatile_memory::VolatileMemory;
 use vm_memory::{FileOffset, MmapRegion};
@@ -123,24 +124,12 @@ impl GuestRam {
         (end <= self.size()).then_some(RamOffset(offset))
     }
 
-    /// The aligned atomic place at `offset`.
-    ///
-    /// The interpreter guarantees alignment and range before it calls, so both are enforced in the
-    /// cheapest way that keeps this sound for any input: low bits are cleared, places past the end
-    /// panic.
-    #[inline(always)]
-    fn place<T: Atom>(&self, offset: RamOffset) -> &T::Atomic {
-        debug_assert!(offset.0.is_multiple_of(T::SIZE as u64), "unaligned {offset:?}");
-        #[expect(clippy::cast_possible_truncation, reason = "usize has 64 bits on every host")]
-        let at = offset.0 as usize & !(T::SIZE - 1);
-        assert!(at < self.len, "guest RAM has {:#x} bytes, {at:#x} was asked for", self.len);
-        #[expect(unsafe_code, reason = "the one place that turns a checked offset into memory")]
-        // SAFETY: `at` is a multiple of T::SIZE below `len`, itself a multiple of 4096, so the
-        // whole number lies inside the mapping, which is page-aligned and lives as long as `self`.
-        // Atomics permit shared mutation, also by other mappings of the memfd.
-        unsafe {
-            &*self.start.add(at).cast::<T::Atomic>()
-        }
+    /// This RAM for somebody who reaches into it all the time, an interpreter's loop: the same
+    /// accesses with the same checks, with address and length in the borrower's hands.
+    #[inline]
+    #[must_use]
+    pub fn view(&self) -> RamView<'_> {
+        RamView { start: self.start, len: self.len, ram: PhantomData }
     }
 
     /// The number at `offset`, a multiple of its size.
@@ -150,7 +139,7 @@ impl GuestRam {
     #[inline(always)]
     #[must_use]
     pub fn load<T: Atom>(&self, offset: RamOffset, order: Order) -> T {
-        T::atomic_load(self.place::<T>(offset), order)
+        T::atomic_load(self.view().place::<T>(offset), order)
     }
 
     /// Writes the number at `offset`, a multiple of its size. Does not touch the dirty log.
@@ -159,7 +148,7 @@ impl GuestRam {
     /// If `offset` is past the end of RAM.
     #[inline(always)]
     pub fn store<T: Atom>(&self, offset: RamOffset, value: T, order: Order) {
-        T::atomic_store(self.place::<T>(offset), value, order);
+        T::atomic_store(self.view().place::<T>(offset), value, order);
     }
 
     /// Writes `new` where `expected` stands; returns what stood there, in `Err` if it differed.
@@ -175,7 +164,7 @@ impl GuestRam {
         new: T,
         order: Order,
     ) -> Result<T, T> {
-        T::atomic_compare_exchange(self.place::<T>(offset), expected, new, order)
+        T::atomic_compare_exchange(self.view().place::<T>(offset), expected, new, order)
     }
 
     /// Changes the number at `offset` and returns what stood there. Does not touch the dirty log.
@@ -184,7 +173,7 @@ impl GuestRam {
     /// If `offset` is past the end of RAM.
     #[inline]
     pub fn rmw<T: Atom>(&self, offset: RamOffset, rmw: Rmw, operand: T, order: Order) -> T {
-        T::atomic_rmw(self.place::<T>(offset), rmw, operand, order)
+        T::atomic_rmw(self.view().place::<T>(offset), rmw, operand, order)
     }
 
     /// Copies bytes out of RAM.
@@ -234,6 +223,56 @@ impl GuestRam {
         };
         let end = rustix::fs::seek(&self.file, SeekFrom::Hole(start))?;
         Ok(Some((RamOffset(start), RamOffset(end.min(self.size())))))
+    }
+}
+
+/// A borrowed [`GuestRam`], small enough to stay in registers.
+#[derive(Clone, Copy, Debug)]
+pub struct RamView<'a> {
+    start: *mut u8,
+    len: usize,
+    ram: PhantomData<&'a GuestRam>,
+}
+
+impl<'a> RamView<'a> {
+    /// The aligned atomic place at `offset`.
+    ///
+    /// The interpreter guarantees alignment and range before it calls, so both are enforced in the
+    /// cheapest way that keeps this sound for any input: low bits are cleared, places past the end
+    /// panic.
+    #[inline(always)]
+    fn place<T: Atom>(&self, offset: RamOffset) -> &'a T::Atomic {
+        debug_assert!(offset.0.is_multiple_of(T::SIZE as u64), "unaligned {offset:?}");
+        #[expect(clippy::cast_possible_truncation, reason = "usize has 64 bits on every host")]
+        let at = offset.0 as usize & !(T::SIZE - 1);
+        assert!(at < self.len, "guest RAM has {:#x} bytes, {at:#x} was asked for", self.len);
+        #[expect(unsafe_code, reason = "the one place that turns a checked offset into memory")]
+        // SAFETY: `at` is a multiple of T::SIZE below `len`, itself a multiple of 4096, so the
+        // whole number lies inside the mapping, which is page-aligned and lives as long as the
+        // `GuestRam` borrowed for `'a`. Atomics permit shared mutation, also by other mappings of
+        // the memfd.
+        unsafe {
+            &*self.start.add(at).cast::<T::Atomic>()
+        }
+    }
+
+    /// As [`GuestRam::load`].
+    ///
+    /// # Panics
+    /// If `offset` is past the end of RAM.
+    #[inline(always)]
+    #[must_use]
+    pub fn load<T: Atom>(&self, offset: RamOffset, order: Order) -> T {
+        T::atomic_load(self.place::<T>(offset), order)
+    }
+
+    /// As [`GuestRam::store`].
+    ///
+    /// # Panics
+    /// If `offset` is past the end of RAM.
+    #[inline(always)]
+    pub fn store<T: Atom>(&self, offset: RamOffset, value: T, order: Order) {
+        T::atomic_store(self.place::<T>(offset), value, order);
     }
 }
 

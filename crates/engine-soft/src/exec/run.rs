@@ -14,9 +14,9 @@ use std::sync::atomic::{Ordering, fence};
 /// Executes from `cpu.pc` until the slice `cpu.left` is used up or something else ends it; then
 /// `cpu.pc` and `cpu.left` say where and what is left.
 ///
-/// Longer than functions are elsewhere, because only as one function is it fast: the operands of
-/// the loop stay in registers and each arm is a line or two.
+/// Longer than other functions, because only as one is it fast: its operands stay in registers.
 pub(crate) fn execute(cpu: &mut Cpu, code: &mut CodeCache, env: &Env) -> Exit {
+    let ram = env.ram.view();
     'fetch: loop {
         if cpu.left <= 0 || cpu.looked_outside {
             return Exit::Slice;
@@ -125,7 +125,7 @@ pub(crate) fn execute(cpu: &mut Cpu, code: &mut CodeCache, env: &Env) -> Exit {
                 let entry = cpu.tlb.entry(cpu.half, va);
                 if (va & (PAGE_MASK | (size_of::<$ty>() as u64 - 1))) | low == entry.read {
                     let place = RamOffset(va.wrapping_add(entry.addend));
-                    let $value = env.ram.load::<$ty>(place, Order::Relaxed);
+                    let $value = ram.load::<$ty>(place, Order::Relaxed);
                     $tail
                 } else {
                     cpu.ip = ip;
@@ -147,7 +147,7 @@ pub(crate) fn execute(cpu: &mut Cpu, code: &mut CodeCache, env: &Env) -> Exit {
                 let entry = cpu.tlb.entry(cpu.half, va);
                 if (va & (PAGE_MASK | (size_of::<$ty>() as u64 - 1))) | low == entry.write {
                     let place = RamOffset(va.wrapping_add(entry.addend));
-                    env.ram.store::<$ty>(place, value, Order::Relaxed);
+                    ram.store::<$ty>(place, value, Order::Relaxed);
                     $tail
                 } else {
                     cpu.ip = ip;
@@ -241,8 +241,8 @@ pub(crate) fn execute(cpu: &mut Cpu, code: &mut CodeCache, env: &Env) -> Exit {
                     && second & PAGE_MASK == entry.read
                 {
                     let place = va.wrapping_add(entry.addend);
-                    let a = env.ram.load::<$ty>(RamOffset(place), Order::Relaxed);
-                    let b = env.ram.load::<$ty>(RamOffset(place + size), Order::Relaxed);
+                    let a = ram.load::<$ty>(RamOffset(place), Order::Relaxed);
+                    let b = ram.load::<$ty>(RamOffset(place + size), Order::Relaxed);
                     x!($op.d) = $extend(a);
                     x!($op.m) = $extend(b);
                     $tail(cpu, base);
@@ -272,8 +272,8 @@ pub(crate) fn execute(cpu: &mut Cpu, code: &mut CodeCache, env: &Env) -> Exit {
                     && second & PAGE_MASK == entry.write
                 {
                     let place = va.wrapping_add(entry.addend);
-                    env.ram.store(RamOffset(place), a as $ty, Order::Relaxed);
-                    env.ram.store(RamOffset(place + size), b as $ty, Order::Relaxed);
+                    ram.store(RamOffset(place), a as $ty, Order::Relaxed);
+                    ram.store(RamOffset(place + size), b as $ty, Order::Relaxed);
                     $tail(cpu, base);
                 } else {
                     cpu.ip = ip;
@@ -373,9 +373,9 @@ pub(crate) fn execute(cpu: &mut Cpu, code: &mut CodeCache, env: &Env) -> Exit {
                         fetch::leave_lost_place(cpu, ip, limit);
                         continue 'fetch;
                     };
-                    let word = env.ram.load(RamOffset(offset), Order::Relaxed);
+                    let word = ram.load(RamOffset(offset), Order::Relaxed);
                     let next = (index + 1 < PAGE_OPS)
-                        .then(|| env.ram.load(RamOffset(offset + 4), Order::Relaxed));
+                        .then(|| ram.load(RamOffset(offset + 4), Order::Relaxed));
                     code.ops[ip] = lower(word, index, next);
                     ops = code.ops.as_slice();
                     continue;
@@ -784,7 +784,7 @@ pub(crate) fn execute(cpu: &mut Cpu, code: &mut CodeCache, env: &Env) -> Exit {
                     if cpu.el == 1 && va & PAGE_MASK == entry.write && entry.flags & DEVICE == 0 {
                         let place = va.wrapping_add(entry.addend);
                         for at in (0..64).step_by(8) {
-                            env.ram.store(RamOffset(place + at), 0u64, Order::Relaxed);
+                            ram.store(RamOffset(place + at), 0u64, Order::Relaxed);
                         }
                     } else {
                         system!(op);
