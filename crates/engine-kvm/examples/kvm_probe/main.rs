@@ -3,7 +3,7 @@
 //! small guest that is run to its end.
 //!
 //! `kvm_probe [PART]…` with the parts `registers`, `gic`, `states`, `fields`, `scope`, `portable`,
-//! `guest` and `pair`; without arguments all of them.
+//! `guest`, `pair` and `walk`; without arguments all of them.
 #![expect(clippy::print_stdout, reason = "its output is what it is for")]
 
 #[cfg(all(target_arch = "aarch64", target_os = "linux"))]
@@ -18,13 +18,15 @@ mod machine;
 mod program;
 #[cfg(all(target_arch = "aarch64", target_os = "linux"))]
 mod report;
+#[cfg(all(target_arch = "aarch64", target_os = "linux"))]
+mod walk;
 
 use std::process::ExitCode;
 
 #[cfg(all(target_arch = "aarch64", target_os = "linux"))]
 fn main() -> ExitCode {
     type Part = fn(&abide_engine_kvm::KvmEngine) -> Result<(), Box<dyn std::error::Error>>;
-    let parts: [(&str, Part); 8] = [
+    let parts: [(&str, Part); 9] = [
         ("registers", report::registers),
         ("gic", gic::registers),
         ("states", gic::states),
@@ -33,6 +35,7 @@ fn main() -> ExitCode {
         ("portable", fields::portable),
         ("guest", guest::run),
         ("pair", guest::pair),
+        ("walk", walk::run),
     ];
     let wanted: Vec<String> = std::env::args().skip(1).collect();
     let engine = match abide_engine_kvm::KvmEngine::open() {
