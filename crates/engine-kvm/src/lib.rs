@@ -37,8 +37,8 @@
 //! On Cortex-A57 kernels from 2025 on (measured: 7.2, not 6.12 or 6.1) loop for ever on the first
 //! page walk of a guest whose tables no guest instruction wrote, as after every restore: their way
 //! around erratum 834220 no longer tells a fault of the walk itself from others
-//! `[linux arch/arm64/kvm/hyp/include/hyp/fault.h __hpfar_valid]`. Guests born there run. The example
-//! `kvm_probe walk` tells in seconds; Cortex-A72 and later cores are not concerned.
+//! `[linux arch/arm64/kvm/hyp/include/hyp/fault.h __hpfar_valid]`. Guests born there run. The
+//! example `kvm_probe walk` tells in seconds; Cortex-A72 and later cores are not concerned.
 //!
 //! ## Unsafe code
 //!
