@@ -3,7 +3,8 @@
 //! Its first instruction makes the CPU walk a table that stage 2 does not map yet. KVM has to map
 //! it and go on. Where Cortex-A57 erratum 834220 is worked around, kernels from 2025 on do not:
 //! they take the address of such a fault for unreliable, look it up by walking the same table,
-//! fail, and enter the guest again, for ever `[linux arch/arm64/kvm/hyp/include/hyp/fault.h __hpfar_valid]`.
+//! fail, and enter the guest again, for ever
+//! `[linux arch/arm64/kvm/hyp/include/hyp/fault.h __hpfar_valid]`.
 
 use crate::machine::{Devices, Machine, RAM_BASE};
 use abide_arm64::{SysReg, kvm};
