@@ -15,6 +15,14 @@ const fn core(size: u64, offset: u64) -> RegId {
     RegId::Kvm(ARM64 | size | CORE | (offset / 4))
 }
 
+/// The affinity of vCPU `number` in the fields of MPIDR_EL1, as KVM gives them: 16 vCPUs to an Aff0
+/// group, so that one SGI reaches all of a group `[linux arch/arm64/kvm/sys_regs.c reset_mpidr]`.
+#[must_use]
+pub const fn affinity(number: u32) -> u64 {
+    let number = number as u64;
+    (number & 0xf) | (number >> 4 & 0xff) << 8 | (number >> 12 & 0xff) << 16
+}
+
 /// General register `n`, 0…30: u64.
 #[must_use]
 pub const fn x(n: u8) -> RegId {

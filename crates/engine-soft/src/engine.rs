@@ -68,12 +68,10 @@ struct SoftVm {
     next: u32,
 }
 
-/// MPIDR_EL1 of vCPU `number`: affinities as KVM gives them, 16 CPUs to the lowest level so that
-/// one SGI reaches all of a group `[linux arch/arm64/kvm/sys_regs.c reset_mpidr]`.
+/// MPIDR_EL1 of vCPU `number`.
 fn mpidr(number: u32) -> u64 {
     const RES1: u64 = 1 << 31;
-    let number = u64::from(number);
-    RES1 | number & 0xf | (number >> 4 & 0xff) << 8 | (number >> 12 & 0xff) << 16
+    RES1 | abide_arm64::kvm::affinity(number)
 }
 
 impl Vm for SoftVm {

@@ -91,10 +91,8 @@ impl BoardConfig {
     }
 }
 
-/// The affinity of vCPU `n` as MPIDR_EL1 shows it: 16 vCPUs to an Aff0 group, so that one SGI can
-/// reach every CPU of a group without range selectors, as KVM numbers them.
+/// The affinity of vCPU `n` as MPIDR_EL1 shows it: the engines number their vCPUs in the same way.
 #[must_use]
 pub fn mpidr(n: u32) -> u64 {
-    let n = u64::from(n);
-    (n & 0xf) | (n >> 4 & 0xff) << 8 | (n >> 12 & 0xff) << 16
+    abide_arm64::kvm::affinity(n)
 }
