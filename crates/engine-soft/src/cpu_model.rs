@@ -3,6 +3,7 @@
 //! A model is data. Registers it does not name read as 0. `permitted` says which values this
 //! engine can keep: an ID register is a promise, and only what is implemented may be promised.
 
+use crate::decode::Extension;
 use crate::sysreg::{Kind, Slot, TABLE, find};
 use abide_arm64::SysReg;
 
@@ -104,6 +105,14 @@ impl IdSpace {
     /// Instructions in a line that IC IVAU invalidates, from CTR_EL0.IminLine.
     pub fn code_line_ops(&self) -> usize {
         1 << (self.get(Slot::CtrEl0) & 0xf).min(10)
+    }
+
+    /// Whether instructions of `extension` are there.
+    pub fn has(&self, extension: Extension) -> bool {
+        match extension {
+            Extension::Fp => self.has_fp(),
+            Extension::AdvSimd => self.get(Slot::IdAa64Pfr0) >> 20 & 0xf != 0xf,
+        }
     }
 
     /// CRC32 instructions are there.

@@ -72,6 +72,7 @@ impl Entry {
 /// ```text
 /// "encoding class" {
 ///     "pattern" => Kind "mnemonic";
+///     "pattern" => Group(Kind) "mnemonic";
 ///     "pattern" except ["pattern", ..] => Unallocated;
 /// }
 /// ```
@@ -81,9 +82,16 @@ macro_rules! entries {
         const { &[$($crate::decode::cube::Cube::parse($pattern)),+] }
     };
     (@except $name:ident) => { $name };
+    (@kind Unimplemented($feature:ident)) => {
+        $crate::decode::kind::Kind::Unimplemented($crate::decode::kind::Feature::$feature)
+    };
+    (@kind $group:ident($kind:ident)) => {
+        $crate::decode::kind::Kind::$group($crate::decode::kind::$group::$kind)
+    };
+    (@kind $kind:ident) => { $crate::decode::kind::Kind::$kind };
     ($($class:literal {
         $($pattern:literal $(except $except:tt)? =>
-            $kind:ident $(($feature:ident))? $($mnemonic:literal)?;)+
+            $kind:ident $(($member:ident))? $($mnemonic:literal)?;)+
     })+) => {
         /// The lines of this part, in the manual's order.
         pub(super) static ENTRIES: &[$crate::decode::entry::Entry] = &[$($(
@@ -91,7 +99,7 @@ macro_rules! entries {
                 $class,
                 $crate::decode::cube::Cube::parse($pattern),
                 $crate::decode::entry::entries!(@except $($except)?),
-                $crate::decode::kind::Kind::$kind $(($crate::decode::kind::Feature::$feature))?,
+                $crate::decode::entry::entries!(@kind $kind $(($member))?),
                 concat!("" $(, $mnemonic)?),
             ),
         )+)+];

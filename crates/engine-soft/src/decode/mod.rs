@@ -22,6 +22,7 @@
 //! assert_eq!(lookup(word).class(), "Add/subtract (immediate)");
 //! ```
 
+mod advsimd;
 mod branches_system;
 mod cube;
 mod data_processing_immediate;
@@ -31,6 +32,7 @@ pub mod fields;
 mod fuzz;
 mod kind;
 mod loads_stores;
+mod scalar_fp;
 mod simd_fp_loads_stores;
 mod table;
 mod unimplemented;
@@ -38,5 +40,5 @@ mod unimplemented;
 pub use cube::Cube;
 pub use entry::Entry;
 pub use fuzz::fuzz_decode;
-pub use kind::{Feature, Kind};
+pub use kind::{Extension, Feature, Kind, ScalarFp, Simd};
 pub use table::{decode, entries, lookup};

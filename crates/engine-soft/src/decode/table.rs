@@ -6,18 +6,20 @@ use super::cube::Cube;
 use super::entry::Entry;
 use super::kind::Kind;
 use super::{
-    branches_system, data_processing_immediate, data_processing_register, loads_stores,
-    simd_fp_loads_stores, unimplemented,
+    advsimd, branches_system, data_processing_immediate, data_processing_register, loads_stores,
+    scalar_fp, simd_fp_loads_stores, unimplemented,
 };
 
 /// The parts of the table, in the order of [DDI0487 C4.1].
-static PARTS: [&[Entry]; 6] = [
+static PARTS: [&[Entry]; 8] = [
     unimplemented::ENTRIES,
     data_processing_immediate::ENTRIES,
     branches_system::ENTRIES,
     data_processing_register::ENTRIES,
     loads_stores::ENTRIES,
     simd_fp_loads_stores::ENTRIES,
+    scalar_fp::ENTRIES,
+    advsimd::ENTRIES,
 ];
 
 /// Every line of the table.

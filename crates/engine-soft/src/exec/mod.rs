@@ -2,7 +2,8 @@
 //!
 //! One `match` over pre-decoded ops. What is rare, long or has side effects is called out of line:
 //! [`access`] for accesses that the TLB does not answer, [`system`] for system instructions,
-//! [`exclusive`] and [`simd`] for their groups, [`integer`] for arithmetic worth a name.
+//! [`exclusive`] and [`simd`] for loads and stores, [`groups`] for all beyond the base
+//! instructions, [`integer`] for arithmetic worth a name.
 //!
 //! Instructions are counted where control moves: `limit` is the number of the op at which the
 //! budget ends, and every jump shifts it along. So a slice ends at the first taken branch,
@@ -18,10 +19,13 @@
 pub(crate) mod access;
 mod exclusive;
 mod fetch;
+mod groups;
 pub(crate) mod integer;
 mod run;
+mod scalar_fp;
 mod simd;
 mod system;
+mod vector;
 
 pub(crate) use run::execute;
 pub(crate) use simd::check as check_simd;

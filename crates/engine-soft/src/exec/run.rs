@@ -3,7 +3,7 @@
 use super::integer::{
     extended, flags, holds, shifted, sw8, sw16, sx8, sx16, sx32, zx8, zx16, zx32, zx64,
 };
-use super::{access, exclusive, fetch, integer, simd, system};
+use super::{access, exclusive, fetch, groups, integer, simd, system};
 use crate::code_cache::CodeCache;
 use crate::cpu::{Cpu, Env, Exit, FETCH_HALF, Flow};
 use crate::lower::{Code, PAGE_OPS, lower, slot};
@@ -576,13 +576,8 @@ pub(crate) fn execute(cpu: &mut Cpu, code: &mut CodeCache, env: &Env) -> Exit {
                 Code::ClzW => set_w!(op, w!(op.n).leading_zeros()),
                 Code::ClsX => set_x!(op, integer::cls(x!(op.n))),
                 Code::ClsW => set_w!(op, integer::cls_w(w!(op.n))),
-                Code::Crc32 => {
-                    if cpu.ids.has_crc32() {
-                        set_w!(op, integer::crc32(w!(op.n), x!(op.m), op.aux));
-                    } else {
-                        system!(op);
-                    }
-                }
+                Code::Crc32 if !cpu.ids.has_crc32() => system!(op),
+                Code::Crc32 => set_w!(op, integer::crc32(w!(op.n), x!(op.m), op.aux)),
 
                 Code::B => branch!(op, true),
                 Code::BFar => jump!(pc!().wrapping_add(op.imm)),
@@ -718,6 +713,7 @@ pub(crate) fn execute(cpu: &mut Cpu, code: &mut CodeCache, env: &Env) -> Exit {
                 Code::Exclusive => slow!(exclusive::execute(cpu, env, op)),
                 Code::SimdOne => slow!(simd::one(cpu, env, op)),
                 Code::SimdPair => slow!(simd::pair(cpu, env, op)),
+                Code::Group => slow!(groups::execute(cpu, env, op)),
                 Code::MrsPlain => {
                     if cpu.el == 1 || op.aux >> 16 != 0 {
                         set_x!(op, cpu.sys[usize::from(op.aux as u8)]);

@@ -8,7 +8,7 @@ mod memory;
 mod op;
 
 pub(crate) use memory::{access, exclusive};
-pub(crate) use op::{Code, Op, slot};
+pub(crate) use op::{Code, Group, Op, slot};
 
 use crate::decode::{Kind, decode, fields};
 use crate::sysreg;
@@ -96,6 +96,7 @@ fn lower_one(word: u32, index: usize) -> Op {
         .or_else(|| memory::lower(kind, word))
         .or_else(|| branch(kind, word, index))
         .or_else(|| system(kind, word))
+        .or_else(|| group(kind, word))
         .unwrap_or(Op::slow(word))
 }
 
@@ -106,6 +107,16 @@ fn near_or_far(index: usize, bytes: i64, near: Code, far: Code, op: Op) -> Op {
     let code = if (0..PAGE_OPS as i64).contains(&(at + bytes / 4)) { near } else { far };
     let distance = if code == near { bytes / 4 } else { bytes };
     Op { code, imm: distance.cast_unsigned(), ..op }
+}
+
+/// The op of an instruction outside the base set.
+fn group(kind: Kind, word: u32) -> Option<Op> {
+    let (group, kind) = match kind {
+        Kind::ScalarFp(kind) => (Group::ScalarFp, kind as u32),
+        Kind::Simd(kind) => (Group::Simd, kind as u32),
+        _ => return None,
+    };
+    Some(Op { aux: (group as u32) << 8 | kind, imm: word.into(), ..Op::new(Code::Group) })
 }
 
 fn branch(kind: Kind, word: u32, index: usize) -> Option<Op> {

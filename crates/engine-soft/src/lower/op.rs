@@ -64,10 +64,25 @@ pub(crate) enum Code {
     LdpXI, LdpWI, LdpswI, StpXI, StpWI, LdpXU, LdpWU, LdpswU, StpXU, StpWU,
     // Accesses of every other form, see `exec::access`.
     Access, Exclusive, SimdOne, SimdPair,
+    // An instruction of a group outside the base set: `aux` is the kind as `exec::groups` numbers
+    // it, `imm` the instruction word.
+    Group,
     // System.
     MrsPlain, MsrPlain, MrsSpEl0, MrsDaif, MsrDaif, DaifSet, DaifClr,
     DcZva,
     FenceLoad, FenceStore, FenceAll,
+}
+
+/// Whose kind a [`Code::Group`] op names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Group {
+    ScalarFp,
+    Simd,
+}
+
+impl Group {
+    /// Every group, in the order of their numbers.
+    pub const ALL: [Self; 2] = [Self::ScalarFp, Self::Simd];
 }
 
 /// A pre-decoded instruction. What the operands mean depends on the code.

@@ -219,6 +219,7 @@ pub fn family(entry: &Entry) -> Result<Family, &'static str> {
         Kind::Unimplemented(
             AdvSimd | AdvSimdCrypto | AdvSimdScalar | AdvSimdStructures | ScalarFp,
         ) => return Err("a Cortex-A57 has it, the engine does not"),
+        Kind::ScalarFp(_) | Kind::Simd(_) => return Err("a group with vectors of its own"),
         Kind::Udf | Kind::Unallocated | Kind::Unimplemented(_) => Family::Undefined,
         Kind::Svc | Kind::Hvc | Kind::Smc | Kind::Brk | Kind::Hlt => return Err("an exception"),
         Kind::Dcps1 | Kind::Dcps2 | Kind::Dcps3 | Kind::Drps => return Err("of debug state"),

@@ -1,6 +1,44 @@
 //! What an instruction word can mean.
+//!
+//! The base instructions are variants of [`Kind`]; each further group has an enumeration and a
+//! file of its own.
+
+mod scalar_fp;
+mod simd;
 
 use core::fmt;
+
+pub use scalar_fp::ScalarFp;
+pub use simd::Simd;
+
+/// Declares the enumeration of a group from the titles of the manual's instruction pages.
+macro_rules! group {
+    ($(#[$about:meta])* $group:ident $section:literal { $($kind:ident: $title:literal,)+ }) => {
+        $(#[$about])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[repr(u8)]
+        pub enum $group {
+            $(
+                #[doc = concat!("`", $title, "` [DDI0487 ", $section, "].")]
+                $kind,
+            )+
+        }
+
+        impl $group {
+            /// Every kind of the group, in the order of their numbers.
+            pub const ALL: &'static [Self] = &[$(Self::$kind,)+];
+
+            /// The title of the manual's page.
+            #[must_use]
+            pub const fn title(self) -> &'static str {
+                match self {
+                    $(Self::$kind => $title,)+
+                }
+            }
+        }
+    };
+}
+use group;
 
 /// Declares [`Kind`] from the titles of the manual's instruction pages.
 macro_rules! kinds {
@@ -16,6 +54,10 @@ macro_rules! kinds {
                 #[doc = concat!("`", $title, "` [DDI0487 ", $section, "].")]
                 $kind,
             )+)+
+            /// Scalar floating point.
+            ScalarFp(ScalarFp),
+            /// Advanced SIMD on integers.
+            Simd(Simd),
             /// Reserved: UNDEFINED on every implementation of the architecture so far.
             Unallocated,
             /// Part of the architecture, absent from this engine, and so UNDEFINED to the guest.
@@ -23,20 +65,31 @@ macro_rules! kinds {
         }
 
         impl Kind {
-            /// Every kind that is an instruction of this engine.
-            pub const INSTRUCTIONS: &'static [Self] = &[$($(Self::$kind,)+)+];
+            /// Every kind that is an instruction of the base set.
+            pub const BASE: &'static [Self] = &[$($(Self::$kind,)+)+];
 
             /// The title of the manual's page, or a short phrase for what has none here.
             #[must_use]
             pub const fn title(self) -> &'static str {
                 match self {
                     $($(Self::$kind => $title,)+)+
+                    Self::ScalarFp(kind) => kind.title(),
+                    Self::Simd(kind) => kind.title(),
                     Self::Unallocated => "unallocated encoding",
                     Self::Unimplemented(feature) => feature.name(),
                 }
             }
         }
     };
+}
+
+impl Kind {
+    /// Every kind that is an instruction of this engine.
+    pub fn instructions() -> impl Iterator<Item = Self> {
+        let base = Self::BASE.iter().copied();
+        base.chain(ScalarFp::ALL.iter().map(|&kind| Self::ScalarFp(kind)))
+            .chain(Simd::ALL.iter().map(|&kind| Self::Simd(kind)))
+    }
 }
 
 impl fmt::Display for Kind {
@@ -46,6 +99,15 @@ impl fmt::Display for Kind {
             kind => formatter.write_str(kind.title()),
         }
     }
+}
+
+/// What ID registers must show for an instruction to be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Extension {
+    /// Floating point.
+    Fp,
+    /// Advanced SIMD.
+    AdvSimd,
 }
 
 /// Declares [`Feature`] with the text that the log shows.

@@ -1,0 +1,33 @@
+//! Instructions outside the base set, by group.
+
+use crate::cpu::{Cpu, Env, Flow};
+use crate::decode::{ScalarFp, Simd};
+use crate::lower::{Group, Op};
+
+use super::{scalar_fp, simd, system, vector};
+
+/// [`Code::Group`](crate::lower::Code::Group): finds the group, and the kind in it.
+///
+/// An instruction that the ID registers hide is UNDEFINED even where the registers it would use are
+/// switched off, so that is asked first.
+#[inline(never)]
+pub(super) fn execute(cpu: &mut Cpu, env: &Env, op: &Op) -> Flow {
+    let word = op.imm as u32;
+    let number = usize::from(op.aux as u8);
+    let group = Group::ALL[op.aux as usize >> 8];
+    let extension = match group {
+        Group::ScalarFp => ScalarFp::ALL[number].extension(word),
+        Group::Simd => Simd::ALL[number].extension(word),
+    };
+    if !cpu.ids.has(extension) {
+        return system::hidden(cpu, env, word);
+    }
+    if let Err(flow) = simd::check(cpu) {
+        return flow;
+    }
+    match group {
+        Group::ScalarFp => scalar_fp::execute(cpu, ScalarFp::ALL[number], word),
+        Group::Simd => vector::execute(cpu, Simd::ALL[number], word),
+    }
+    Flow::Next
+}
