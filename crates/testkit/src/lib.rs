@@ -8,6 +8,7 @@
 //! * [`golden`]: bytes that must come out the same for ever.
 //! * [`corpus`]: fuzzers' corpora, replayed by ordinary tests.
 //! * [`rng`]: the one source of numbers that look random.
+//! * [`virtio`]: the driver's side of a virtio device.
 //!
 //! Its functions panic where a test should fail, with all that is needed to see it again.
 
@@ -17,3 +18,4 @@ pub mod cpio;
 pub mod golden;
 pub mod guest;
 pub mod rng;
+pub mod virtio;

@@ -5,13 +5,14 @@ use super::tree::{Tree, code_of, crate_of};
 use toml_edit::{DocumentMut, Item};
 
 /// Every crate and its layer. `None` is for tests only: no layer may use it outside of them.
-const LAYERS: [(&str, Option<u8>); 18] = [
+const LAYERS: [(&str, Option<u8>); 19] = [
     ("reg", Some(1)),
     ("memory", Some(1)),
     ("arm64", Some(2)),
     ("firmware", Some(2)),
     ("gic", Some(2)),
     ("pvtime", Some(2)),
+    ("virtio", Some(2)),
     ("vmclock", Some(2)),
     ("xen", Some(2)),
     ("contract", Some(3)),
