@@ -47,6 +47,8 @@ enum Task {
     Test(tasks::test::Arguments),
     /// Compare the decoder with an independent one on every word of real kernels
     Decoder(tasks::decoder::Arguments),
+    /// Record what instructions do, for the tests of the software engine
+    Vectors(tasks::vectors::Arguments),
     /// Save and restore Linux guests at random points and compare their ends
     Oracle(oracle::Arguments),
     /// Run abide on real host kernels, emulated
@@ -77,6 +79,7 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Tidy(arguments) => tidy::task(&arguments)?,
         Task::Test(arguments) => tasks::test::task(&arguments)?,
         Task::Decoder(arguments) => tasks::decoder::task(&arguments)?,
+        Task::Vectors(arguments) => tasks::vectors::task(&arguments)?,
         Task::Oracle(arguments) => oracle::task(&arguments)?,
         Task::Lab(arguments) => lab::task(&arguments)?,
         Task::Bench(arguments) => tasks::bench::task(&arguments)?,

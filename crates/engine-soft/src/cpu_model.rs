@@ -130,6 +130,11 @@ impl IdSpace {
         self.get(Slot::IdAa64Pfr0) >> 16 & 0xf != 0xf
     }
 
+    /// Arithmetic on half-precision numbers is there.
+    pub fn has_fp16(&self) -> bool {
+        self.get(Slot::IdAa64Pfr0) >> 16 & 0xf == 1
+    }
+
     /// Breakpoints, or watchpoints.
     pub fn debug_registers(&self, watchpoints: bool) -> u64 {
         let shift = if watchpoints { 20 } else { 12 };

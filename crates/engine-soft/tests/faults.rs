@@ -5,8 +5,9 @@
 //! where it is UNKNOWN), ELR_EL1, SPSR_EL1, x0, x1, x2. `faults/expected.txt` is what QEMU printed:
 //!
 //! ```text
-//! cd crates/engine-soft/recorder           # see its main.rs
-//! $run image faults.bin
+//! cargo xtask vectors --check --group base # builds the recorder
+//! cd crates/engine-soft/recorder
+//! qemu-aarch64 target/aarch64-unknown-linux-gnu/release/abide-vector-recorder image faults.bin
 //! qemu-system-aarch64 -M virt -cpu cortex-a57,pmu=off -m 512 -nic none -display none \
 //!   -serial stdio -device loader,file=faults.bin,addr=0x40400000,force-raw=on \
 //!   -device loader,addr=0x40400000,cpu-num=0 | sed 's/ *$//' > ../tests/faults/expected.txt

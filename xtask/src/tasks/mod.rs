@@ -9,3 +9,4 @@ pub mod guests;
 pub mod lint;
 pub mod setup;
 pub mod test;
+pub mod vectors;

@@ -1,21 +1,19 @@
 //! Records what single instructions and short programs do on an AArch64 processor, for the test
-//! `vectors` of the software engine.
+//! `vectors` of the software engine. `cargo xtask vectors` builds it and calls it, on QEMU's
+//! user mode; `tests/vectors.rs` tells how.
 //!
 //! ```text
-//! cd crates/engine-soft/recorder
-//! export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
-//! export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="qemu-aarch64 -cpu cortex-a57"
-//! export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS="-C target-feature=+crt-static"
-//! run="cargo run --release --target aarch64-unknown-linux-gnu --"
-//! $run record ../tests/vectors             # writes results.txt and digests.txt there
-//! $run show 8b000000/ff200000 3072 32      # prints the results of some cases of a line
-//! $run image faults.bin                    # writes the program of the test `faults`
+//! abide-vector-recorder groups                   # prints each group and the CPU it is of
+//! abide-vector-recorder group-of 8b000000        # prints the group of a line
+//! abide-vector-recorder record GROUP FOLDER      # writes results.txt and digests.txt there
+//! abide-vector-recorder show 8b000000/ff200000 3072 32 inputs    # prints cases of a line
+//! abide-vector-recorder image faults.bin         # writes the program of the test `faults`
 //! ```
 //!
-//! It is a Linux program and does not know what executes it: QEMU's user mode, as above, or real
-//! hardware. It maps memory at the addresses that the cases expect and raises a signal; the signal
-//! handler replaces the interrupted state by that of the case, and takes it back at the signal
-//! with which every case ends. So no register is lost to the recorder itself.
+//! It is a Linux program and does not know what executes it: QEMU's user mode or real hardware. It
+//! maps memory at the addresses that the cases expect and raises a signal; the signal handler
+//! replaces the interrupted state by that of the case, and takes it back at the signal with which
+//! every case ends. So no register is lost to the recorder itself.
 
 // The engine's decode table without the rest of it. The cases know it by the engine's name.
 extern crate self as abide_engine_soft;
@@ -24,9 +22,13 @@ extern crate self as abide_engine_soft;
 pub mod cases;
 #[path = "../../src/decode/mod.rs"]
 pub mod decode;
+#[path = "../../tests/vectors/groups.rs"]
+mod groups;
 mod machine;
 #[path = "../../tests/faults/monitor.rs"]
 mod monitor;
+#[path = "../../tests/vectors/operands.rs"]
+mod operands;
 #[path = "../../tests/vectors/programs.rs"]
 mod programs;
 #[path = "../../tests/vectors/rng.rs"]
@@ -41,6 +43,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use cases::{Case, Family, Line, Outcome};
+use groups::Group;
 use machine::Machine;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -52,30 +55,57 @@ fn main() -> Result<(), Box<dyn Error>> {
         names.iter().enumerate().for_each(|(number, name)| println!("{number:x} {name}"));
         return Ok(());
     }
+    if let ["groups"] = arguments[..] {
+        Group::ALL.iter().for_each(|group| println!("{} {}", group.name(), cpu(*group)));
+        return Ok(());
+    }
+    if let ["group-of", line] = arguments[..] {
+        println!("{}", find(line)?.group.name());
+        return Ok(());
+    }
     let mut machine = Machine::new()?;
     match arguments[..] {
-        ["record", folder] => record(&mut machine, Path::new(folder)),
-        ["show", line, first, count] => {
-            let known = cases::lines();
-            let line = known
-                .iter()
-                .find(|known| text::heading(known).starts_with(line))
-                .ok_or("there is no such line")?;
+        ["record", group, folder] => {
+            let known = Group::ALL.into_iter().find(|known| known.name() == group);
+            record(&mut machine, known.ok_or("there is no such group")?, Path::new(folder))
+        }
+        ["show", line, first, count, ref more @ ..] => {
+            let line = &find(line)?;
             let first: u64 = first.parse()?;
             for index in first..first + count.parse::<u64>()? {
                 let case = line.case(index);
                 println!("{}", text::row(&case, &checked(&mut machine, line, &case)));
+                if more == ["inputs"] {
+                    println!(" {}", text::inputs(&case));
+                }
             }
             Ok(())
         }
-        _ => Err("usage: record FOLDER | show VALUE/MASK FIRST COUNT | image FILE".into()),
+        _ => Err("usage: groups | group-of VALUE/MASK | record GROUP FOLDER | \
+                  show VALUE/MASK FIRST COUNT [inputs] | image FILE"
+            .into()),
     }
 }
 
-fn record(machine: &mut Machine, folder: &Path) -> Result<(), Box<dyn Error>> {
+/// The line whose heading begins with `text`.
+fn find(text: &str) -> Result<Line, Box<dyn Error>> {
+    let mut known = Group::ALL.into_iter().flat_map(cases::lines);
+    let line = known.find(|known| text::heading(known).starts_with(text));
+    Ok(line.ok_or("there is no such line")?)
+}
+
+/// What a group is recorded on: a Neoverse-N1 has every extension that the groups need.
+const fn cpu(group: Group) -> &'static str {
+    match group {
+        Group::Base => "cortex-a57",
+        _ => "neoverse-n1",
+    }
+}
+
+fn record(machine: &mut Machine, group: Group, folder: &Path) -> Result<(), Box<dyn Error>> {
     let mut results = String::new();
     let mut digests = String::new();
-    for line in cases::lines() {
+    for line in cases::lines(group) {
         if line.full_cases() > 0 {
             writeln!(results, "{}", text::heading(&line))?;
         }

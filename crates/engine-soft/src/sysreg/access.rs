@@ -187,6 +187,12 @@ impl Cpu {
         }
     }
 
+    /// AHP, DN, FZ, RMode, and FZ16 where FP16 is: exceptions are not trapped, the rest is RES0.
+    fn fpcr_mask(&self) -> u32 {
+        const FZ16: u32 = 1 << 19;
+        0x07c0_0000 | if self.ids.has_fp16() { FZ16 } else { 0 }
+    }
+
     /// Goes on behind the current instruction with nothing of the old translation left.
     fn next_fetch(&mut self) -> Flow {
         let pc = self.current_pc();
@@ -253,8 +259,7 @@ impl Cpu {
                 self.daif = value & 0x3c0;
                 return self.next_slice();
             }
-            // AHP, DN, FZ and RMode: exceptions are not trapped, and the rest is RES0.
-            Slot::Fpcr => self.fpcr = (value & 0x07c0_0000) as u32,
+            Slot::Fpcr => self.fpcr = (value & 0x07c8_0000) as u32 & self.fpcr_mask(),
             Slot::Fpsr => self.fpsr = (value & 0xf800_009f) as u32,
             Slot::OslarEl1 => self.set_sys(Slot::OslsrEl1, 8 | (value & 1) << 1),
             // CNTFRQ is the machine's; debug registers that hold nothing.

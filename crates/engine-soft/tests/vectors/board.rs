@@ -16,7 +16,8 @@ use abide_engine::{
     AfterCall, Bus, Clock, Engine, InterruptLines, SMCCC_REGISTERS, Stop, SystemEvent, Vcpu, Vm,
     VmConfig,
 };
-use abide_engine_soft::{SoftEngine, cpu_model};
+use abide_engine_soft::SoftEngine;
+use abide_engine_soft::cpu_model::CpuModel;
 use abide_memory::GuestRam;
 use abide_reg::{Gpa, RegId, Value, VcpuId};
 
@@ -129,8 +130,8 @@ pub struct Board {
 }
 
 impl Board {
-    /// A VM for cases at `level`.
-    pub fn new(level: Level) -> Self {
+    /// A VM for cases at `level`, with a CPU of this model.
+    pub fn new(level: Level, model: &'static CpuModel) -> Self {
         let ram = Arc::new(GuestRam::new(Gpa(RAM_BASE), RAM_SIZE).unwrap());
         let config = VmConfig {
             vcpu_count: 1,
@@ -141,7 +142,7 @@ impl Board {
             gicr: Gpa(0x080a_0000),
             gic_intids: 64,
         };
-        let mut vm = SoftEngine::with_model(&cpu_model::PORTABLE).create_vm(config).unwrap();
+        let mut vm = SoftEngine::with_model(model).create_vm(config).unwrap();
         let mut vcpu = vm.create_vcpu(VcpuId(0), Arc::new(InterruptLines::default())).unwrap();
         for (reg, value) in [
             (MAIR_EL1, 0xff),

@@ -12,6 +12,8 @@
 
 use abide_engine_soft::decode::{Entry, Feature, Kind, entries};
 
+use crate::groups::Group;
+use crate::operands::Source;
 use crate::rng::{Rng, mix};
 
 /// Two pages that cases load from and store to.
@@ -118,6 +120,7 @@ pub struct Line {
     pub name: &'static str,
     pub class: &'static str,
     pub family: Family,
+    pub group: Group,
     entry: Option<&'static Entry>,
 }
 
@@ -127,19 +130,21 @@ pub const BLOCK: u64 = 32;
 impl Line {
     /// How many cases are recorded with everything they changed; they are the first ones.
     pub const fn full_cases(&self) -> u64 {
-        match self.family {
-            Family::Undefined => 0,
-            _ => 16,
+        match (self.family, self.group) {
+            (Family::Undefined, _) => 0,
+            (_, Group::Base) => 16,
+            _ => 8,
         }
     }
 
     /// How many blocks of cases there are.
     pub const fn blocks(&self) -> u64 {
-        match self.family {
-            Family::Undefined => 8,
-            Family::BranchImmediate | Family::BranchRegister => 32,
-            Family::Program | Family::Neighbours => 512,
-            _ => 96,
+        match (self.family, self.group) {
+            (Family::Undefined, _) => 8,
+            (Family::BranchImmediate | Family::BranchRegister, _) => 32,
+            (Family::Program | Family::Neighbours, _) => 512,
+            (_, Group::Base) => 96,
+            _ => 128,
         }
     }
 
@@ -161,6 +166,9 @@ impl Line {
         };
         if self.entry.is_some_and(|entry| !entry.contains(case.words[0])) {
             return None;
+        }
+        if self.group != Group::Base {
+            self.fill_vectors(&mut case, rng);
         }
         shape(self.family, &mut case, rng)?;
         Some(case)
@@ -193,7 +201,23 @@ impl Line {
         self.value | free & !self.mask
     }
 
+    /// Vector registers full of what the line may get wrong, and any FPCR and FPSR.
+    fn fill_vectors(&self, case: &mut Case, rng: &mut Rng) {
+        let float = self.group == Group::ScalarFp
+            || self.name.starts_with('f')
+            || self.name.ends_with("cvtf");
+        let source = Source::new(rng, case.words[0], float);
+        case.before.v = std::array::from_fn(|_| source.register(rng));
+        // AHP, DN, FZ, RMode, FZ16: often all zeros, as programs run.
+        case.before.fpcr = if rng.once_in(4) { 0 } else { rng.word() & 0x07c8_0000 };
+        // QC, IDC, IXC, UFC, OFC, DZC, IOC: mostly zeros, so that what is raised shows.
+        case.before.fpsr = if rng.once_in(4) { rng.word() & 0x0800_009f } else { 0 };
+    }
+
     fn uses_v(&self) -> bool {
+        if self.group != Group::Base {
+            return true;
+        }
         let access = self.value >> 25 & 5 == 4;
         let vector = access && self.value >> 26 & 1 == 1 && self.family != Family::Undefined;
         vector || matches!(self.family, Family::Program | Family::MoveSystem)
@@ -218,8 +242,8 @@ pub fn family(entry: &Entry) -> Result<Family, &'static str> {
     Ok(match entry.kind() {
         Kind::Unimplemented(
             AdvSimd | AdvSimdCrypto | AdvSimdScalar | AdvSimdStructures | ScalarFp,
-        ) => return Err("a Cortex-A57 has it, the engine does not"),
-        Kind::ScalarFp(_) | Kind::Simd(_) => return Err("a group with vectors of its own"),
+        ) => return Err("other CPUs have it, the engine does not"),
+        Kind::ScalarFp(_) | Kind::Simd(_) => Family::Plain,
         Kind::Udf | Kind::Unallocated | Kind::Unimplemented(_) => Family::Undefined,
         Kind::Svc | Kind::Hvc | Kind::Smc | Kind::Brk | Kind::Hlt => return Err("an exception"),
         Kind::Dcps1 | Kind::Dcps2 | Kind::Dcps3 | Kind::Drps => return Err("of debug state"),
@@ -259,20 +283,22 @@ fn family_of_class(class: &str) -> Family {
     }
 }
 
-/// All groups: the lines of the table that can be tried, then the extra ones.
-pub fn lines() -> Vec<Line> {
+/// The lines of the table of this group that can be tried, then the extra ones.
+pub fn lines(group: Group) -> Vec<Line> {
     let of_entry = |entry: &'static Entry| {
         let (mask, value) = (entry.pattern().mask(), entry.pattern().value());
         let family = family(entry).ok()?;
         let (name, class) = (entry.mnemonic(), entry.class());
-        Some(Line { mask, value, name, class, family, entry: Some(entry) })
+        Some(Line { mask, value, name, class, family, group, entry: Some(entry) })
     };
-    entries().filter_map(of_entry).chain(extra_lines()).collect()
+    let known = entries().filter(|entry| Group::of(entry) == group).filter_map(of_entry);
+    known.chain(extra_lines().filter(|line| line.group == group)).collect()
 }
 
 fn extra_lines() -> impl Iterator<Item = Line> {
     let line = |class, family| {
-        move |(value, name)| Line { mask: !0x1f, value, name, class, family, entry: None }
+        let group = Group::Base;
+        move |(value, name)| Line { mask: !0x1f, value, name, class, family, group, entry: None }
     };
     let moves = [(0xd51b_4200, "msr nzcv"), (0xd51b_4400, "msr fpcr"), (0xd51b_4420, "msr fpsr")];
     let caches = [

@@ -8,6 +8,7 @@
 use std::sync::LazyLock;
 
 use crate::cases::{Case, DATA, Family, Line, lines};
+use crate::groups::Group;
 use crate::rng::Rng;
 
 /// Holds the border between the two pages of data; never written.
@@ -24,7 +25,7 @@ static PLAIN: LazyLock<Vec<Line>> = LazyLock::new(|| {
             && !["Hints", "Barriers"].contains(&line.class)
             && !line.name.starts_with("prf")
     };
-    lines().into_iter().filter(registers).collect()
+    lines(Group::Base).into_iter().filter(registers).collect()
 });
 
 /// Makes `case` a program.

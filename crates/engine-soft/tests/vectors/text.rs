@@ -83,6 +83,16 @@ pub fn inputs(case: &Case) -> String {
         let space = if number % 6 == 0 { "\n  " } else { " " };
         write!(text, "{space}x{number}={x:x}").expect("a String takes all");
     }
+    if case.uses_v {
+        write!(text, "\n  fpcr={:x} fpsr={:x}", before.fpcr, before.fpsr)
+            .expect("a String takes all");
+        // The registers that data processing names: Rd, Rn, Ra, Rm.
+        for place in [0, 5, 10, 16] {
+            let number = case.words[0] >> place & 31;
+            write!(text, "\n  v{number}={:032x}", before.v[number as usize])
+                .expect("a String takes all");
+        }
+    }
     text
 }
 

@@ -1,0 +1,51 @@
+//! The groups of instructions whose vectors are recorded apart.
+
+use abide_engine_soft::decode::{Entry, Kind};
+
+/// Lines of the decode table that are recorded together, in one folder.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, PartialOrd, Ord)]
+pub enum Group {
+    /// The base set, as a Cortex-A57 has it.
+    Base,
+    /// Scalar floating point.
+    ScalarFp,
+    /// Advanced SIMD.
+    Simd,
+}
+
+impl Group {
+    /// Every group.
+    pub const ALL: [Self; 3] = [Self::Base, Self::ScalarFp, Self::Simd];
+
+    /// Its folder, and its name on the recorder's command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Base => "base",
+            Self::ScalarFp => "scalar-fp",
+            Self::Simd => "simd",
+        }
+    }
+
+    /// The group that a line of the table belongs to.
+    pub fn of(entry: &Entry) -> Self {
+        match entry.kind() {
+            Kind::ScalarFp(_) => Self::ScalarFp,
+            Kind::Simd(_) => Self::Simd,
+            // No instruction of the engine: by place, so that a group's reserved words are recorded
+            // with it.
+            Kind::Unallocated | Kind::Unimplemented(_) => Self::at(entry.pattern().value()),
+            _ => Self::Base,
+        }
+    }
+
+    /// Where a word stands [DDI0487 C4.1].
+    const fn at(word: u32) -> Self {
+        if word >> 25 & 7 != 7 {
+            Self::Base
+        } else if word >> 28 & 5 == 1 {
+            Self::ScalarFp
+        } else {
+            Self::Simd
+        }
+    }
+}
