@@ -75,7 +75,7 @@ static NEOVERSE_N1: CpuModel = CpuModel {
 const fn model(group: Group) -> &'static CpuModel {
     match group {
         Group::Base => &PORTABLE,
-        Group::ScalarFp | Group::Simd => &NEOVERSE_N1,
+        Group::ScalarFp | Group::Simd | Group::Structures => &NEOVERSE_N1,
     }
 }
 
@@ -186,6 +186,7 @@ groups! {
     base Base;
     scalar_fp ScalarFp;
     simd Simd;
+    structures Structures;
 }
 
 /// Where a slice ends changes nothing.

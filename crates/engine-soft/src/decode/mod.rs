@@ -34,11 +34,12 @@ mod kind;
 mod loads_stores;
 mod scalar_fp;
 mod simd_fp_loads_stores;
+mod structures;
 mod table;
 mod unimplemented;
 
 pub use cube::Cube;
 pub use entry::Entry;
 pub use fuzz::fuzz_decode;
-pub use kind::{Extension, Feature, Kind, ScalarFp, Simd};
+pub use kind::{Extension, Feature, Kind, ScalarFp, Simd, Structures};
 pub use table::{decode, entries, lookup};

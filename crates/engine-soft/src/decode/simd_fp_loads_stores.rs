@@ -5,11 +5,6 @@
 use super::entry::entries;
 
 entries! {
-    "Advanced SIMD load/store structures" {
-        "0x 001100 xxxxxxxxxxxxxxxxxxxxxxxx" => Unimplemented(AdvSimdStructures);
-        "0x 001101 xxxxxxxxxxxxxxxxxxxxxxxx" => Unimplemented(AdvSimdStructures);
-        "1x 00110x xxxxxxxxxxxxxxxxxxxxxxxx" => Unallocated;
-    }
     "Load register (literal)" {
         "0x 011 1 00 xxxxxxxxxxxxxxxxxxx xxxxx" => LdrSimdLiteral "ldr";
         "10 011 1 00 xxxxxxxxxxxxxxxxxxx xxxxx" => LdrSimdLiteral "ldr";

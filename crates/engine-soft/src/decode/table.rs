@@ -7,16 +7,17 @@ use super::entry::Entry;
 use super::kind::Kind;
 use super::{
     advsimd, branches_system, data_processing_immediate, data_processing_register, loads_stores,
-    scalar_fp, simd_fp_loads_stores, unimplemented,
+    scalar_fp, simd_fp_loads_stores, structures, unimplemented,
 };
 
 /// The parts of the table, in the order of [DDI0487 C4.1].
-static PARTS: [&[Entry]; 8] = [
+static PARTS: [&[Entry]; 9] = [
     unimplemented::ENTRIES,
     data_processing_immediate::ENTRIES,
     branches_system::ENTRIES,
     data_processing_register::ENTRIES,
     loads_stores::ENTRIES,
+    structures::ENTRIES,
     simd_fp_loads_stores::ENTRIES,
     scalar_fp::ENTRIES,
     advsimd::ENTRIES,

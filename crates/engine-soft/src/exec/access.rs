@@ -81,9 +81,14 @@ impl Cpu {
         Ok(Place::Ram { offset: start + (va - page_va), device })
     }
 
+    /// Whether every unaligned access is a fault.
+    pub(super) fn checks_alignment(&self) -> bool {
+        self.sys(Slot::SctlrEl1) & sctlr::A != 0
+    }
+
     /// Refuses an unaligned access where alignment is demanded.
     fn check_alignment(&self, va: u64, size: u64, rights: Rights) -> Result<(), Abort> {
-        let strict = rights.aligned || self.sys(Slot::SctlrEl1) & sctlr::A != 0;
+        let strict = rights.aligned || self.checks_alignment();
         if strict && va & (size - 1) != 0 {
             return Err(Abort { va, fault: Fault(status::ALIGNMENT) });
         }

@@ -1,10 +1,10 @@
 //! Instructions outside the base set, by group.
 
 use crate::cpu::{Cpu, Env, Flow};
-use crate::decode::{ScalarFp, Simd};
+use crate::decode::{ScalarFp, Simd, Structures};
 use crate::lower::{Group, Op};
 
-use super::{scalar_fp, simd, system, vector};
+use super::{scalar_fp, simd, structures, system, vector};
 
 /// [`Code::Group`](crate::lower::Code::Group): finds the group, and the kind in it.
 ///
@@ -18,6 +18,7 @@ pub(super) fn execute(cpu: &mut Cpu, env: &Env, op: &Op) -> Flow {
     let extension = match group {
         Group::ScalarFp => ScalarFp::ALL[number].extension(word),
         Group::Simd => Simd::ALL[number].extension(word),
+        Group::Structures => Structures::ALL[number].extension(word),
     };
     if !cpu.ids.has(extension) {
         return system::hidden(cpu, env, word);
@@ -28,6 +29,7 @@ pub(super) fn execute(cpu: &mut Cpu, env: &Env, op: &Op) -> Flow {
     match group {
         Group::ScalarFp => scalar_fp::execute(cpu, ScalarFp::ALL[number], word),
         Group::Simd => vector::execute(cpu, Simd::ALL[number], word),
+        Group::Structures => return structures::execute(cpu, env, word),
     }
     Flow::Next
 }

@@ -24,6 +24,7 @@ pub(crate) mod integer;
 mod run;
 mod scalar_fp;
 mod simd;
+mod structures;
 mod system;
 mod vector;
 

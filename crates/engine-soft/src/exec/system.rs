@@ -90,13 +90,8 @@ pub(super) fn hidden(cpu: &mut Cpu, env: &Env, word: u32) -> Flow {
 fn unimplemented(cpu: &mut Cpu, env: &Env, kind: Kind, word: u32) -> Flow {
     if let Kind::Unimplemented(feature) = kind {
         use crate::decode::Feature;
-        let simd = [
-            Feature::AdvSimd,
-            Feature::AdvSimdCrypto,
-            Feature::AdvSimdScalar,
-            Feature::AdvSimdStructures,
-            Feature::ScalarFp,
-        ];
+        let simd =
+            [Feature::AdvSimd, Feature::AdvSimdCrypto, Feature::AdvSimdScalar, Feature::ScalarFp];
         // An unused FPU is switched on lazily: the trap comes before the verdict. One that ID
         // registers hide is named like all that is not there.
         if simd.contains(&feature)

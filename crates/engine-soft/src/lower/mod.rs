@@ -114,6 +114,7 @@ fn group(kind: Kind, word: u32) -> Option<Op> {
     let (group, kind) = match kind {
         Kind::ScalarFp(kind) => (Group::ScalarFp, kind as u32),
         Kind::Simd(kind) => (Group::Simd, kind as u32),
+        Kind::Structures(kind) => (Group::Structures, kind as u32),
         _ => return None,
     };
     Some(Op { aux: (group as u32) << 8 | kind, imm: word.into(), ..Op::new(Code::Group) })

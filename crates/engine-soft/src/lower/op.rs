@@ -78,11 +78,12 @@ pub(crate) enum Code {
 pub(crate) enum Group {
     ScalarFp,
     Simd,
+    Structures,
 }
 
 impl Group {
     /// Every group, in the order of their numbers.
-    pub const ALL: [Self; 2] = [Self::ScalarFp, Self::Simd];
+    pub const ALL: [Self; 3] = [Self::ScalarFp, Self::Simd, Self::Structures];
 }
 
 /// A pre-decoded instruction. What the operands mean depends on the code.

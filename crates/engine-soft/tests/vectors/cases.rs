@@ -101,6 +101,8 @@ pub enum Family {
     },
     Exclusive,
     Ordered,
+    /// LD1 to LD4, ST1 to ST4.
+    Structures,
     /// Not an instruction of a Cortex-A57.
     Undefined,
     /// MSR then MRS of a register of EL0.
@@ -238,12 +240,13 @@ fn state(rng: &mut Rng) -> State {
 
 /// Why the words of a line of the table are not tried here, or the family they belong to.
 pub fn family(entry: &Entry) -> Result<Family, &'static str> {
-    use Feature::{AdvSimd, AdvSimdCrypto, AdvSimdScalar, AdvSimdStructures, ScalarFp};
+    use Feature::{AdvSimd, AdvSimdCrypto, AdvSimdScalar, ScalarFp};
     Ok(match entry.kind() {
-        Kind::Unimplemented(
-            AdvSimd | AdvSimdCrypto | AdvSimdScalar | AdvSimdStructures | ScalarFp,
-        ) => return Err("other CPUs have it, the engine does not"),
+        Kind::Unimplemented(AdvSimd | AdvSimdCrypto | AdvSimdScalar | ScalarFp) => {
+            return Err("other CPUs have it, the engine does not");
+        }
         Kind::ScalarFp(_) | Kind::Simd(_) => Family::Plain,
+        Kind::Structures(_) => Family::Structures,
         Kind::Udf | Kind::Unallocated | Kind::Unimplemented(_) => Family::Undefined,
         Kind::Svc | Kind::Hvc | Kind::Smc | Kind::Brk | Kind::Hlt => return Err("an exception"),
         Kind::Dcps1 | Kind::Dcps2 | Kind::Dcps3 | Kind::Drps => return Err("of debug state"),
@@ -394,6 +397,7 @@ fn shape(family: Family, case: &mut Case, rng: &mut Rng) -> Option<()> {
         }
         Family::Ordered => aim(case, rng, n, 0, 1 << scale(word), 1 << scale(word)),
         Family::Exclusive => exclusive(case, rng),
+        Family::Structures => aim(case, rng, n, 0, structure_bytes(word), 1),
         Family::MoveSystem => {
             // FPCR.Len and Stride exist only for AArch32, which the engine has not.
             case.before.x[t % 31] &= !0x0037_0000;
@@ -431,6 +435,27 @@ const fn register_offset(word: u32, index: u64) -> i64 {
         _ => index,
     };
     (extended << if word >> 12 & 1 == 1 { scale(word) } else { 0 }) as i64
+}
+
+/// Bytes that a load or store of structures moves.
+const fn structure_bytes(word: u32) -> u64 {
+    let register = 8 << (word >> 30 & 1);
+    if word >> 24 & 1 == 0 {
+        return register
+            * match word >> 12 & 15 {
+                0b0000 | 0b0010 => 4,
+                0b0100 | 0b0110 => 3,
+                0b1000 | 0b1010 => 2,
+                _ => 1,
+            };
+    }
+    let count = (word >> 12 & 2 | word >> 21 & 1) as u64 + 1;
+    let size = match word >> 14 & 3 {
+        0b10 => 2 + (word >> 10 & 1),
+        0b11 => word >> 10 & 3,
+        opcode => opcode,
+    };
+    count << size
 }
 
 /// Sets base register `n` so that an access of `bytes` at its value plus `offset` is inside the

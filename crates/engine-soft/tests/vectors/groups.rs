@@ -11,11 +11,13 @@ pub enum Group {
     ScalarFp,
     /// Advanced SIMD.
     Simd,
+    /// Loads and stores of structures.
+    Structures,
 }
 
 impl Group {
     /// Every group.
-    pub const ALL: [Self; 3] = [Self::Base, Self::ScalarFp, Self::Simd];
+    pub const ALL: [Self; 4] = [Self::Base, Self::ScalarFp, Self::Simd, Self::Structures];
 
     /// Its folder, and its name on the recorder's command line.
     pub const fn name(self) -> &'static str {
@@ -23,6 +25,7 @@ impl Group {
             Self::Base => "base",
             Self::ScalarFp => "scalar-fp",
             Self::Simd => "simd",
+            Self::Structures => "structures",
         }
     }
 
@@ -31,6 +34,7 @@ impl Group {
         match entry.kind() {
             Kind::ScalarFp(_) => Self::ScalarFp,
             Kind::Simd(_) => Self::Simd,
+            Kind::Structures(_) => Self::Structures,
             // No instruction of the engine: by place, so that a group's reserved words are recorded
             // with it.
             Kind::Unallocated | Kind::Unimplemented(_) => Self::at(entry.pattern().value()),
@@ -40,7 +44,9 @@ impl Group {
 
     /// Where a word stands [DDI0487 C4.1].
     const fn at(word: u32) -> Self {
-        if word >> 25 & 7 != 7 {
+        if word >> 25 & 0x3f == 0b000110 {
+            Self::Structures
+        } else if word >> 25 & 7 != 7 {
             Self::Base
         } else if word >> 28 & 5 == 1 {
             Self::ScalarFp

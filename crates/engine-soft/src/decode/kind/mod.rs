@@ -5,11 +5,13 @@
 
 mod scalar_fp;
 mod simd;
+mod structures;
 
 use core::fmt;
 
 pub use scalar_fp::ScalarFp;
 pub use simd::Simd;
+pub use structures::Structures;
 
 /// Declares the enumeration of a group from the titles of the manual's instruction pages.
 macro_rules! group {
@@ -58,6 +60,8 @@ macro_rules! kinds {
             ScalarFp(ScalarFp),
             /// Advanced SIMD on integers.
             Simd(Simd),
+            /// Loads and stores of structures.
+            Structures(Structures),
             /// Reserved: UNDEFINED on every implementation of the architecture so far.
             Unallocated,
             /// Part of the architecture, absent from this engine, and so UNDEFINED to the guest.
@@ -75,6 +79,7 @@ macro_rules! kinds {
                     $($(Self::$kind => $title,)+)+
                     Self::ScalarFp(kind) => kind.title(),
                     Self::Simd(kind) => kind.title(),
+                    Self::Structures(kind) => kind.title(),
                     Self::Unallocated => "unallocated encoding",
                     Self::Unimplemented(feature) => feature.name(),
                 }
@@ -89,6 +94,7 @@ impl Kind {
         let base = Self::BASE.iter().copied();
         base.chain(ScalarFp::ALL.iter().map(|&kind| Self::ScalarFp(kind)))
             .chain(Simd::ALL.iter().map(|&kind| Self::Simd(kind)))
+            .chain(Structures::ALL.iter().map(|&kind| Self::Structures(kind)))
     }
 }
 
@@ -438,7 +444,6 @@ features! {
     AdvSimd: "Advanced SIMD data processing",
     AdvSimdCrypto: "Advanced SIMD cryptography (FEAT_AES, FEAT_SHA256 and others)",
     AdvSimdScalar: "Advanced SIMD scalar data processing",
-    AdvSimdStructures: "Advanced SIMD structure loads and stores (LD1 to LD4, ST1 to ST4)",
     Cmpbr: "compare and branch on two operands (FEAT_CMPBR)",
     Cpa: "checked pointer arithmetic (FEAT_CPA)",
     Cssc: "common short sequence compression: MIN, MAX, ABS, CNT, CTZ (FEAT_CSSC)",
