@@ -192,8 +192,9 @@ impl GuestRam {
     /// [`MemoryError::OutOfRange`]; nothing is copied then.
     pub fn write(&self, gpa: Gpa, from: &[u8]) -> Result<(), MemoryError> {
         let slice = self.slice(gpa, from.len())?;
-        self.dirty.mark(gpa.0 - self.base.0, from.len() as u64);
         slice.copy_from(from);
+        // Marked last: a harvest in between leaves the page for the next one.
+        self.dirty.mark(gpa.0 - self.base.0, from.len() as u64);
         Ok(())
     }
 
