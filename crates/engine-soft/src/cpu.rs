@@ -134,6 +134,10 @@ pub(crate) struct Cpu {
     pub looked_outside: bool,
     /// `left` when the clock was last told.
     pub told: i64,
+    /// Others were asked to forget something, and no DSB has waited for them yet.
+    pub awaits_others: bool,
+    /// The dirty log's generation that the TLB's entries for writing belong to.
+    pub dirty_generation: u64,
     /// The levels of the timers' outputs as the interrupt controller was told them.
     pub timer_levels: [Option<bool>; 2],
 }
@@ -173,6 +177,8 @@ impl Cpu {
             left: 0,
             looked_outside: false,
             told: 0,
+            awaits_others: false,
+            dirty_generation: 0,
             timer_levels: [None; 2],
         };
         cpu.reset();

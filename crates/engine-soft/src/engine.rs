@@ -105,4 +105,8 @@ impl Vm for SoftVm {
     fn sync_dirty_log(&mut self) -> Result<(), EngineError> {
         Ok(())
     }
+
+    fn settle_dirty_log(&self) {
+        self.shared.settle();
+    }
 }

@@ -3,7 +3,7 @@
 use crate::code_cache::CodeCache;
 use crate::cpu::{Cpu, Env, Exit, Wait, esr};
 use crate::exec;
-use crate::shared::{Shared, request};
+use crate::shared::{self, Shared};
 use crate::state;
 use crate::sysreg::Slot;
 use crate::timer::Timer;
@@ -37,7 +37,6 @@ pub(crate) struct SoftVcpu {
     pub clock: Arc<dyn Clock>,
     lines: Arc<InterruptLines>,
     kick: Arc<KickFlag>,
-    dirty_generation: u64,
 }
 
 impl SoftVcpu {
@@ -48,42 +47,14 @@ impl SoftVcpu {
         clock: Arc<dyn Clock>,
         lines: Arc<InterruptLines>,
     ) -> Self {
-        let dirty_generation = shared.ram.dirty().generation();
-        Self {
-            id,
-            cpu,
-            code: CodeCache::default(),
-            shared,
-            clock,
-            lines,
-            kick: Arc::default(),
-            dirty_generation,
-        }
+        shared.waits_at(id.index(), Arc::clone(&lines));
+        Self { id, cpu, code: CodeCache::default(), shared, clock, lines, kick: Arc::default() }
     }
 
     /// Forgets every translation and decoded instruction: RAM or registers were replaced.
     pub fn forget(&mut self) {
         self.cpu.flush_tlb();
         self.code.flush_all();
-    }
-
-    /// Applies what others asked for and what a harvest of the dirty log demands.
-    fn apply_requests(&mut self) {
-        let requests = self.shared.take_requests(self.id.index());
-        if requests & request::FLUSH_TLB != 0 {
-            self.cpu.flush_tlb();
-        }
-        if requests & request::FLUSH_CODE != 0 {
-            self.code.flush_ops();
-        }
-        if requests & request::EVENT != 0 {
-            self.cpu.event = true;
-        }
-        let generation = self.shared.ram.dirty().generation();
-        if generation != self.dirty_generation {
-            self.dirty_generation = generation;
-            self.cpu.tlb.drop_writes();
-        }
     }
 
     /// Whether a wait is over; if so, it ends.
@@ -167,6 +138,8 @@ impl Vcpu for SoftVcpu {
         self.shared.started.store(true, Ordering::Relaxed);
         self.cpu.ids = self.shared.ids();
         let mut left = i64::try_from(budget).unwrap_or(i64::MAX);
+        let shared = Arc::clone(&self.shared);
+        let _inside = shared.enter(self.id.index());
         loop {
             if self.kick.0.swap(false, Ordering::Acquire) {
                 return Ok(Stop::Kicked);
@@ -174,7 +147,7 @@ impl Vcpu for SoftVcpu {
             if self.cpu.power == PowerState::Off {
                 return Ok(Stop::Idle);
             }
-            self.apply_requests();
+            shared::serve(&shared, self.id.index(), &mut self.cpu, &mut self.code);
             self.cpu.update_timers(self.id, &self.shared, &*self.clock, bus);
             if !self.wake() {
                 return Ok(Stop::Idle);

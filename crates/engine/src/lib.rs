@@ -12,12 +12,15 @@
 //! * State crosses only as ([`RegId`](abide_reg::RegId), [`Value`](abide_reg::Value)).
 //! * Per guest ABI an engine is [`Provider::Native`], or it leaves it to the machine.
 //! * Time comes from outside: [`Clock`].
+//! * A vCPU that has nothing to do returns; its thread waits in the [`Parking`] of its
+//!   [`InterruptLines`], and whatever concerns the vCPU ends that wait.
 
 mod bus;
 mod clock;
 mod error;
 mod irqchip;
 mod lines;
+mod parking;
 mod traits;
 
 pub use bus::{AfterCall, Bus, SMCCC_REGISTERS};
@@ -25,4 +28,5 @@ pub use clock::Clock;
 pub use error::EngineError;
 pub use irqchip::Irqchip;
 pub use lines::InterruptLines;
+pub use parking::Parking;
 pub use traits::{Abi, Engine, Kick, PowerState, Provider, Stop, SystemEvent, Vcpu, Vm, VmConfig};

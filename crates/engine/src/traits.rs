@@ -90,6 +90,11 @@ pub trait Vm: Send {
     /// # Errors
     /// [`EngineError`].
     fn sync_dirty_log(&mut self) -> Result<(), EngineError>;
+
+    /// Waits until every vCPU that executes has noticed the last harvest of the dirty log: from
+    /// here on nobody writes to a harvested page without marking it again, so its content can be
+    /// copied. Engines whose pages are protected by the harvest itself have nothing to do.
+    fn settle_dirty_log(&self) {}
 }
 
 /// Whether a vCPU executes.
@@ -127,7 +132,8 @@ pub enum Stop {
 
 /// Makes a running vCPU leave `run`, from any thread.
 pub trait Kick: Send + Sync {
-    /// Makes the current or, if none, the next `run` return [`Stop::Kicked`] soon.
+    /// Makes the current or, if none, the next `run` return [`Stop::Kicked`] soon. Does not end a
+    /// wait between two of them: that is [`Parking`](crate::Parking)'s.
     fn kick(&self);
 }
 

@@ -8,6 +8,7 @@ use crate::cpu::{Cpu, Env, Flow, Monitor, esr};
 use crate::lower::{Op, exclusive as field, slot};
 use crate::mmu::{Access, Fault, status};
 use abide_memory::{Order, RamOffset};
+use abide_reg::Gpa;
 
 use super::access::{Abort, Place};
 
@@ -56,6 +57,15 @@ pub(super) fn execute(cpu: &mut Cpu, env: &Env, op: &Op) -> Flow {
     let status = usize::from((op.aux >> field::STATUS_SHIFT) as u8);
     cpu.x[status] = u64::from(!stored);
     Flow::Next
+}
+
+/// Whether what the monitor watches was changed since.
+pub(super) fn has_lost(cpu: &Cpu, env: &Env) -> bool {
+    let Monitor { pa, value, size } = cpu.monitor;
+    // A saved monitor may watch any place.
+    let size = u64::from(size);
+    let place = env.ram.offset_of(Gpa(pa), size).filter(|_| size != 0 && pa % size == 0);
+    place.is_some_and(|RamOffset(offset)| read(env, offset, size, Order::Relaxed) != value)
 }
 
 fn read(env: &Env, offset: u64, size: u64, order: Order) -> u128 {

@@ -788,6 +788,7 @@ pub(crate) fn execute(cpu: &mut Cpu, code: &mut CodeCache, env: &Env) -> Exit {
                 }
                 Code::FenceLoad => fence(Ordering::Acquire),
                 Code::FenceStore => fence(Ordering::Release),
+                Code::FenceAll if cpu.awaits_others && op.imm != 0 => system!(op),
                 Code::FenceAll => fence(Ordering::SeqCst),
             }
             ip += 1;

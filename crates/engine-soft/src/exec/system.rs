@@ -5,14 +5,14 @@ use crate::cpu::{Cpu, Env, Exit, Flow, Wait, esr};
 use crate::decode::{Kind, decode, fields};
 use crate::lower::{Code, Op, slot};
 use crate::mmu::{Access, Fault, sctlr, status};
-use crate::shared::request;
+use crate::shared::{request, serve};
 use crate::sysreg::{Slot, trap_syndrome};
 use crate::timer::Timer;
 use abide_engine::{AfterCall, SMCCC_REGISTERS, SystemEvent};
 use abide_memory::{Order, RamOffset};
 
 use super::access::{Abort, Place};
-use super::simd;
+use super::{exclusive, simd};
 
 /// Executes an instruction from its word.
 #[inline(never)]
@@ -41,9 +41,10 @@ pub(super) fn execute(cpu: &mut Cpu, code: &mut CodeCache, env: &Env, word: u32)
         Kind::Wfe => wait_for_event(cpu, env),
         Kind::Sev => {
             cpu.event = true;
-            env.shared.request_others(env.id.index(), request::EVENT);
+            env.shared.send_event(env.id.index());
             Flow::Next
         }
+        Kind::Dsb => complete_maintenance(cpu, code, env),
         Kind::Sevl => {
             cpu.event = true;
             Flow::Next
@@ -201,10 +202,10 @@ fn wait_for_interrupt(cpu: &mut Cpu, env: &Env) -> Flow {
     Flow::Leave(Exit::Wait(Wait::Interrupt))
 }
 
-/// WFE. Without an event stream it returns at once, as it may at any time: the events by which
-/// another CPU's store ends a wait are not produced here.
+/// WFE. Without an event stream it returns at once, as it may at any time: a store by another CPU
+/// to what the monitor watches is an event `[DDI0487 D1.6]`, and noticed only here.
 fn wait_for_event(cpu: &mut Cpu, env: &Env) -> Flow {
-    if std::mem::take(&mut cpu.event) {
+    if std::mem::take(&mut cpu.event) || exclusive::has_lost(cpu, env) {
         return Flow::Next;
     }
     if cpu.el == 0 && cpu.sys(Slot::SctlrEl1) & sctlr::NTWE == 0 {
@@ -246,7 +247,8 @@ fn sys(cpu: &mut Cpu, code: &mut CodeCache, env: &Env, word: u32) -> Flow {
         (0, 7, 1 | 5, 0) => {
             code.flush_ops();
             if crm == 1 {
-                env.shared.request_others(env.id.index(), request::FLUSH_CODE);
+                env.shared.ask_others(env.id.index(), request::FLUSH_CODE);
+                cpu.awaits_others = true;
             }
             Flow::Next
         }
@@ -277,8 +279,19 @@ fn sys(cpu: &mut Cpu, code: &mut CodeCache, env: &Env, word: u32) -> Flow {
 
 fn flush_others(cpu: &mut Cpu, env: &Env, crm: u16) -> Flow {
     if crm == 3 {
-        env.shared.request_others(env.id.index(), request::FLUSH_TLB);
+        env.shared.ask_others(env.id.index(), request::FLUSH_TLB);
+        cpu.awaits_others = true;
     }
+    next_fetch(cpu)
+}
+
+/// DSB after TLB or instruction cache maintenance that others take part in: waits until they have
+/// done their part `[DDI0487 D8.17, B2.7]`.
+fn complete_maintenance(cpu: &mut Cpu, code: &mut CodeCache, env: &Env) -> Flow {
+    cpu.awaits_others = false;
+    env.shared.complete(env.id.index());
+    // What others asked meanwhile comes before anything that is executed after the wait.
+    serve(env.shared, env.id.index(), cpu, code);
     next_fetch(cpu)
 }
 
@@ -300,7 +313,8 @@ fn cache_from_el0(cpu: &mut Cpu, code: &mut CodeCache, env: &Env, word: u32, va:
         (5, 1) => match cpu.locate(env, va, Access::Read, cpu.half) {
             Ok(Place::Ram { offset, .. }) => {
                 code.flush_line(offset, cpu.ids.code_line_ops());
-                env.shared.request_others(env.id.index(), request::FLUSH_CODE);
+                env.shared.ask_others_line(env.id.index(), offset);
+                cpu.awaits_others = true;
                 Flow::Next
             }
             Ok(Place::Outside(_)) => Flow::Next,

@@ -175,7 +175,8 @@ fn system(kind: Kind, word: u32) -> Option<Op> {
     Some(match kind {
         // The caches are coherent with memory and there is nothing to prefetch into.
         Kind::Nop | Kind::Yield | Kind::Hint | Kind::Isb => Op::new(Code::Nop),
-        Kind::Dmb | Kind::Dsb => Op::new(match fields::crm(word) & 3 {
+        Kind::Dsb => Op { imm: word.into(), ..Op::new(Code::FenceAll) },
+        Kind::Dmb => Op::new(match fields::crm(word) & 3 {
             1 => Code::FenceLoad,
             2 => Code::FenceStore,
             _ => Code::FenceAll,

@@ -70,7 +70,9 @@ pub(crate) enum Code {
     // System.
     MrsPlain, MsrPlain, MrsSpEl0, MrsDaif, MsrDaif, DaifSet, DaifClr,
     DcZva,
-    FenceLoad, FenceStore, FenceAll,
+    FenceLoad, FenceStore,
+    /// DMB, or DSB with its instruction word in `imm`: after maintenance it waits for others.
+    FenceAll,
 }
 
 /// Whose kind a [`Code::Group`] op names.
