@@ -24,6 +24,8 @@ use firmware_env::FirmwareEnv;
 pub struct MachineBus {
     pub(crate) clock: Arc<MachineClock>,
     pub(crate) console: Mutex<Console>,
+    /// What the console knows as well, for those who must not wait while it prints.
+    pub(crate) panicked: AtomicBool,
     pub(crate) uart: Mutex<Pl011>,
     pub(crate) rtc: Mutex<Pl031>,
     pub(crate) firmware: Mutex<Firmware>,
@@ -78,15 +80,27 @@ impl MachineBus {
 
     /// Hands waiting console input to the UART, as much as fits; tells whether any did.
     pub(crate) fn deliver_input(&self) -> bool {
+        let mut uart = lock(&self.uart);
+        let delivered = self.refill(&mut uart);
+        self.drive(UART_INTID, uart.irq_level());
+        delivered
+    }
+
+    /// As [`Self::deliver_input`], for who has the UART. Always the UART is locked first, then the
+    /// console.
+    fn refill(&self, uart: &mut Pl011) -> bool {
         let mut console = lock(&self.console);
         if console.waiting().is_empty() {
             return false;
         }
-        let mut uart = lock(&self.uart);
         let accepted = uart.receive(console.waiting());
         console.accepted(accepted);
-        self.drive(UART_INTID, uart.irq_level());
         accepted > 0
+    }
+
+    /// Whether the guest's kernel said that it ends in panic.
+    pub(crate) fn has_panicked(&self) -> bool {
+        self.panicked.load(Ordering::Relaxed)
     }
 
     /// Tells the real-time clock what time it is.
@@ -107,6 +121,8 @@ impl MachineBus {
     fn uart_read(&self, offset: u64, size: usize) -> u64 {
         let mut uart = lock(&self.uart);
         let value = uart.read(offset, size);
+        // It may have made room for what was typed next.
+        self.refill(&mut uart);
         self.drive(UART_INTID, uart.irq_level());
         value
     }
@@ -115,7 +131,9 @@ impl MachineBus {
         let mut uart = lock(&self.uart);
         let sent = uart.write(offset, size, value);
         if let Some(byte) = sent {
-            lock(&self.console).transmit(&[byte]);
+            let mut console = lock(&self.console);
+            console.transmit(&[byte]);
+            self.panicked.store(console.has_panicked(), Ordering::Relaxed);
         }
         self.drive(UART_INTID, uart.irq_level());
     }

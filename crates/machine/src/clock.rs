@@ -3,7 +3,7 @@
 use abide_engine::Clock;
 use abide_reg::{Entry, Intake, IntakeError, Leftover, RegDef, RegId, Value};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{PoisonError, RwLock};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// How many instructions make a tick of virtual time: at 62.5 MHz the guest believes to run 500
@@ -31,7 +31,7 @@ enum Source {
         warp_ticks: AtomicU64,
     },
     /// The host's monotonic clock, while running.
-    Host(Mutex<HostTime>),
+    Host(RwLock<HostTime>),
 }
 
 #[derive(Debug)]
@@ -61,7 +61,7 @@ impl MachineClock {
     /// A clock that follows the host's once [`Self::resume`]d.
     #[must_use]
     pub fn new_host(cntfrq_hz: u64) -> Self {
-        let source = Source::Host(Mutex::new(HostTime { ticks: 0, since: None }));
+        let source = Source::Host(RwLock::new(HostTime { ticks: 0, since: None }));
         Self { cntfrq_hz, instructions: AtomicU64::new(0), source }
     }
 
@@ -95,7 +95,7 @@ impl MachineClock {
     pub fn pause(&self) {
         if let Source::Host(time) = &self.source {
             let now = self.now_ticks();
-            let mut time = time.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut time = time.write().unwrap_or_else(PoisonError::into_inner);
             *time = HostTime { ticks: now, since: None };
         }
     }
@@ -103,7 +103,7 @@ impl MachineClock {
     /// Lets time go on from where it stopped.
     pub fn resume(&self) {
         if let Source::Host(time) = &self.source {
-            let mut time = time.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut time = time.write().unwrap_or_else(PoisonError::into_inner);
             time.since.get_or_insert_with(Instant::now);
         }
     }
@@ -179,7 +179,7 @@ impl MachineClock {
                 })?;
                 Source::Virtual { warp_ticks: AtomicU64::new(warp) }
             }
-            Some(HOST) => Source::Host(Mutex::new(HostTime { ticks, since: None })),
+            Some(HOST) => Source::Host(RwLock::new(HostTime { ticks, since: None })),
             _ => {
                 let allowed = "0 (host time) or 1 (virtual time)";
                 return Err(IntakeError::Value { id: KIND.id, found: kind, allowed });
@@ -198,7 +198,7 @@ impl Clock for MachineClock {
                 by_instructions.saturating_add(warp_ticks.load(Ordering::Relaxed))
             }
             Source::Host(time) => {
-                let time = time.lock().unwrap_or_else(PoisonError::into_inner);
+                let time = time.read().unwrap_or_else(PoisonError::into_inner);
                 let ran_ns = time.since.map_or(0, |since| since.elapsed().as_nanos());
                 let ran_ticks = ran_ns * u128::from(self.cntfrq_hz) / 1_000_000_000;
                 time.ticks.saturating_add(u64::try_from(ran_ticks).unwrap_or(u64::MAX))

@@ -81,10 +81,11 @@ impl Parts {
             gic_intids: GIC_INTIDS,
         })?;
         let (lines, vcpus) = create_vcpus(vm.as_mut(), board.vcpu_count)?;
-        let (irqchip, soft_irqchip) = create_irqchip(vm.as_mut(), lines)?;
+        let (irqchip, soft_irqchip) = create_irqchip(vm.as_mut(), lines.clone())?;
         let bus = Arc::new(MachineBus {
             clock: Arc::clone(&clock),
             console: Mutex::new(console),
+            panicked: AtomicBool::new(false),
             uart: Mutex::new(uart),
             rtc: Mutex::new(rtc),
             firmware: Mutex::new(firmware),
@@ -104,6 +105,7 @@ impl Parts {
             bus,
             irqchip,
             firmware_provider,
+            lines,
             vcpus,
             vm,
             carried: Vec::new(),

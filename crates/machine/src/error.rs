@@ -2,7 +2,7 @@
 
 use abide_engine::EngineError;
 use abide_memory::MemoryError;
-use abide_reg::{Gpa, IntakeError, Name, RegId, Scope, Value};
+use abide_reg::{Gpa, IntakeError, Name, RegId, Scope, Value, VcpuId};
 use abide_snapshot::Architecture;
 use thiserror::Error;
 
@@ -137,6 +137,22 @@ pub enum MachineError {
     /// The engine refused.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// The host has no thread for a vCPU.
+    #[error("the host gives no thread for vCPU {number}: {source}; use fewer --vcpus")]
+    VcpuThread {
+        /// The vCPU's number.
+        number: usize,
+        /// What the host said.
+        source: std::io::Error,
+    },
+    /// A vCPU's thread came upon a defect of abide.
+    #[error("vCPU {vcpu} cannot go on, by a defect of abide ({message}); please report it")]
+    VcpuPanicked {
+        /// The vCPU.
+        vcpu: VcpuId,
+        /// What the defect says of itself.
+        message: String,
+    },
     /// The interrupt controller could not be made.
     #[error(transparent)]
     Gic(#[from] abide_gic::GicError),

@@ -3,7 +3,7 @@
 use crate::board::BoardConfig;
 use crate::bus::{MachineBus, lock};
 use crate::clock::MachineClock;
-use abide_engine::{Clock, Irqchip, Provider, Vcpu, Vm};
+use abide_engine::{Clock, InterruptLines, Irqchip, Provider, Vcpu, Vm};
 use abide_memory::GuestRam;
 use abide_snapshot::{ForeignRecord, UnitRecord};
 use std::sync::Arc;
@@ -19,6 +19,9 @@ pub struct Machine {
     pub(crate) bus: Arc<MachineBus>,
     pub(crate) irqchip: Arc<dyn Irqchip>,
     pub(crate) firmware_provider: Provider,
+    /// The inputs of each vCPU, and where its thread waits.
+    pub(crate) lines: Vec<Arc<InterruptLines>>,
+    /// In the order of their numbers; with their threads while these execute.
     pub(crate) vcpus: Vec<Box<dyn Vcpu>>,
     pub(crate) vm: Box<dyn Vm>,
     /// Registers that this version does not know and passes on.

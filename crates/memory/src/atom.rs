@@ -1,4 +1,27 @@
 //! Numbers that can be reached atomically, and the orders in which they can.
+//!
+//! # Accesses of different sizes that race
+//!
+//! A guest may write a word with one vCPU and read one of its bytes with another at the same time;
+//! Linux does (a queued spinlock is a word to some and a byte to others). Rust's memory model, as
+//! C++'s, does not define atomic accesses that overlap in different sizes and race
+//! `[rust core::sync::atomic]`. What happens here is nevertheless what the guest expects:
+//!
+//! * Each access compiles to the host's single load, store or locked instruction of that size,
+//!   because its place comes from an address that the compiler cannot know, and nothing relates it
+//!   to accesses of another size.
+//! * Arm hosts define such accesses as the guest's architecture does, byte by byte
+//!   `[DDI0487 B2.2]`. x86 hosts keep a store whole for every load inside it, forward one from the
+//!   store buffer only where that holds all of the bytes, and make locked instructions atomic
+//!   whatever their size.
+//! * No value that is read can harm the host: it is a number of the guest's, never a pointer,
+//!   length or enum of ours without a check.
+//!
+//! Assembly would keep the rule by the letter and cost the interpreter a call for each access.
+//! Should Rust define mixed sizes, or offer another way, [`Atom`] is the one place to change.
+//!
+//! 128-bit numbers need a host whose instructions reach them whole (`cmpxchg16b` on x86, any Arm);
+//! elsewhere they are kept whole among themselves only.
 
 use portable_atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicU128, Ordering};
 

@@ -2,9 +2,10 @@
 
 use crate::error::MachineError;
 use abide_engine::Kick;
+use std::collections::VecDeque;
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Something asked of a running machine.
@@ -76,27 +77,51 @@ pub enum Reply {
     Failed(MachineError),
 }
 
-type Message = (Command, Sender<Reply>);
+pub(super) type Message = (Command, Sender<Reply>);
+
+/// What lies between those who ask and the machine.
+#[derive(Default)]
+struct Desk {
+    state: Mutex<State>,
+    changed: Condvar,
+    kickers: Mutex<Vec<Arc<dyn Kick>>>,
+}
+
+#[derive(Default)]
+struct State {
+    messages: VecDeque<Message>,
+    /// How many can still ask.
+    askers: usize,
+    /// Something happened in the machine that its runner has to see to.
+    noted: bool,
+    /// The machine has ended.
+    closed: bool,
+}
+
+impl Desk {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let result = change(&mut self.lock());
+        self.changed.notify_all();
+        result
+    }
+}
 
 /// The asking end, for any number of threads.
-#[derive(Clone)]
-pub struct Control {
-    sender: Sender<Message>,
-    kickers: Arc<Mutex<Vec<Arc<dyn Kick>>>>,
-}
+pub struct Control(Arc<Desk>);
 
 /// The running end.
-pub struct ControlQueue {
-    receiver: Receiver<Message>,
-    kickers: Arc<Mutex<Vec<Arc<dyn Kick>>>>,
-}
+pub struct ControlQueue(Arc<Desk>);
 
 /// A pair of ends.
 #[must_use]
 pub fn control() -> (Control, ControlQueue) {
-    let (sender, receiver) = channel();
-    let kickers = Arc::new(Mutex::new(Vec::new()));
-    (Control { sender, kickers: Arc::clone(&kickers) }, ControlQueue { receiver, kickers })
+    let desk = Arc::<Desk>::default();
+    desk.lock().askers = 1;
+    (Control(Arc::clone(&desk)), ControlQueue(desk))
 }
 
 impl Control {
@@ -104,11 +129,28 @@ impl Control {
     #[must_use]
     pub fn ask(&self, command: Command) -> Option<Reply> {
         let (reply, answer) = channel();
-        self.sender.send((command, reply)).ok()?;
-        for kicker in self.kickers.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        self.0.change(|state| {
+            if !state.closed {
+                state.messages.push_back((command, reply));
+            }
+        });
+        for kicker in self.0.kickers.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             kicker.kick();
         }
         answer.recv().ok()
+    }
+}
+
+impl Clone for Control {
+    fn clone(&self) -> Self {
+        self.0.change(|state| state.askers += 1);
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl Drop for Control {
+    fn drop(&mut self) {
+        self.0.change(|state| state.askers -= 1);
     }
 }
 
@@ -116,32 +158,75 @@ impl Control {
 pub(super) enum Waited {
     /// A command.
     Command(Message),
+    /// Something happened in the machine: see [`Notifier`].
+    Noted,
     /// None in time.
     TimedOut,
     /// Nobody can ask any more.
     Closed,
 }
 
+/// Tells the machine's runner, while it waits for commands, that something happened.
+#[derive(Clone)]
+pub(super) struct Notifier(Arc<Desk>);
+
+impl Notifier {
+    pub(super) fn notify(&self) {
+        self.0.change(|state| state.noted = true);
+    }
+}
+
 impl ControlQueue {
-    /// Sets which vCPUs have to be interrupted for a command to be noticed: those of engines
-    /// whose slices have no end of their own.
+    /// Sets which vCPUs have to be interrupted for a command to be noticed: those that execute on
+    /// the thread that waits for commands, of engines whose slices have no end of their own.
     pub(super) fn interrupt(&self, kickers: Vec<Arc<dyn Kick>>) {
-        *self.kickers.lock().unwrap_or_else(PoisonError::into_inner) = kickers;
+        *self.0.kickers.lock().unwrap_or_else(PoisonError::into_inner) = kickers;
+    }
+
+    pub(super) fn notifier(&self) -> Notifier {
+        Notifier(Arc::clone(&self.0))
     }
 
     pub(super) fn poll(&self) -> Option<Message> {
-        self.receiver.try_recv().ok()
+        self.0.lock().messages.pop_front()
     }
 
-    pub(super) fn wait(&self, timeout: Option<Duration>) -> Waited {
-        let received = match timeout {
-            Some(timeout) => self.receiver.recv_timeout(timeout),
-            None => self.receiver.recv().map_err(|_| RecvTimeoutError::Disconnected),
+    /// Waits for a command or a note, for no longer than `timeout`; that nobody can ask any more
+    /// ends the wait only if `ends_alone`.
+    pub(super) fn wait(&self, timeout: Option<Duration>, ends_alone: bool) -> Waited {
+        let quiet = |state: &mut State| {
+            let alone = ends_alone && state.askers == 0;
+            state.messages.is_empty() && !state.noted && !alone
         };
-        match received {
-            Ok(message) => Waited::Command(message),
-            Err(RecvTimeoutError::Timeout) => Waited::TimedOut,
-            Err(RecvTimeoutError::Disconnected) => Waited::Closed,
+        let state = self.0.lock();
+        let mut state = match timeout {
+            Some(timeout) => {
+                let waited = self.0.changed.wait_timeout_while(state, timeout, quiet);
+                waited.unwrap_or_else(PoisonError::into_inner).0
+            }
+            None => {
+                let waited = self.0.changed.wait_while(state, quiet);
+                waited.unwrap_or_else(PoisonError::into_inner)
+            }
+        };
+        if let Some(message) = state.messages.pop_front() {
+            Waited::Command(message)
+        } else if std::mem::take(&mut state.noted) {
+            Waited::Noted
+        } else if ends_alone && state.askers == 0 {
+            Waited::Closed
+        } else {
+            Waited::TimedOut
         }
+    }
+}
+
+impl Drop for ControlQueue {
+    fn drop(&mut self) {
+        let unanswered = self.0.change(|state| {
+            state.closed = true;
+            std::mem::take(&mut state.messages)
+        });
+        drop(unanswered);
     }
 }

@@ -1,18 +1,29 @@
 //! Letting a machine run, and doing what is asked of it meanwhile.
 //!
-//! There is one runner so far, `lockstep`: every vCPU on one thread, one slice after
-//! the other. With virtual time its runs can be repeated to the last bit: a slice ends where the
-//! guest's own instructions put its end, and requests are served only between slices, so being
-//! asked, paused or saved never moves one.
+//! There are two runners, and the machine's time tells which one it gets:
+//!
+//! * `threads`, in the host's time: each vCPU on a host thread of its own.
+//! * `lockstep`, in virtual time: every vCPU on one thread, one slice after the other. Its runs can
+//!   be repeated to the last bit: a slice ends where the guest's own instructions put its end, and
+//!   requests are served only between slices, so being asked, paused or saved never moves one.
 
+mod commands;
 mod control;
 mod firmware_requests;
 mod lockstep;
+mod threads;
 
 pub use control::{Command, Control, ControlQueue, Reply, Status, control};
 
 use crate::error::MachineError;
+use crate::machine::Machine;
+use commands::Run;
+use lockstep::Lockstep;
 use std::path::PathBuf;
+
+/// Instructions a vCPU may execute before the outside is looked at, or it is the next one's turn:
+/// about 0.2 ms, so that nobody waits long, and enough to cost nothing.
+const SLICE_INSTRUCTIONS: u64 = 65_536;
 
 /// Why a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,4 +67,27 @@ pub struct RunResult {
     pub outcome: Outcome,
     /// Saves that failed meanwhile; the guest went on.
     pub failed_saves: Vec<(PathBuf, MachineError)>,
+}
+
+impl Machine {
+    /// Runs until something ends it. `prepared` machines start here.
+    ///
+    /// # Errors
+    /// [`MachineError`] if the host fails the machine; never because of what the guest does.
+    pub fn run(
+        &mut self,
+        queue: &ControlQueue,
+        config: &RunConfig,
+    ) -> Result<RunResult, MachineError> {
+        self.clock.resume();
+        let mut run = Run::new(self, config);
+        let outcome = if run.machine.clock.is_virtual() {
+            Lockstep::new(&mut run, queue).until_end()
+        } else {
+            threads::until_end(&mut run, queue)
+        };
+        let failed_saves = std::mem::take(&mut run.failed_saves);
+        self.clock.pause();
+        Ok(RunResult { outcome: outcome?, failed_saves })
+    }
 }

@@ -1,0 +1,122 @@
+//! What is asked of a machine and done while none of its vCPUs executes, whichever runner it has.
+
+use super::control::{Command, Reply, Status};
+use super::{Outcome, RunConfig, SavePoint};
+use crate::bus::lock;
+use crate::error::MachineError;
+use crate::machine::Machine;
+use std::path::{Path, PathBuf};
+
+/// A run in progress.
+pub(super) struct Run<'a> {
+    pub(super) machine: &'a mut Machine,
+    pub(super) config: &'a RunConfig,
+    pub(super) paused: bool,
+    pub(super) failed_saves: Vec<(PathBuf, MachineError)>,
+    next_save_point: usize,
+}
+
+impl<'a> Run<'a> {
+    pub(super) fn new(machine: &'a mut Machine, config: &'a RunConfig) -> Self {
+        Self { machine, config, paused: false, failed_saves: Vec::new(), next_save_point: 0 }
+    }
+
+    /// Does what is asked; the run may end with it.
+    pub(super) fn serve(&mut self, command: Command) -> (Reply, Option<Outcome>) {
+        match command {
+            Command::Status => (Reply::Status(self.status()), None),
+            Command::Pause => {
+                self.paused = true;
+                self.machine.clock.pause();
+                (Reply::Done, None)
+            }
+            Command::Resume => {
+                self.paused = false;
+                self.machine.clock.resume();
+                (Reply::Done, None)
+            }
+            Command::Save { path, keep_running, compress, overwrite } => {
+                self.save(&path, keep_running, compress, overwrite)
+            }
+            Command::Stop => (Reply::Done, Some(Outcome::Stopped)),
+            Command::Input(bytes) => {
+                let taken = lock(&self.machine.bus.console).type_in(&bytes);
+                (Reply::Typed { taken }, None)
+            }
+        }
+    }
+
+    fn save(
+        &mut self,
+        path: &Path,
+        keep_running: bool,
+        compress: bool,
+        overwrite: bool,
+    ) -> (Reply, Option<Outcome>) {
+        self.machine.clock.pause();
+        let saved = self.machine.save(path, compress, overwrite);
+        if !self.paused {
+            self.machine.clock.resume();
+        }
+        match saved {
+            Ok(file_len) => {
+                let outcome = (!keep_running).then_some(Outcome::SavedAway);
+                (Reply::Saved { file_len }, outcome)
+            }
+            // The guest goes on as if nobody had asked.
+            Err(error) => (Reply::Failed(error), None),
+        }
+    }
+
+    /// After how many instructions the next save is due.
+    pub(super) fn next_save_point(&self) -> Option<u64> {
+        self.config.save_points.get(self.next_save_point).map(|point| point.instructions)
+    }
+
+    /// Makes the saves that are due.
+    pub(super) fn reach_save_points(&mut self) -> Option<Outcome> {
+        while let Some(point) = self.config.save_points.get(self.next_save_point) {
+            if self.machine.instructions() < point.instructions {
+                return None;
+            }
+            self.next_save_point += 1;
+            let saved = self.save_at(point);
+            let last = self.next_save_point == self.config.save_points.len();
+            if saved && last && !self.config.keep_running {
+                return Some(Outcome::SavedAway);
+            }
+        }
+        None
+    }
+
+    fn save_at(&mut self, point: &SavePoint) -> bool {
+        self.machine.clock.pause();
+        let saved = self.machine.save(&point.path, self.config.compress, true);
+        if !self.paused {
+            self.machine.clock.resume();
+        }
+        match saved {
+            Ok(_) => true,
+            Err(error) => {
+                let path = point.path.display();
+                tracing::error!(%path, %error, "save failed, the guest goes on");
+                self.failed_saves.push((point.path.clone(), error));
+                false
+            }
+        }
+    }
+
+    fn status(&self) -> Status {
+        let machine = &*self.machine;
+        Status {
+            paused: self.paused,
+            engine: machine.engine,
+            vcpu_count: machine.board.vcpu_count,
+            ram_len: machine.board.ram_len,
+            deterministic: machine.clock.is_virtual(),
+            instructions: machine.instructions(),
+            guest_ns: machine.guest_ns(),
+            console_bytes: machine.console_bytes(),
+        }
+    }
+}
