@@ -76,6 +76,8 @@ impl Linux {
 pub struct Ran {
     /// What the guest said.
     pub console: Vec<u8>,
+    /// What abide said.
+    pub words: String,
     pub report: Report,
 }
 
@@ -91,20 +93,34 @@ pub struct Report {
 ///
 /// # Errors
 /// If it does not end in time, ends with another code than `expected`, or leaves no good report.
-pub fn ran(mut command: Command, folder: &Path, name: &str, expected: i32) -> Result<Ran> {
+pub fn ran(command: Command, folder: &Path, name: &str, expected: i32) -> Result<Ran> {
+    ran_within(command, folder, name, expected, LIMIT)
+}
+
+/// As [`ran`], for a guest that may take `limit`.
+///
+/// # Errors
+/// As [`ran`].
+pub fn ran_within(
+    mut command: Command,
+    folder: &Path,
+    name: &str,
+    expected: i32,
+    limit: Duration,
+) -> Result<Ran> {
     let report = folder.join(format!("{name}.json"));
     let words = folder.join(format!("{name}.err"));
     command.arg("--state-dir").arg(folder.join(format!("{name}.state")));
     command.arg("--report").arg(&report).stderr(File::create(&words)?);
     let mut console = Vec::new();
-    let ended = process::pour(&mut command, LIMIT, |chunk| {
+    let ended = process::pour(&mut command, limit, |chunk| {
         console.extend_from_slice(chunk);
         false
     })?;
     let words = fs::read_to_string(&words).unwrap_or_default();
     let code = match ended {
         Ended::Exit(code) => code,
-        Ended::Stopped | Ended::OutOfTime => bail!("{name}: not ended after {LIMIT:?}\n{words}"),
+        Ended::Stopped | Ended::OutOfTime => bail!("{name}: not ended after {limit:?}\n{words}"),
     };
     if code != expected {
         let text = String::from_utf8_lossy(&console);
@@ -112,7 +128,7 @@ pub fn ran(mut command: Command, folder: &Path, name: &str, expected: i32) -> Re
         bail!("{name}: exit code {code}, not {expected}\n{words}\n… {}", &text[from..]);
     }
     let text = fs::read_to_string(&report).with_context(|| format!("{name}: no report"))?;
-    Ok(Ran { console, report: parse_report(&text)? })
+    Ok(Ran { console, words, report: parse_report(&text)? })
 }
 
 fn parse_report(text: &str) -> Result<Report> {

@@ -18,6 +18,7 @@ mod process;
 mod tally;
 mod tasks;
 mod tidy;
+mod userland;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -53,12 +54,16 @@ enum Task {
     Oracle(oracle::Arguments),
     /// Run abide on real host kernels, emulated
     Lab(lab::Arguments),
+    /// Run programs of a Debian guest and compare what they say
+    Userland(userland::Arguments),
     /// Take figures
     Bench(tasks::bench::Arguments),
     /// Build the guest programs
     Guests(tasks::guests::Arguments),
     /// Fetch Debian arm64 kernels into the user's cache and print where they are
     GuestKernel(debian::kernel::Arguments),
+    /// Make a small Debian for guests, as a RAM disk and as a disk, and print where they are
+    GuestDebian(debian::root::Arguments),
     /// Install what the tasks need on a Debian machine, as root
     Setup(tasks::setup::Arguments),
 }
@@ -82,9 +87,11 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Vectors(arguments) => tasks::vectors::task(&arguments)?,
         Task::Oracle(arguments) => oracle::task(&arguments)?,
         Task::Lab(arguments) => lab::task(&arguments)?,
+        Task::Userland(arguments) => userland::task(&arguments)?,
         Task::Bench(arguments) => tasks::bench::task(&arguments)?,
         Task::Guests(arguments) => tasks::guests::task(&arguments)?,
         Task::GuestKernel(arguments) => debian::kernel::task(&arguments)?,
+        Task::GuestDebian(arguments) => debian::root::task(&arguments)?,
         Task::Setup(arguments) => tasks::setup::task(&arguments)?,
     }
     Ok(ExitCode::SUCCESS)

@@ -26,6 +26,14 @@ pub fn run(command: &mut Command) -> Result<()> {
 /// # Errors
 /// As [`run`], with what it said on standard error.
 pub fn capture(command: &mut Command) -> Result<String> {
+    Ok(String::from_utf8_lossy(&capture_bytes(command)?).into_owned())
+}
+
+/// As [`capture`], for a program that prints something else than text.
+///
+/// # Errors
+/// As [`capture`].
+pub fn capture_bytes(command: &mut Command) -> Result<Vec<u8>> {
     let Output { status, stdout, stderr } = command
         .stdin(Stdio::null())
         .output()
@@ -33,7 +41,7 @@ pub fn capture(command: &mut Command) -> Result<String> {
     if !status.success() {
         bail!("{}: {status}\n{}", line(command), String::from_utf8_lossy(&stderr).trim_end());
     }
-    Ok(String::from_utf8_lossy(&stdout).into_owned())
+    Ok(stdout)
 }
 
 /// A line that a program printed, without its end.

@@ -11,6 +11,7 @@ const ALIGN: usize = 4;
 const S_IFDIR: u32 = 0o040_000;
 const S_IFCHR: u32 = 0o020_000;
 const S_IFREG: u32 = 0o100_000;
+const S_IFLNK: u32 = 0o120_000;
 const PERMISSIONS: u32 = 0o7777;
 
 /// Why a member cannot be in an archive.
@@ -102,6 +103,15 @@ impl Archive {
         content: &[u8],
     ) -> Result<&mut Self, CpioError> {
         let mode = S_IFREG | permissions & PERMISSIONS;
+        self.add(&Member { name, mode, links: 1, device: (0, 0), content })
+    }
+
+    /// Adds a symbolic link to `target`.
+    ///
+    /// # Errors
+    /// [`CpioError`].
+    pub fn symlink(&mut self, name: &str, target: &str) -> Result<&mut Self, CpioError> {
+        let (mode, content) = (S_IFLNK | 0o777, target.as_bytes());
         self.add(&Member { name, mode, links: 1, device: (0, 0), content })
     }
 
@@ -218,6 +228,14 @@ mod tests {
             "a\0", "xyz\0", "070701",
         );
         assert_eq!(std::str::from_utf8(&bytes[..expected.len()]), Ok(expected));
+    }
+
+    #[test]
+    fn symlink_holds_its_target() {
+        let mut archive = Archive::new();
+        archive.symlink("bin", "usr/bin").unwrap();
+        let expected = ("bin".to_owned(), 0o120_777, (0, 0), b"usr/bin".to_vec());
+        assert_eq!(read(&archive.finish()), [expected]);
     }
 
     #[test]

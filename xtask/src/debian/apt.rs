@@ -2,10 +2,10 @@
 
 use super::sources;
 use crate::{paths, process};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// One suite of the Debian archive for one architecture.
 pub struct Suite {
@@ -126,6 +126,38 @@ impl Suite {
         Ok(())
     }
 
+    /// Downloads `packages` with all that they depend on, and nothing that is only recommended, and
+    /// unpacks them over each other into `folder`: no script of theirs is run. Directories that are
+    /// symbolic links there already (`/bin` of a merged `/usr`) are followed. Returns the names of
+    /// the archives, which hold package, version and architecture, sorted.
+    ///
+    /// # Errors
+    /// As [`Suite::unpack`].
+    pub fn unpack_whole(&self, packages: &[&str], folder: &Path) -> Result<Vec<String>> {
+        let download = tempfile::tempdir_in(&self.folder)?;
+        fs::create_dir(download.path().join("partial"))?;
+        let mut get = self.command("apt-get");
+        get.arg("-o").arg(format!("Dir::Cache::archives={}", download.path().display()));
+        // Nothing is installed, so the machine's own package database need not stand still.
+        get.args(["-o", "Debug::NoLocking=true"]);
+        get.args(["install", "--yes", "--download-only", "--no-install-recommends"]);
+        process::capture(get.args(packages))
+            .with_context(|| format!("fetching {}", packages.join(", ")))?;
+        let mut names = Vec::new();
+        for entry in fs::read_dir(download.path())? {
+            let name = entry?.file_name().to_string_lossy().into_owned();
+            if name.ends_with(".deb") {
+                names.push(name);
+            }
+        }
+        names.sort();
+        for name in &names {
+            extract(&download.path().join(name), folder)
+                .with_context(|| format!("unpacking {name}"))?;
+        }
+        Ok(names)
+    }
+
     /// Installs `packages` on this machine, which needs root, as this suite has them.
     ///
     /// # Errors
@@ -137,4 +169,23 @@ impl Suite {
             .with_context(|| format!("installing {}, which takes root", packages.join(", ")))?;
         Ok(())
     }
+}
+
+/// Unpacks one archive into `folder`, as `dpkg --extract` does, through symbolic links to folders.
+fn extract(archive: &Path, folder: &Path) -> Result<()> {
+    let mut reader = Command::new("dpkg-deb");
+    let mut reader = reader
+        .arg("--fsys-tarfile")
+        .arg(archive)
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("cannot start dpkg-deb")?;
+    let stream = reader.stdout.take().context("standard output is a pipe")?;
+    let mut tar = Command::new("tar");
+    tar.args(["--extract", "--keep-directory-symlink", "--preserve-permissions"]);
+    tar.args(["--no-same-owner", "--directory"]).arg(folder).stdin(stream);
+    process::run(&mut tar)?;
+    let status = reader.wait().context("waiting for dpkg-deb")?;
+    ensure!(status.success(), "dpkg-deb: {status}");
+    Ok(())
 }

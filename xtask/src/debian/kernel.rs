@@ -60,18 +60,38 @@ pub fn busybox() -> Result<PathBuf> {
     Ok(program)
 }
 
-fn place(series: &str) -> Result<PathBuf> {
-    Ok(paths::cache()?.join("kernels").join(format!("arm64-{series}")))
+/// The package that a series' kernel image was taken from, and its version.
+///
+/// # Errors
+/// If nothing tells.
+pub fn origin(series: &str) -> Result<(String, String)> {
+    let file = with_ending(&get(series)?, "txt");
+    let text = fs::read_to_string(&file).with_context(|| format!("reading {file:?}"))?;
+    let mut words = text.split_whitespace().map(str::to_owned);
+    let known = words.next().zip(words.next());
+    known.with_context(|| format!("{file:?} names no package; delete it and its kernel"))
 }
 
-fn download(series: &str) -> Result<PathBuf> {
+/// The suites that may offer a series, first to last.
+///
+/// # Errors
+/// If the series is none that is known.
+pub fn suites(series: &str) -> Result<&'static [&'static str]> {
     let known = SUITES.iter().find(|(name, _)| *name == series);
     let Some((_, suites)) = known else {
         let names = SUITES.map(|(name, _)| name).join(", ");
         bail!("no kernel series {series}; known are {names}");
     };
+    Ok(suites)
+}
+
+fn place(series: &str) -> Result<PathBuf> {
+    Ok(paths::cache()?.join("kernels").join(format!("arm64-{series}")))
+}
+
+fn download(series: &str) -> Result<PathBuf> {
     let mut tried = Vec::new();
-    for name in *suites {
+    for name in suites(series)? {
         let found = Suite::open(name, "arm64").and_then(|suite| {
             let package =
                 newest(&suite.search(&format!("^linux-(binary|image)-{series}"))?, series);
