@@ -112,6 +112,13 @@ impl IdSpace {
         match extension {
             Extension::Fp => self.has_fp(),
             Extension::AdvSimd => self.get(Slot::IdAa64Pfr0) >> 20 & 0xf != 0xf,
+            Extension::Fp16 => self.get(Slot::IdAa64Pfr0) >> 20 & 0xf == 1,
+            Extension::Aes => self.get(Slot::IdAa64Isar0) >> 4 & 0xf >= 1,
+            Extension::Pmull => self.get(Slot::IdAa64Isar0) >> 4 & 0xf >= 2,
+            Extension::Sha1 => self.get(Slot::IdAa64Isar0) >> 8 & 0xf != 0,
+            Extension::Sha256 => self.get(Slot::IdAa64Isar0) >> 12 & 0xf != 0,
+            Extension::Rdm => self.get(Slot::IdAa64Isar0) >> 28 & 0xf != 0,
+            Extension::DotProd => self.get(Slot::IdAa64Isar0) >> 44 & 0xf != 0,
         }
     }
 

@@ -3,7 +3,9 @@
 mod decoder_oracle;
 
 use abide_engine_soft::decode::{decode, entries, lookup};
-use decoder_oracle::{ALIASES, EXCEPTIONS, Outcome, compare, compare_with, their_text};
+use decoder_oracle::{
+    ALIASES, EXCEPTIONS, Outcome, SECOND_NAMES, compare, compare_with, their_text,
+};
 use proptest::prelude::*;
 
 fn assert_agrees(word: u32) {
@@ -78,6 +80,18 @@ fn every_alias_is_used() {
         assert_eq!(lookup(word).mnemonic(), alias.ours, "{word:#010x}");
         assert_eq!(compare(word), Outcome::Same, "{word:#010x}");
         assert!(!their_text(word).is_empty());
+    }
+}
+
+#[test]
+fn every_second_name_is_used() {
+    for name in SECOND_NAMES {
+        let lines = entries().filter(|line| line.mnemonic() == *name);
+        let mut words =
+            lines.flat_map(|line| (0..1000).map(|n| line.pattern().word(SPREAD.wrapping_mul(n))));
+        let second = format!("{name}2 ");
+        let used = |word| their_text(word).starts_with(&second) && compare(word) == Outcome::Same;
+        assert!(words.any(used), "{name}");
     }
 }
 

@@ -22,7 +22,14 @@
 //! assert_eq!(lookup(word).class(), "Add/subtract (immediate)");
 //! ```
 
-mod advsimd;
+mod advsimd_crypto;
+mod advsimd_indexed;
+mod advsimd_permute;
+mod advsimd_scalar;
+mod advsimd_shift;
+mod advsimd_three_different;
+mod advsimd_three_same;
+mod advsimd_two_register;
 mod branches_system;
 mod cube;
 mod data_processing_immediate;
@@ -41,5 +48,5 @@ mod unimplemented;
 pub use cube::Cube;
 pub use entry::Entry;
 pub use fuzz::fuzz_decode;
-pub use kind::{Extension, Feature, Kind, ScalarFp, Simd, Structures};
+pub use kind::{Crypto, Extension, Feature, Kind, ScalarFp, Simd, SimdFp, Structures};
 pub use table::{decode, entries, lookup};

@@ -6,12 +6,14 @@ use super::cube::Cube;
 use super::entry::Entry;
 use super::kind::Kind;
 use super::{
-    advsimd, branches_system, data_processing_immediate, data_processing_register, loads_stores,
-    scalar_fp, simd_fp_loads_stores, structures, unimplemented,
+    advsimd_crypto, advsimd_indexed, advsimd_permute, advsimd_scalar, advsimd_shift,
+    advsimd_three_different, advsimd_three_same, advsimd_two_register, branches_system,
+    data_processing_immediate, data_processing_register, loads_stores, scalar_fp,
+    simd_fp_loads_stores, structures, unimplemented,
 };
 
 /// The parts of the table, in the order of [DDI0487 C4.1].
-static PARTS: [&[Entry]; 9] = [
+static PARTS: [&[Entry]; 16] = [
     unimplemented::ENTRIES,
     data_processing_immediate::ENTRIES,
     branches_system::ENTRIES,
@@ -20,7 +22,14 @@ static PARTS: [&[Entry]; 9] = [
     structures::ENTRIES,
     simd_fp_loads_stores::ENTRIES,
     scalar_fp::ENTRIES,
-    advsimd::ENTRIES,
+    advsimd_scalar::ENTRIES,
+    advsimd_permute::ENTRIES,
+    advsimd_three_same::ENTRIES,
+    advsimd_two_register::ENTRIES,
+    advsimd_three_different::ENTRIES,
+    advsimd_shift::ENTRIES,
+    advsimd_indexed::ENTRIES,
+    advsimd_crypto::ENTRIES,
 ];
 
 /// Every line of the table.

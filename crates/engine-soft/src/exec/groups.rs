@@ -1,7 +1,7 @@
 //! Instructions outside the base set, by group.
 
 use crate::cpu::{Cpu, Env, Flow};
-use crate::decode::{ScalarFp, Simd, Structures};
+use crate::decode::{Crypto, ScalarFp, Simd, SimdFp, Structures};
 use crate::lower::{Group, Op};
 
 use super::{scalar_fp, simd, structures, system, vector};
@@ -18,6 +18,8 @@ pub(super) fn execute(cpu: &mut Cpu, env: &Env, op: &Op) -> Flow {
     let extension = match group {
         Group::ScalarFp => ScalarFp::ALL[number].extension(word),
         Group::Simd => Simd::ALL[number].extension(word),
+        Group::SimdFp => SimdFp::ALL[number].extension(word),
+        Group::Crypto => Crypto::ALL[number].extension(word),
         Group::Structures => Structures::ALL[number].extension(word),
     };
     if !cpu.ids.has(extension) {
@@ -26,10 +28,14 @@ pub(super) fn execute(cpu: &mut Cpu, env: &Env, op: &Op) -> Flow {
     if let Err(flow) = simd::check(cpu) {
         return flow;
     }
-    match group {
-        Group::ScalarFp => scalar_fp::execute(cpu, ScalarFp::ALL[number], word),
+    let executed = match group {
+        Group::ScalarFp => {
+            scalar_fp::execute(cpu, ScalarFp::ALL[number], word);
+            true
+        }
         Group::Simd => vector::execute(cpu, Simd::ALL[number], word),
+        Group::SimdFp | Group::Crypto => false,
         Group::Structures => return structures::execute(cpu, env, word),
-    }
-    Flow::Next
+    };
+    if executed { Flow::Next } else { system::missing(cpu, env, op.aux, word) }
 }

@@ -3,8 +3,8 @@
 use crate::cpu::Cpu;
 use crate::decode::{Simd, fields};
 
-/// Executes an instruction that is neither hidden nor switched off.
-pub(super) fn execute(cpu: &mut Cpu, kind: Simd, word: u32) {
+/// Executes an instruction that is neither hidden nor switched off; tells whether it could.
+pub(super) fn execute(cpu: &mut Cpu, kind: Simd, word: u32) -> bool {
     let (d, n) = (usize::from(fields::rd(word)), usize::from(fields::rn(word)));
     match kind {
         Simd::DupGeneral => {
@@ -14,5 +14,7 @@ pub(super) fn execute(cpu: &mut Cpu, kind: Simd, word: u32) {
             let places = (0..vector_bits).step_by(size_bits as usize);
             cpu.v[d] = places.fold(0, |vector, place| vector | element << place);
         }
+        _ => return false,
     }
+    true
 }

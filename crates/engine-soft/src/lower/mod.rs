@@ -114,6 +114,8 @@ fn group(kind: Kind, word: u32) -> Option<Op> {
     let (group, kind) = match kind {
         Kind::ScalarFp(kind) => (Group::ScalarFp, kind as u32),
         Kind::Simd(kind) => (Group::Simd, kind as u32),
+        Kind::SimdFp(kind) => (Group::SimdFp, kind as u32),
+        Kind::Crypto(kind) => (Group::Crypto, kind as u32),
         Kind::Structures(kind) => (Group::Structures, kind as u32),
         _ => return None,
     };

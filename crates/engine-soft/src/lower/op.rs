@@ -80,12 +80,15 @@ pub(crate) enum Code {
 pub(crate) enum Group {
     ScalarFp,
     Simd,
+    SimdFp,
+    Crypto,
     Structures,
 }
 
 impl Group {
     /// Every group, in the order of their numbers.
-    pub const ALL: [Self; 3] = [Self::ScalarFp, Self::Simd, Self::Structures];
+    pub const ALL: [Self; 5] =
+        [Self::ScalarFp, Self::Simd, Self::SimdFp, Self::Crypto, Self::Structures];
 }
 
 /// A pre-decoded instruction. What the operands mean depends on the code.

@@ -33,7 +33,7 @@ impl Group {
     pub fn of(entry: &Entry) -> Self {
         match entry.kind() {
             Kind::ScalarFp(_) => Self::ScalarFp,
-            Kind::Simd(_) => Self::Simd,
+            Kind::Simd(_) | Kind::SimdFp(_) | Kind::Crypto(_) => Self::Simd,
             Kind::Structures(_) => Self::Structures,
             // No instruction of the engine: by place, so that a group's reserved words are recorded
             // with it.

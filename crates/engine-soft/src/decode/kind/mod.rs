@@ -3,14 +3,18 @@
 //! The base instructions are variants of [`Kind`]; each further group has an enumeration and a
 //! file of its own.
 
+mod crypto;
 mod scalar_fp;
 mod simd;
+mod simd_fp;
 mod structures;
 
 use core::fmt;
 
+pub use crypto::Crypto;
 pub use scalar_fp::ScalarFp;
 pub use simd::Simd;
+pub use simd_fp::SimdFp;
 pub use structures::Structures;
 
 /// Declares the enumeration of a group from the titles of the manual's instruction pages.
@@ -60,6 +64,10 @@ macro_rules! kinds {
             ScalarFp(ScalarFp),
             /// Advanced SIMD on integers.
             Simd(Simd),
+            /// Advanced SIMD on floating-point numbers.
+            SimdFp(SimdFp),
+            /// Cryptography.
+            Crypto(Crypto),
             /// Loads and stores of structures.
             Structures(Structures),
             /// Reserved: UNDEFINED on every implementation of the architecture so far.
@@ -79,6 +87,8 @@ macro_rules! kinds {
                     $($(Self::$kind => $title,)+)+
                     Self::ScalarFp(kind) => kind.title(),
                     Self::Simd(kind) => kind.title(),
+                    Self::SimdFp(kind) => kind.title(),
+                    Self::Crypto(kind) => kind.title(),
                     Self::Structures(kind) => kind.title(),
                     Self::Unallocated => "unallocated encoding",
                     Self::Unimplemented(feature) => feature.name(),
@@ -94,6 +104,8 @@ impl Kind {
         let base = Self::BASE.iter().copied();
         base.chain(ScalarFp::ALL.iter().map(|&kind| Self::ScalarFp(kind)))
             .chain(Simd::ALL.iter().map(|&kind| Self::Simd(kind)))
+            .chain(SimdFp::ALL.iter().map(|&kind| Self::SimdFp(kind)))
+            .chain(Crypto::ALL.iter().map(|&kind| Self::Crypto(kind)))
             .chain(Structures::ALL.iter().map(|&kind| Self::Structures(kind)))
     }
 }
@@ -114,6 +126,20 @@ pub enum Extension {
     Fp,
     /// Advanced SIMD.
     AdvSimd,
+    /// Half-precision arithmetic (FEAT_FP16).
+    Fp16,
+    /// SQRDMLAH, SQRDMLSH (FEAT_RDM).
+    Rdm,
+    /// SDOT, UDOT (FEAT_DotProd).
+    DotProd,
+    /// AESE and its relatives (FEAT_AES).
+    Aes,
+    /// PMULL of 64-bit elements (FEAT_PMULL).
+    Pmull,
+    /// SHA1C and its relatives (FEAT_SHA1).
+    Sha1,
+    /// SHA256H and its relatives (FEAT_SHA256).
+    Sha256,
 }
 
 /// Declares [`Feature`] with the text that the log shows.
@@ -441,16 +467,22 @@ kinds! {
 }
 
 features! {
-    AdvSimd: "Advanced SIMD data processing",
-    AdvSimdCrypto: "Advanced SIMD cryptography (FEAT_AES, FEAT_SHA256 and others)",
-    AdvSimdScalar: "Advanced SIMD scalar data processing",
+    Bf16: "bfloat16 arithmetic (FEAT_BF16)",
     Cmpbr: "compare and branch on two operands (FEAT_CMPBR)",
     Cpa: "checked pointer arithmetic (FEAT_CPA)",
     Cssc: "common short sequence compression: MIN, MAX, ABS, CNT, CTZ (FEAT_CSSC)",
     D128: "128-bit system registers: MSRR, MRRS, SYSP (FEAT_D128)",
+    Faminmax: "maximum and minimum of absolute values: FAMAX, FAMIN (FEAT_FAMINMAX)",
+    Fcma: "complex arithmetic: FCADD, FCMLA (FEAT_FCMA)",
+    Fhm: "half-precision multiplication to single precision: FMLAL, FMLSL (FEAT_FHM)",
     FlagM: "flag manipulation: CFINV, RMIF, SETF, AXFLAG, XAFLAG (FEAT_FlagM)",
+    FloatMatrix: "floating-point matrix multiplication: FMMLA, half-precision FDOT (FEAT_F8F32MM \
+        and others)",
+    Fp8: "8-bit floating point (FEAT_FP8, FEAT_FP8FMA and others)",
+    Frintts: "rounding to 32-bit and 64-bit integers: FRINT32X, FRINT64Z (FEAT_FRINTTS)",
     Gcs: "guarded control stack stores (FEAT_GCS)",
     Hbc: "hinted conditional branches: BC.cond (FEAT_HBC)",
+    I8mm: "matrix multiplication of 8-bit integers: SMMLA, USDOT (FEAT_I8MM)",
     Lrcpc: "RCpc load-acquire: LDAPR (FEAT_LRCPC)",
     Lrcpc2: "RCpc loads and stores with offset: LDAPUR, STLUR (FEAT_LRCPC2)",
     Lrcpc3: "RCpc pairs, writeback and SIMD&FP: LDIAPP, STILP (FEAT_LRCPC3)",
@@ -460,12 +492,17 @@ features! {
     Lscp: "load-acquire and store-release of pairs: LDAP, STLP (FEAT_LSCP)",
     Lsfe: "floating-point atomics (FEAT_LSFE)",
     Lsui: "unprivileged atomics and pairs (FEAT_LSUI)",
+    Lut: "look-up tables: LUTI2, LUTI4 (FEAT_LUT)",
     Mops: "memory copy and set: CPY, SET (FEAT_MOPS)",
     Mte: "memory tagging: ADDG, IRG, LDG, STG, SUBP (FEAT_MTE)",
     Pauth: "pointer authentication outside the hint space (FEAT_PAuth)",
     PauthLr: "pointer authentication with the link register (FEAT_PAuth_LR)",
     Poe2: "permission overlay contexts: TCHANGE (FEAT_S1POE2)",
     ScalarFp: "scalar floating point",
+    Sha3: "SHA-3: EOR3, BCAX, RAX1, XAR (FEAT_SHA3)",
+    Sha512: "SHA-512: SHA512H and others (FEAT_SHA512)",
+    Sm3: "SM3: SM3SS1 and others (FEAT_SM3)",
+    Sm4: "SM4: SM4E, SM4EKEY (FEAT_SM4)",
     Sme: "the Scalable Matrix Extension (FEAT_SME)",
     Sve: "the Scalable Vector Extension (FEAT_SVE)",
     Tev: "nested exception vectors: TENTER, TEXIT (FEAT_TEV)",

@@ -1,0 +1,355 @@
+//! Advanced SIMD on one element.
+//!
+//! [DDI0487 C4.1 Data Processing -- Scalar Floating-Point and Advanced SIMD], the encodings with
+//! bits 31, 30 and 28 = 011.
+
+use super::cube::Cube;
+use super::entry::entries;
+
+/// No element size.
+const IMMH_0: &[Cube] = &[Cube::parse("xxxxxxxxx 0000 xxxxxxxxxxxxxxxxxxx")];
+
+/// There is no form for 64-bit elements.
+const SIZE_11: &[Cube] = &[Cube::parse("xxxxxxxx 11 xxxxxxxxxxxxxxxxxxxxxx")];
+
+entries! {
+    "Advanced SIMD scalar copy" {
+        "01 0 11110 000 xxxx1 0 0000 1 xxxxx xxxxx" => Simd(DupElement) "dup";
+        "01 0 11110 000 xxx10 0 0000 1 xxxxx xxxxx" => Simd(DupElement) "dup";
+        "01 0 11110 000 xx100 0 0000 1 xxxxx xxxxx" => Simd(DupElement) "dup";
+        "01 0 11110 000 x1000 0 0000 1 xxxxx xxxxx" => Simd(DupElement) "dup";
+        "01 0 11110 000 x0000 0 0000 1 xxxxx xxxxx" => Unallocated;
+        "01 x 11110 000 xxxxx 0 00x1 1 xxxxx xxxxx" => Unallocated;
+        "01 0 11110 000 xxxxx 0 0010 1 xxxxx xxxxx" => Unallocated;
+        "01 x 11110 000 xxxxx 0 x1xx 1 xxxxx xxxxx" => Unallocated;
+        "01 x 11110 000 xxxxx 0 10xx 1 xxxxx xxxxx" => Unallocated;
+        "01 1 11110 000 xxxxx 0 00x0 1 xxxxx xxxxx" => Unallocated;
+    }
+    "Advanced SIMD scalar three same FP16" {
+        "01 0 11110 0 10 xxxxx 00 011 1 xxxxx xxxxx" => SimdFp(Fmulx) "fmulx";
+        "01 0 11110 0 10 xxxxx 00 100 1 xxxxx xxxxx" => SimdFp(FcmeqRegister) "fcmeq";
+        "01 0 11110 0 10 xxxxx 00 111 1 xxxxx xxxxx" => SimdFp(Frecps) "frecps";
+        "01 0 11110 1 10 xxxxx 00 111 1 xxxxx xxxxx" => SimdFp(Frsqrts) "frsqrts";
+        "01 1 11110 0 10 xxxxx 00 100 1 xxxxx xxxxx" => SimdFp(FcmgeRegister) "fcmge";
+        "01 1 11110 0 10 xxxxx 00 101 1 xxxxx xxxxx" => SimdFp(Facge) "facge";
+        "01 1 11110 1 10 xxxxx 00 010 1 xxxxx xxxxx" => SimdFp(Fabd) "fabd";
+        "01 1 11110 1 10 xxxxx 00 100 1 xxxxx xxxxx" => SimdFp(FcmgtRegister) "fcmgt";
+        "01 1 11110 1 10 xxxxx 00 101 1 xxxxx xxxxx" => SimdFp(Facgt) "facgt";
+        "01 x 11110 x 10 xxxxx 00 00x 1 xxxxx xxxxx" => Unallocated;
+        "01 0 11110 x 10 xxxxx 00 010 1 xxxxx xxxxx" => Unallocated;
+        "01 0 11110 x 10 xxxxx 00 101 1 xxxxx xxxxx" => Unallocated;
+        "01 x 11110 x 10 xxxxx 00 110 1 xxxxx xxxxx" => Unallocated;
+        "01 0 11110 1 10 xxxxx 00 011 1 xxxxx xxxxx" => Unallocated;
+        "01 0 11110 1 10 xxxxx 00 100 1 xxxxx xxxxx" => Unallocated;
+        "01 1 11110 0 10 xxxxx 00 010 1 xxxxx xxxxx" => Unallocated;
+        "01 1 11110 x 10 xxxxx 00 x11 1 xxxxx xxxxx" => Unallocated;
+    }
+    "Advanced SIMD scalar two-register miscellaneous FP16" {
+        "01 0 11110 0 111100 11010 10 xxxxx xxxxx" => SimdFp(FcvtnsVector) "fcvtns";
+        "01 0 11110 0 111100 11011 10 xxxxx xxxxx" => SimdFp(FcvtmsVector) "fcvtms";
+        "01 0 11110 0 111100 11100 10 xxxxx xxxxx" => SimdFp(FcvtasVector) "fcvtas";
+        "01 0 11110 0 111100 11101 10 xxxxx xxxxx" => SimdFp(ScvtfVectorInteger) "scvtf";
+        "01 0 11110 1 111100 01100 10 xxxxx xxxxx" => SimdFp(FcmgtZero) "fcmgt";
+        "01 0 11110 1 111100 01101 10 xxxxx xxxxx" => SimdFp(FcmeqZero) "fcmeq";
+        "01 0 11110 1 111100 01110 10 xxxxx xxxxx" => SimdFp(FcmltZero) "fcmlt";
+        "01 0 11110 1 111100 11010 10 xxxxx xxxxx" => SimdFp(FcvtpsVector) "fcvtps";
+        "01 0 11110 1 111100 11011 10 xxxxx xxxxx" => SimdFp(FcvtzsVectorInteger) "fcvtzs";
+        "01 0 11110 1 111100 11101 10 xxxxx xxxxx" => SimdFp(Frecpe) "frecpe";
+        "01 0 11110 1 111100 11111 10 xxxxx xxxxx" => SimdFp(Frecpx) "frecpx";
+        "01 1 11110 0 111100 11010 10 xxxxx xxxxx" => SimdFp(FcvtnuVector) "fcvtnu";
+        "01 1 11110 0 111100 11011 10 xxxxx xxxxx" => SimdFp(FcvtmuVector) "fcvtmu";
+        "01 1 11110 0 111100 11100 10 xxxxx xxxxx" => SimdFp(FcvtauVector) "fcvtau";
+        "01 1 11110 0 111100 11101 10 xxxxx xxxxx" => SimdFp(UcvtfVectorInteger) "ucvtf";
+        "01 1 11110 1 111100 01100 10 xxxxx xxxxx" => SimdFp(FcmgeZero) "fcmge";
+        "01 1 11110 1 111100 01101 10 xxxxx xxxxx" => SimdFp(FcmleZero) "fcmle";
+        "01 1 11110 1 111100 11010 10 xxxxx xxxxx" => SimdFp(FcvtpuVector) "fcvtpu";
+        "01 1 11110 1 111100 11011 10 xxxxx xxxxx" => SimdFp(FcvtzuVectorInteger) "fcvtzu";
+        "01 1 11110 1 111100 11101 10 xxxxx xxxxx" => SimdFp(Frsqrte) "frsqrte";
+        "01 x 11110 x 111100 x0xxx 10 xxxxx xxxxx" => Unallocated;
+        "01 x 11110 0 111100 01xxx 10 xxxxx xxxxx" => Unallocated;
+        "01 x 11110 x 111100 1100x 10 xxxxx xxxxx" => Unallocated;
+        "01 x 11110 0 111100 1111x 10 xxxxx xxxxx" => Unallocated;
+        "01 x 11110 1 111100 010xx 10 xxxxx xxxxx" => Unallocated;
+        "01 0 11110 1 111100 01111 10 xxxxx xxxxx" => Unallocated;
+        "01 x 11110 1 111100 111x0 10 xxxxx xxxxx" => Unallocated;
+        "01 1 11110 1 111100 01110 10 xxxxx xxxxx" => Unallocated;
+        "01 1 11110 1 111100 x1111 10 xxxxx xxxxx" => Unallocated;
+    }
+    "Advanced SIMD scalar three same extra" {
+        "01 1 11110 01 0 xxxxx 1 0000 1 xxxxx xxxxx" => Simd(SqrdmlahVector) "sqrdmlah";
+        "01 1 11110 10 0 xxxxx 1 0000 1 xxxxx xxxxx" => Simd(SqrdmlahVector) "sqrdmlah";
+        "01 1 11110 01 0 xxxxx 1 0001 1 xxxxx xxxxx" => Simd(SqrdmlshVector) "sqrdmlsh";
+        "01 1 11110 10 0 xxxxx 1 0001 1 xxxxx xxxxx" => Simd(SqrdmlshVector) "sqrdmlsh";
+        "01 0 11110 xx 0 xxxxx 1 xxxx 1 xxxxx xxxxx" => Unallocated;
+        "01 1 11110 00 0 xxxxx 1 000x 1 xxxxx xxxxx" => Unallocated;
+        "01 1 11110 xx 0 xxxxx 1 xx1x 1 xxxxx xxxxx" => Unallocated;
+        "01 1 11110 xx 0 xxxxx 1 x10x 1 xxxxx xxxxx" => Unallocated;
+        "01 1 11110 xx 0 xxxxx 1 100x 1 xxxxx xxxxx" => Unallocated;
+        "01 1 11110 11 0 xxxxx 1 000x 1 xxxxx xxxxx" => Unallocated;
+    }
+    "Advanced SIMD scalar two-register miscellaneous" {
+        "01 0 11110 xx 10000 00011 10 xxxxx xxxxx" => Simd(Suqadd) "suqadd";
+        "01 0 11110 xx 10000 00111 10 xxxxx xxxxx" => Simd(Sqabs) "sqabs";
+        "01 0 11110 11 10000 01000 10 xxxxx xxxxx" => Simd(CmgtZero) "cmgt";
+        "01 0 11110 11 10000 01001 10 xxxxx xxxxx" => Simd(CmeqZero) "cmeq";
+        "01 0 11110 11 10000 01010 10 xxxxx xxxxx" => Simd(CmltZero) "cmlt";
+        "01 0 11110 11 10000 01011 10 xxxxx xxxxx" => Simd(Abs) "abs";
+        "01 0 11110 xx 10000 10100 10 xxxxx xxxxx" except SIZE_11 => Simd(Sqxtn) "sqxtn";
+        "01 0 11110 0x 10000 11010 10 xxxxx xxxxx" => SimdFp(FcvtnsVector) "fcvtns";
+        "01 0 11110 0x 10000 11011 10 xxxxx xxxxx" => SimdFp(FcvtmsVector) "fcvtms";
+        "01 0 11110 0x 10000 11100 10 xxxxx xxxxx" => SimdFp(FcvtasVector) "fcvtas";
+        "01 0 11110 0x 10000 11101 10 xxxxx xxxxx" => SimdFp(ScvtfVectorInteger) "scvtf";
+        "01 0 11110 1x 10000 01100 10 xxxxx xxxxx" => SimdFp(FcmgtZero) "fcmgt";
+        "01 0 11110 1x 10000 01101 10 xxxxx xxxxx" => SimdFp(FcmeqZero) "fcmeq";
+        "01 0 11110 1x 10000 01110 10 xxxxx xxxxx" => SimdFp(FcmltZero) "fcmlt";
+        "01 0 11110 1x 10000 11010 10 xxxxx xxxxx" => SimdFp(FcvtpsVector) "fcvtps";
+        "01 0 11110 1x 10000 11011 10 xxxxx xxxxx" => SimdFp(FcvtzsVectorInteger) "fcvtzs";
+        "01 0 11110 1x 10000 11101 10 xxxxx xxxxx" => SimdFp(Frecpe) "frecpe";
+        "01 0 11110 1x 10000 11111 10 xxxxx xxxxx" => SimdFp(Frecpx) "frecpx";
+        "01 1 11110 xx 10000 00011 10 xxxxx xxxxx" => Simd(Usqadd) "usqadd";
+        "01 1 11110 xx 10000 00111 10 xxxxx xxxxx" => Simd(Sqneg) "sqneg";
+        "01 1 11110 11 10000 01000 10 xxxxx xxxxx" => Simd(CmgeZero) "cmge";
+        "01 1 11110 11 10000 01001 10 xxxxx xxxxx" => Simd(CmleZero) "cmle";
+        "01 1 11110 11 10000 01011 10 xxxxx xxxxx" => Simd(NegVector) "neg";
+        "01 1 11110 xx 10000 10010 10 xxxxx xxxxx" except SIZE_11 => Simd(Sqxtun) "sqxtun";
+        "01 1 11110 xx 10000 10100 10 xxxxx xxxxx" except SIZE_11 => Simd(Uqxtn) "uqxtn";
+        "01 1 11110 01 10000 10110 10 xxxxx xxxxx" => SimdFp(Fcvtxn) "fcvtxn";
+        "01 1 11110 0x 10000 11010 10 xxxxx xxxxx" => SimdFp(FcvtnuVector) "fcvtnu";
+        "01 1 11110 0x 10000 11011 10 xxxxx xxxxx" => SimdFp(FcvtmuVector) "fcvtmu";
+        "01 1 11110 0x 10000 11100 10 xxxxx xxxxx" => SimdFp(FcvtauVector) "fcvtau";
+        "01 1 11110 0x 10000 11101 10 xxxxx xxxxx" => SimdFp(UcvtfVectorInteger) "ucvtf";
+        "01 1 11110 1x 10000 01100 10 xxxxx xxxxx" => SimdFp(FcmgeZero) "fcmge";
+        "01 1 11110 1x 10000 01101 10 xxxxx xxxxx" => SimdFp(FcmleZero) "fcmle";
+        "01 1 11110 1x 10000 11010 10 xxxxx xxxxx" => SimdFp(FcvtpuVector) "fcvtpu";
+        "01 1 11110 1x 10000 11011 10 xxxxx xxxxx" => SimdFp(FcvtzuVectorInteger) "fcvtzu";
+        "01 1 11110 1x 10000 11101 10 xxxxx xxxxx" => SimdFp(Frsqrte) "frsqrte";
+        "01 x 11110 xx 10000 00xx0 10 xxxxx xxxxx" => Unallocated;
+        "01 x 11110 xx 10000 00x01 10 xxxxx xxxxx" => Unallocated;
+        "01 x 11110 0x 10000 01xxx 10 xxxxx xxxxx" => Unallocated;
+        "01 0 11110 0x 10000 100x0 10 xxxxx xxxxx" => Unallocated;
+        "01 x 11110 xx 10000 10xx1 10 xxxxx xxxxx" => Unallocated;
+        "01 0 11110 0x 10000 10110 10 xxxxx xxxxx" => Unallocated;
+        "01 x 11110 xx 10000 1100x 10 xxxxx xxxxx" => Unallocated;
+        "01 x 11110 0x 10000 1111x 10 xxxxx xxxxx" => Unallocated;
+        "01 x 11110 10 10000 010xx 10 xxxxx xxxxx" => Unallocated;
+        "01 0 11110 1x 10000 01111 10 xxxxx xxxxx" => Unallocated;
+        "01 0 11110 10 10000 100x0 10 xxxxx xxxxx" => Unallocated;
+        "01 x 11110 10 10000 10110 10 xxxxx xxxxx" => Unallocated;
+        "01 x 11110 1x 10000 111x0 10 xxxxx xxxxx" => Unallocated;
+        "01 x 11110 11 10000 10xx0 10 xxxxx xxxxx" => Unallocated;
+        "01 1 11110 0x 10000 10000 10 xxxxx xxxxx" => Unallocated;
+        "01 1 11110 00 10000 10110 10 xxxxx xxxxx" => Unallocated;
+        "01 1 11110 10 10000 01110 10 xxxxx xxxxx" => Unallocated;
+        "01 1 11110 1x 10000 x1111 10 xxxxx xxxxx" => Unallocated;
+        "01 1 11110 10 10000 10000 10 xxxxx xxxxx" => Unallocated;
+        "01 1 11110 11 10000 01x10 10 xxxxx xxxxx" => Unallocated;
+    }
+    "Advanced SIMD scalar pairwise" {
+        "01 0 11110 11 11000 11011 10 xxxxx xxxxx" => Simd(AddpScalar) "addp";
+        "01 0 11110 00 11000 01100 10 xxxxx xxxxx" => SimdFp(FmaxnmpScalar) "fmaxnmp";
+        "01 0 11110 00 11000 01101 10 xxxxx xxxxx" => SimdFp(FaddpScalar) "faddp";
+        "01 0 11110 00 11000 01111 10 xxxxx xxxxx" => SimdFp(FmaxpScalar) "fmaxp";
+        "01 0 11110 10 11000 01100 10 xxxxx xxxxx" => SimdFp(FminnmpScalar) "fminnmp";
+        "01 0 11110 10 11000 01111 10 xxxxx xxxxx" => SimdFp(FminpScalar) "fminp";
+        "01 1 11110 0x 11000 01100 10 xxxxx xxxxx" => SimdFp(FmaxnmpScalar) "fmaxnmp";
+        "01 1 11110 0x 11000 01101 10 xxxxx xxxxx" => SimdFp(FaddpScalar) "faddp";
+        "01 1 11110 0x 11000 01111 10 xxxxx xxxxx" => SimdFp(FmaxpScalar) "fmaxp";
+        "01 1 11110 1x 11000 01100 10 xxxxx xxxxx" => SimdFp(FminnmpScalar) "fminnmp";
+        "01 1 11110 1x 11000 01111 10 xxxxx xxxxx" => SimdFp(FminpScalar) "fminp";
+        "01 x 11110 xx 11000 x0xxx 10 xxxxx xxxxx" => Unallocated;
+        "01 x 11110 xx 11000 010xx 10 xxxxx xxxxx" => Unallocated;
+        "01 0 11110 x0 11000 01110 10 xxxxx xxxxx" => Unallocated;
+        "01 0 11110 xx 11000 11xx0 10 xxxxx xxxxx" => Unallocated;
+        "01 0 11110 0x 11000 11xx1 10 xxxxx xxxxx" => Unallocated;
+        "01 0 11110 x1 11000 011xx 10 xxxxx xxxxx" => Unallocated;
+        "01 0 11110 10 11000 01101 10 xxxxx xxxxx" => Unallocated;
+        "01 0 11110 10 11000 110x1 10 xxxxx xxxxx" => Unallocated;
+        "01 0 11110 1x 11000 111x1 10 xxxxx xxxxx" => Unallocated;
+        "01 0 11110 11 11000 11001 10 xxxxx xxxxx" => Unallocated;
+        "01 1 11110 xx 11000 01110 10 xxxxx xxxxx" => Unallocated;
+        "01 1 11110 xx 11000 11xxx 10 xxxxx xxxxx" => Unallocated;
+        "01 1 11110 1x 11000 01101 10 xxxxx xxxxx" => Unallocated;
+    }
+    "Advanced SIMD scalar three different" {
+        "01 0 11110 01 1 xxxxx 1001 00 xxxxx xxxxx" => Simd(SqdmlalVector) "sqdmlal";
+        "01 0 11110 10 1 xxxxx 1001 00 xxxxx xxxxx" => Simd(SqdmlalVector) "sqdmlal";
+        "01 0 11110 01 1 xxxxx 1011 00 xxxxx xxxxx" => Simd(SqdmlslVector) "sqdmlsl";
+        "01 0 11110 10 1 xxxxx 1011 00 xxxxx xxxxx" => Simd(SqdmlslVector) "sqdmlsl";
+        "01 0 11110 01 1 xxxxx 1101 00 xxxxx xxxxx" => Simd(SqdmullVector) "sqdmull";
+        "01 0 11110 10 1 xxxxx 1101 00 xxxxx xxxxx" => Simd(SqdmullVector) "sqdmull";
+        "01 x 11110 xx 1 xxxxx 0xxx 00 xxxxx xxxxx" => Unallocated;
+        "01 0 11110 xx 1 xxxxx 1xx0 00 xxxxx xxxxx" => Unallocated;
+        "01 0 11110 00 1 xxxxx 1xx1 00 xxxxx xxxxx" => Unallocated;
+        "01 0 11110 01 1 xxxxx 1111 00 xxxxx xxxxx" => Unallocated;
+        "01 0 11110 10 1 xxxxx 1111 00 xxxxx xxxxx" => Unallocated;
+        "01 0 11110 11 1 xxxxx 1xx1 00 xxxxx xxxxx" => Unallocated;
+        "01 1 11110 xx 1 xxxxx 1xxx 00 xxxxx xxxxx" => Unallocated;
+    }
+    "Advanced SIMD scalar three same" {
+        "01 0 11110 xx 1 xxxxx 00001 1 xxxxx xxxxx" => Simd(Sqadd) "sqadd";
+        "01 0 11110 xx 1 xxxxx 00101 1 xxxxx xxxxx" => Simd(Sqsub) "sqsub";
+        "01 0 11110 11 1 xxxxx 00110 1 xxxxx xxxxx" => Simd(CmgtRegister) "cmgt";
+        "01 0 11110 11 1 xxxxx 00111 1 xxxxx xxxxx" => Simd(CmgeRegister) "cmge";
+        "01 0 11110 11 1 xxxxx 01000 1 xxxxx xxxxx" => Simd(Sshl) "sshl";
+        "01 0 11110 xx 1 xxxxx 01001 1 xxxxx xxxxx" => Simd(SqshlRegister) "sqshl";
+        "01 0 11110 11 1 xxxxx 01010 1 xxxxx xxxxx" => Simd(Srshl) "srshl";
+        "01 0 11110 xx 1 xxxxx 01011 1 xxxxx xxxxx" => Simd(Sqrshl) "sqrshl";
+        "01 0 11110 11 1 xxxxx 10000 1 xxxxx xxxxx" => Simd(AddVector) "add";
+        "01 0 11110 11 1 xxxxx 10001 1 xxxxx xxxxx" => Simd(Cmtst) "cmtst";
+        "01 0 11110 01 1 xxxxx 10110 1 xxxxx xxxxx" => Simd(SqdmulhVector) "sqdmulh";
+        "01 0 11110 10 1 xxxxx 10110 1 xxxxx xxxxx" => Simd(SqdmulhVector) "sqdmulh";
+        "01 0 11110 0x 1 xxxxx 11011 1 xxxxx xxxxx" => SimdFp(Fmulx) "fmulx";
+        "01 0 11110 0x 1 xxxxx 11100 1 xxxxx xxxxx" => SimdFp(FcmeqRegister) "fcmeq";
+        "01 0 11110 0x 1 xxxxx 11111 1 xxxxx xxxxx" => SimdFp(Frecps) "frecps";
+        "01 0 11110 1x 1 xxxxx 11111 1 xxxxx xxxxx" => SimdFp(Frsqrts) "frsqrts";
+        "01 1 11110 xx 1 xxxxx 00001 1 xxxxx xxxxx" => Simd(Uqadd) "uqadd";
+        "01 1 11110 xx 1 xxxxx 00101 1 xxxxx xxxxx" => Simd(Uqsub) "uqsub";
+        "01 1 11110 11 1 xxxxx 00110 1 xxxxx xxxxx" => Simd(CmhiRegister) "cmhi";
+        "01 1 11110 11 1 xxxxx 00111 1 xxxxx xxxxx" => Simd(CmhsRegister) "cmhs";
+        "01 1 11110 11 1 xxxxx 01000 1 xxxxx xxxxx" => Simd(Ushl) "ushl";
+        "01 1 11110 xx 1 xxxxx 01001 1 xxxxx xxxxx" => Simd(UqshlRegister) "uqshl";
+        "01 1 11110 11 1 xxxxx 01010 1 xxxxx xxxxx" => Simd(Urshl) "urshl";
+        "01 1 11110 xx 1 xxxxx 01011 1 xxxxx xxxxx" => Simd(Uqrshl) "uqrshl";
+        "01 1 11110 11 1 xxxxx 10000 1 xxxxx xxxxx" => Simd(SubVector) "sub";
+        "01 1 11110 11 1 xxxxx 10001 1 xxxxx xxxxx" => Simd(CmeqRegister) "cmeq";
+        "01 1 11110 01 1 xxxxx 10110 1 xxxxx xxxxx" => Simd(SqrdmulhVector) "sqrdmulh";
+        "01 1 11110 10 1 xxxxx 10110 1 xxxxx xxxxx" => Simd(SqrdmulhVector) "sqrdmulh";
+        "01 1 11110 0x 1 xxxxx 11100 1 xxxxx xxxxx" => SimdFp(FcmgeRegister) "fcmge";
+        "01 1 11110 0x 1 xxxxx 11101 1 xxxxx xxxxx" => SimdFp(Facge) "facge";
+        "01 1 11110 1x 1 xxxxx 11010 1 xxxxx xxxxx" => SimdFp(Fabd) "fabd";
+        "01 1 11110 1x 1 xxxxx 11100 1 xxxxx xxxxx" => SimdFp(FcmgtRegister) "fcmgt";
+        "01 1 11110 1x 1 xxxxx 11101 1 xxxxx xxxxx" => SimdFp(Facgt) "facgt";
+        "01 x 11110 xx 1 xxxxx 00x00 1 xxxxx xxxxx" => Unallocated;
+        "01 x 11110 xx 1 xxxxx x001x 1 xxxxx xxxxx" => Unallocated;
+        "01 x 11110 x0 1 xxxxx 0011x 1 xxxxx xxxxx" => Unallocated;
+        "01 x 11110 x0 1 xxxxx 010x0 1 xxxxx xxxxx" => Unallocated;
+        "01 x 11110 xx 1 xxxxx 011xx 1 xxxxx xxxxx" => Unallocated;
+        "01 x 11110 x0 1 xxxxx 1000x 1 xxxxx xxxxx" => Unallocated;
+        "01 x 11110 xx 1 xxxxx 1010x 1 xxxxx xxxxx" => Unallocated;
+        "01 x 11110 00 1 xxxxx 10110 1 xxxxx xxxxx" => Unallocated;
+        "01 x 11110 xx 1 xxxxx 10111 1 xxxxx xxxxx" => Unallocated;
+        "01 x 11110 xx 1 xxxxx 1100x 1 xxxxx xxxxx" => Unallocated;
+        "01 0 11110 xx 1 xxxxx 11x10 1 xxxxx xxxxx" => Unallocated;
+        "01 0 11110 xx 1 xxxxx 11101 1 xxxxx xxxxx" => Unallocated;
+        "01 x 11110 01 1 xxxxx 0011x 1 xxxxx xxxxx" => Unallocated;
+        "01 x 11110 01 1 xxxxx 010x0 1 xxxxx xxxxx" => Unallocated;
+        "01 x 11110 01 1 xxxxx 1000x 1 xxxxx xxxxx" => Unallocated;
+        "01 0 11110 1x 1 xxxxx 11011 1 xxxxx xxxxx" => Unallocated;
+        "01 0 11110 1x 1 xxxxx 11100 1 xxxxx xxxxx" => Unallocated;
+        "01 x 11110 11 1 xxxxx 10110 1 xxxxx xxxxx" => Unallocated;
+        "01 1 11110 0x 1 xxxxx 11010 1 xxxxx xxxxx" => Unallocated;
+        "01 1 11110 xx 1 xxxxx 11011 1 xxxxx xxxxx" => Unallocated;
+        "01 1 11110 xx 1 xxxxx 1111x 1 xxxxx xxxxx" => Unallocated;
+    }
+    "Advanced SIMD scalar shift by immediate" {
+        "01 0 111110 1xxx xxx 00000 1 xxxxx xxxxx" => Simd(Sshr) "sshr";
+        "01 0 111110 1xxx xxx 00010 1 xxxxx xxxxx" => Simd(Ssra) "ssra";
+        "01 0 111110 1xxx xxx 00100 1 xxxxx xxxxx" => Simd(Srshr) "srshr";
+        "01 0 111110 1xxx xxx 00110 1 xxxxx xxxxx" => Simd(Srsra) "srsra";
+        "01 0 111110 1xxx xxx 01010 1 xxxxx xxxxx" => Simd(Shl) "shl";
+        "01 0 111110 xxxx xxx 01110 1 xxxxx xxxxx" except IMMH_0 => Simd(SqshlImmediate) "sqshl";
+        "01 0 111110 0xxx xxx 10010 1 xxxxx xxxxx" except IMMH_0 => Simd(Sqshrn) "sqshrn";
+        "01 0 111110 0xxx xxx 10011 1 xxxxx xxxxx" except IMMH_0 => Simd(Sqrshrn) "sqrshrn";
+        "01 0 111110 001x xxx 11100 1 xxxxx xxxxx" => SimdFp(ScvtfVectorFixedPoint) "scvtf";
+        "01 0 111110 01xx xxx 11100 1 xxxxx xxxxx" => SimdFp(ScvtfVectorFixedPoint) "scvtf";
+        "01 0 111110 1xxx xxx 11100 1 xxxxx xxxxx" => SimdFp(ScvtfVectorFixedPoint) "scvtf";
+        "01 0 111110 001x xxx 11111 1 xxxxx xxxxx" => SimdFp(FcvtzsVectorFixedPoint) "fcvtzs";
+        "01 0 111110 01xx xxx 11111 1 xxxxx xxxxx" => SimdFp(FcvtzsVectorFixedPoint) "fcvtzs";
+        "01 0 111110 1xxx xxx 11111 1 xxxxx xxxxx" => SimdFp(FcvtzsVectorFixedPoint) "fcvtzs";
+        "01 1 111110 1xxx xxx 00000 1 xxxxx xxxxx" => Simd(Ushr) "ushr";
+        "01 1 111110 1xxx xxx 00010 1 xxxxx xxxxx" => Simd(Usra) "usra";
+        "01 1 111110 1xxx xxx 00100 1 xxxxx xxxxx" => Simd(Urshr) "urshr";
+        "01 1 111110 1xxx xxx 00110 1 xxxxx xxxxx" => Simd(Ursra) "ursra";
+        "01 1 111110 1xxx xxx 01000 1 xxxxx xxxxx" => Simd(Sri) "sri";
+        "01 1 111110 1xxx xxx 01010 1 xxxxx xxxxx" => Simd(Sli) "sli";
+        "01 1 111110 xxxx xxx 01100 1 xxxxx xxxxx" except IMMH_0 => Simd(Sqshlu) "sqshlu";
+        "01 1 111110 xxxx xxx 01110 1 xxxxx xxxxx" except IMMH_0 => Simd(UqshlImmediate) "uqshl";
+        "01 1 111110 0xxx xxx 10000 1 xxxxx xxxxx" except IMMH_0 => Simd(Sqshrun) "sqshrun";
+        "01 1 111110 0xxx xxx 10001 1 xxxxx xxxxx" except IMMH_0 => Simd(Sqrshrun) "sqrshrun";
+        "01 1 111110 0xxx xxx 10010 1 xxxxx xxxxx" except IMMH_0 => Simd(Uqshrn) "uqshrn";
+        "01 1 111110 0xxx xxx 10011 1 xxxxx xxxxx" except IMMH_0 => Simd(Uqrshrn) "uqrshrn";
+        "01 1 111110 001x xxx 11100 1 xxxxx xxxxx" => SimdFp(UcvtfVectorFixedPoint) "ucvtf";
+        "01 1 111110 01xx xxx 11100 1 xxxxx xxxxx" => SimdFp(UcvtfVectorFixedPoint) "ucvtf";
+        "01 1 111110 1xxx xxx 11100 1 xxxxx xxxxx" => SimdFp(UcvtfVectorFixedPoint) "ucvtf";
+        "01 1 111110 001x xxx 11111 1 xxxxx xxxxx" => SimdFp(FcvtzuVectorFixedPoint) "fcvtzu";
+        "01 1 111110 01xx xxx 11111 1 xxxxx xxxxx" => SimdFp(FcvtzuVectorFixedPoint) "fcvtzu";
+        "01 1 111110 1xxx xxx 11111 1 xxxxx xxxxx" => SimdFp(FcvtzuVectorFixedPoint) "fcvtzu";
+        "01 x 111110 0xxx xxx 00xx0 1 xxxxx xxxxx" => Unallocated;
+        "01 x 111110 xxxx xxx 0xxx1 1 xxxxx xxxxx" => Unallocated;
+        "01 0 111110 xxxx xxx 01x00 1 xxxxx xxxxx" => Unallocated;
+        "01 0 111110 0xxx xxx 01010 1 xxxxx xxxxx" => Unallocated;
+        "01 0 111110 0000 xxx 01110 1 xxxxx xxxxx" => Unallocated;
+        "01 0 111110 xxxx xxx 1000x 1 xxxxx xxxxx" => Unallocated;
+        "01 0 111110 0000 xxx 1001x 1 xxxxx xxxxx" => Unallocated;
+        "01 x 111110 xxxx xxx 101xx 1 xxxxx xxxxx" => Unallocated;
+        "01 x 111110 xxxx xxx 110xx 1 xxxxx xxxxx" => Unallocated;
+        "01 x 111110 000x xxx 11100 1 xxxxx xxxxx" => Unallocated;
+        "01 x 111110 xxxx xxx 11101 1 xxxxx xxxxx" => Unallocated;
+        "01 x 111110 xxxx xxx 11110 1 xxxxx xxxxx" => Unallocated;
+        "01 x 111110 000x xxx 11111 1 xxxxx xxxxx" => Unallocated;
+        "01 0 111110 1xxx xxx 1001x 1 xxxxx xxxxx" => Unallocated;
+        "01 1 111110 0xxx xxx 010x0 1 xxxxx xxxxx" => Unallocated;
+        "01 1 111110 0000 xxx 011x0 1 xxxxx xxxxx" => Unallocated;
+        "01 1 111110 0000 xxx 100xx 1 xxxxx xxxxx" => Unallocated;
+        "01 1 111110 1xxx xxx 100xx 1 xxxxx xxxxx" => Unallocated;
+    }
+    "Advanced SIMD scalar x indexed element" {
+        "01 0 11111 00 x x xxxx 0001 x 0 xxxxx xxxxx" => SimdFp(FmlaByElement) "fmla";
+        "01 0 11111 10 x x xxxx 0001 x 0 xxxxx xxxxx" => SimdFp(FmlaByElement) "fmla";
+        "01 0 11111 11 0 x xxxx 0001 x 0 xxxxx xxxxx" => SimdFp(FmlaByElement) "fmla";
+        "01 0 11111 01 x x xxxx 0011 x 0 xxxxx xxxxx" => Simd(SqdmlalByElement) "sqdmlal";
+        "01 0 11111 10 x x xxxx 0011 x 0 xxxxx xxxxx" => Simd(SqdmlalByElement) "sqdmlal";
+        "01 0 11111 00 x x xxxx 0101 x 0 xxxxx xxxxx" => SimdFp(FmlsByElement) "fmls";
+        "01 0 11111 10 x x xxxx 0101 x 0 xxxxx xxxxx" => SimdFp(FmlsByElement) "fmls";
+        "01 0 11111 11 0 x xxxx 0101 x 0 xxxxx xxxxx" => SimdFp(FmlsByElement) "fmls";
+        "01 0 11111 01 x x xxxx 0111 x 0 xxxxx xxxxx" => Simd(SqdmlslByElement) "sqdmlsl";
+        "01 0 11111 10 x x xxxx 0111 x 0 xxxxx xxxxx" => Simd(SqdmlslByElement) "sqdmlsl";
+        "01 0 11111 00 x x xxxx 1001 x 0 xxxxx xxxxx" => SimdFp(FmulByElement) "fmul";
+        "01 0 11111 10 x x xxxx 1001 x 0 xxxxx xxxxx" => SimdFp(FmulByElement) "fmul";
+        "01 0 11111 11 0 x xxxx 1001 x 0 xxxxx xxxxx" => SimdFp(FmulByElement) "fmul";
+        "01 0 11111 01 x x xxxx 1011 x 0 xxxxx xxxxx" => Simd(SqdmullByElement) "sqdmull";
+        "01 0 11111 10 x x xxxx 1011 x 0 xxxxx xxxxx" => Simd(SqdmullByElement) "sqdmull";
+        "01 0 11111 01 x x xxxx 1100 x 0 xxxxx xxxxx" => Simd(SqdmulhByElement) "sqdmulh";
+        "01 0 11111 10 x x xxxx 1100 x 0 xxxxx xxxxx" => Simd(SqdmulhByElement) "sqdmulh";
+        "01 0 11111 01 x x xxxx 1101 x 0 xxxxx xxxxx" => Simd(SqrdmulhByElement) "sqrdmulh";
+        "01 0 11111 10 x x xxxx 1101 x 0 xxxxx xxxxx" => Simd(SqrdmulhByElement) "sqrdmulh";
+        "01 1 11111 00 x x xxxx 1001 x 0 xxxxx xxxxx" => SimdFp(FmulxByElement) "fmulx";
+        "01 1 11111 10 x x xxxx 1001 x 0 xxxxx xxxxx" => SimdFp(FmulxByElement) "fmulx";
+        "01 1 11111 11 0 x xxxx 1001 x 0 xxxxx xxxxx" => SimdFp(FmulxByElement) "fmulx";
+        "01 1 11111 01 x x xxxx 1101 x 0 xxxxx xxxxx" => Simd(SqrdmlahByElement) "sqrdmlah";
+        "01 1 11111 10 x x xxxx 1101 x 0 xxxxx xxxxx" => Simd(SqrdmlahByElement) "sqrdmlah";
+        "01 1 11111 01 x x xxxx 1111 x 0 xxxxx xxxxx" => Simd(SqrdmlshByElement) "sqrdmlsh";
+        "01 1 11111 10 x x xxxx 1111 x 0 xxxxx xxxxx" => Simd(SqrdmlshByElement) "sqrdmlsh";
+        "01 0 11111 xx x x xxxx 0xx0 x 0 xxxxx xxxxx" => Unallocated;
+        "01 0 11111 00 x x xxxx 0x11 x 0 xxxxx xxxxx" => Unallocated;
+        "01 0 11111 xx x x xxxx 1000 x 0 xxxxx xxxxx" => Unallocated;
+        "01 0 11111 xx x x xxxx 1x10 x 0 xxxxx xxxxx" => Unallocated;
+        "01 0 11111 00 x x xxxx 1011 x 0 xxxxx xxxxx" => Unallocated;
+        "01 0 11111 00 x x xxxx 110x x 0 xxxxx xxxxx" => Unallocated;
+        "01 0 11111 xx x x xxxx 1111 x 0 xxxxx xxxxx" => Unallocated;
+        "01 0 11111 01 0 x xxxx 0x01 x 0 xxxxx xxxxx" => Unallocated;
+        "01 x 11111 01 0 x xxxx 1001 x 0 xxxxx xxxxx" => Unallocated;
+        "01 0 11111 x1 1 x xxxx 0x01 x 0 xxxxx xxxxx" => Unallocated;
+        "01 x 11111 x1 1 x xxxx 1001 x 0 xxxxx xxxxx" => Unallocated;
+        "01 0 11111 11 x x xxxx 0x11 x 0 xxxxx xxxxx" => Unallocated;
+        "01 0 11111 11 x x xxxx 1011 x 0 xxxxx xxxxx" => Unallocated;
+        "01 0 11111 11 x x xxxx 110x x 0 xxxxx xxxxx" => Unallocated;
+        "01 1 11111 xx x x xxxx 0xxx x 0 xxxxx xxxxx" => Unallocated;
+        "01 1 11111 xx x x xxxx 1xx0 x 0 xxxxx xxxxx" => Unallocated;
+        "01 1 11111 xx x x xxxx 1011 x 0 xxxxx xxxxx" => Unallocated;
+        "01 1 11111 00 x x xxxx 11x1 x 0 xxxxx xxxxx" => Unallocated;
+        "01 1 11111 11 x x xxxx 11x1 x 0 xxxxx xxxxx" => Unallocated;
+    }
+    "Data Processing -- Scalar Floating-Point and Advanced SIMD" {
+        "01 x 11110 xx 0 xxxxx 0 xxx1 0 xxxxx xxxxx" => Unallocated;
+        "01 x 11110 xx 0 xxxxx 1 xxxx 0 xxxxx xxxxx" => Unallocated;
+        "01 x 11110 xx 1 xxx1x x xxx1 0 xxxxx xxxxx" => Unallocated;
+        "01 x 11110 xx 1 xx10x x xxx1 0 xxxxx xxxxx" => Unallocated;
+        "01 x 11110 x0 1 1100x x xxx1 0 xxxxx xxxxx" => Unallocated;
+        "01 x 11110 x1 0 xxxxx 0 1xxx 1 xxxxx xxxxx" => Unallocated;
+        "01 x 11110 10 0 xxxxx 0 xxxx 1 xxxxx xxxxx" => Unallocated;
+        "01 x 11111 1x x xxxxx x xxxx 1 xxxxx xxxxx" => Unallocated;
+        "01 1 11110 xx 0 xxxxx 0 xxx0 0 xxxxx xxxxx" => Unallocated;
+        "01 1 11110 xx 1 0100x x xxx1 0 xxxxx xxxxx" => Unallocated;
+    }
+}
