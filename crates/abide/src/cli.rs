@@ -1,5 +1,7 @@
 //! The command line.
 
+use abide_machine::devices::virtio::DiskConfig;
+use abide_machine::restore::DiskChange;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -108,6 +110,22 @@ pub struct StateDirArgs {
     pub state_dir: Option<PathBuf>,
 }
 
+/// Devices besides the UART and the clock.
+#[derive(Clone, Debug, Args)]
+pub struct DeviceArgs {
+    /// Give the guest a virtio disk: a raw file or block device, locked while it runs; may be
+    /// repeated, the first is /dev/vda. OPTIONS: readonly; direct (past the host's page cache)
+    #[arg(long = "disk", value_name = "FILE[,OPTIONS]", value_parser = parse_disk)]
+    pub disks: Vec<DiskConfig>,
+    /// Give the guest a virtio source of random bits; with --deterministic the same in each run
+    #[arg(long)]
+    pub rng: bool,
+    /// Give the guest a virtio console (hvc0) beside the UART: both print here, what is typed goes
+    /// to it alone
+    #[arg(long)]
+    pub virtio_console: bool,
+}
+
 /// Saves on the way.
 #[derive(Clone, Debug, Args)]
 pub struct SavePointArgs {
@@ -161,6 +179,8 @@ pub struct RunArgs {
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
     #[command(flatten)]
+    pub devices: DeviceArgs,
+    #[command(flatten)]
     pub save_points: SavePointArgs,
     #[command(flatten)]
     pub state: StateDirArgs,
@@ -171,6 +191,10 @@ pub struct RunArgs {
 pub struct RestoreArgs {
     /// The file
     pub file: PathBuf,
+    /// Use another disk than the guest had: OLD is its path as `abide inspect --unit disk` shows
+    /// it, or its number (0 is the first device); its content must be that of the save
+    #[arg(long = "disk", value_name = "OLD=NEW", value_parser = parse_disk_change)]
+    pub disks: Vec<DiskChange>,
     /// Name of the guest from here on [default: the file's name without ending, if free]
     pub name: Option<String>,
     /// What executes the guest
@@ -301,6 +325,42 @@ pub struct DemoArgs {
     pub report: PathBuf,
 }
 
+/// A disk: a path, then options, back to the first empty one: so `a,b,` is the path `a,b`.
+fn parse_disk(text: &str) -> Result<DiskConfig, String> {
+    let mut parts: Vec<&str> = text.split(',').collect();
+    let (mut readonly, mut direct) = (false, false);
+    while parts.len() > 1 {
+        match parts.last() {
+            Some(&"readonly") => readonly = true,
+            Some(&"direct") => direct = true,
+            Some(&"") => {
+                parts.pop();
+                break;
+            }
+            other => {
+                let option = other.copied().unwrap_or_default();
+                return Err(format!("{option:?} is no option; there are readonly and direct"));
+            }
+        }
+        parts.pop();
+    }
+    let path = parts.join(",");
+    if path.is_empty() {
+        return Err("a path is needed".to_owned());
+    }
+    Ok(DiskConfig { path: path.into(), readonly, direct })
+}
+
+/// A disk of a snapshot, and where it is now.
+fn parse_disk_change(text: &str) -> Result<DiskChange, String> {
+    match text.split_once('=') {
+        Some((old, new)) if !old.is_empty() && !new.is_empty() => {
+            Ok(DiskChange { old: old.to_owned(), new: new.into() })
+        }
+        _ => Err("OLD=NEW is needed".to_owned()),
+    }
+}
+
 /// A size in bytes, with an optional suffix K, M or G (powers of 1024).
 fn parse_size(text: &str) -> Result<u64, String> {
     let (digits, shift) = match text.strip_suffix(['K', 'k']) {
@@ -325,6 +385,24 @@ mod tests {
     #[test]
     fn definitions_are_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn disks_have_options() {
+        let disk =
+            |path: &str, readonly, direct| Ok(DiskConfig { path: path.into(), readonly, direct });
+        assert_eq!(parse_disk("a.img"), disk("a.img", false, false));
+        assert_eq!(parse_disk("a.img,readonly"), disk("a.img", true, false));
+        assert_eq!(parse_disk("/x,y,,direct,readonly"), disk("/x,y", true, true));
+        assert_eq!(parse_disk("a,direct,readonly"), disk("a", true, true));
+        assert_eq!(parse_disk("a,b,"), disk("a,b", false, false));
+        assert!(parse_disk("a.img,rw").is_err());
+        assert!(parse_disk("").is_err());
+        assert!(parse_disk(",readonly").is_err());
+        assert!(parse_disk_change("a.img").is_err());
+        assert!(parse_disk_change("=b").is_err());
+        let change = DiskChange { old: "a".to_owned(), new: "b=c".into() };
+        assert_eq!(parse_disk_change("a=b=c"), Ok(change));
     }
 
     #[test]

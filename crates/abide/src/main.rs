@@ -100,6 +100,11 @@ fn classify_restore(error: &RestoreError) -> Option<Exit> {
         | RestoreError::UnknownUnit { .. }
         | RestoreError::Register { .. }
         | RestoreError::Readback { .. }
+        | RestoreError::VirtioDevice { .. }
+        | RestoreError::Disk { .. }
+        | RestoreError::DiskLen { .. }
+        | RestoreError::DiskUnknown { .. }
+        | RestoreError::NoSuchDisk { .. }
         | RestoreError::GicTransfer(_) => Some(Exit::Refused),
         RestoreError::Intake { .. }
         | RestoreError::MissingUnit { .. }

@@ -5,6 +5,7 @@
 
 use crate::error::ConfigError;
 use abide_reg::Gpa;
+use abide_virtio::DeviceId;
 
 /// GICv3 distributor.
 pub const GICD_BASE: Gpa = Gpa(0x0800_0000);
@@ -20,6 +21,12 @@ pub const GICR_LEN: u64 = 0x00f6_0000;
 pub const UART_BASE: Gpa = Gpa(0x0900_0000);
 /// PL031 real-time clock.
 pub const RTC_BASE: Gpa = Gpa(0x0901_0000);
+/// Virtio devices, one slot after another.
+pub const VIRTIO_BASE: Gpa = Gpa(0x0a00_0000);
+/// Length of a slot's registers, in bytes.
+pub const VIRTIO_STRIDE: u64 = 0x200;
+/// How many slots there are.
+pub const VIRTIO_SLOTS: usize = 32;
 /// Length of the UART's and the clock's register frames, in bytes.
 pub const DEVICE_LEN: u64 = 0x1000;
 /// Where RAM begins.
@@ -31,6 +38,8 @@ pub const SPI_BASE: u32 = 32;
 pub const UART_INTID: u32 = SPI_BASE + 1;
 /// The real-time clock's interrupt: SPI 2.
 pub const RTC_INTID: u32 = SPI_BASE + 2;
+/// The interrupt of the first virtio slot, SPI 16; those of the others follow.
+pub const VIRTIO_INTID: u32 = SPI_BASE + 16;
 /// INTIDs that the interrupt controller has: 32 private ones and 256 shared ones.
 pub const GIC_INTIDS: u32 = 288;
 /// PPI of the virtual timer.
@@ -57,11 +66,14 @@ pub struct BoardConfig {
     pub vcpu_count: u32,
     /// Frequency of the system counter, in Hz.
     pub cntfrq_hz: u64,
+    /// The virtio device in each slot, from the first on without a gap.
+    pub virtio: Vec<DeviceId>,
 }
 
 impl BoardConfig {
     /// 512 MiB, one vCPU, 62.5 MHz.
-    pub const DEFAULT: Self = Self { ram_len: 512 << 20, vcpu_count: 1, cntfrq_hz: 62_500_000 };
+    pub const DEFAULT: Self =
+        Self { ram_len: 512 << 20, vcpu_count: 1, cntfrq_hz: 62_500_000, virtio: Vec::new() };
 
     /// Checks every choice.
     ///
@@ -77,6 +89,10 @@ impl BoardConfig {
         }
         if !(1..=VCPU_MAX).contains(&self.vcpu_count) {
             return Err(out_of("vcpus", self.vcpu_count.into(), 1, VCPU_MAX.into()));
+        }
+        if self.virtio.len() > VIRTIO_SLOTS {
+            let (found, most) = (self.virtio.len() as u64, VIRTIO_SLOTS as u64);
+            return Err(out_of("virtio devices", found, 0, most));
         }
         // Below 1 MHz Linux keeps no time, above 1 GHz the architecture allows none.
         if !(1_000_000..=1_000_000_000).contains(&self.cntfrq_hz) {

@@ -2,10 +2,11 @@
 
 use crate::board::{
     DEVICE_LEN, GICD_BASE, GICD_LEN, GICR_BASE, GICR_STRIDE, RTC_BASE, RTC_INTID, UART_BASE,
-    UART_INTID,
+    UART_INTID, VIRTIO_BASE, VIRTIO_INTID, VIRTIO_STRIDE,
 };
 use crate::clock::MachineClock;
 use crate::console::Console;
+use crate::devices::virtio::{Outside, VirtioDevice};
 use crate::devices::{Pl011, Pl031};
 use crate::entropy::Entropy;
 use crate::irqchip::SoftIrqchip;
@@ -13,6 +14,7 @@ use abide_arm64::SysReg;
 use abide_engine::{AfterCall, Bus, Irqchip, PowerState, SMCCC_REGISTERS};
 use abide_firmware::{Caller, Effect, Firmware};
 use abide_gic::IntId;
+use abide_memory::GuestRam;
 use abide_reg::{Gpa, VcpuId};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -28,6 +30,11 @@ pub struct MachineBus {
     pub(crate) panicked: AtomicBool,
     pub(crate) uart: Mutex<Pl011>,
     pub(crate) rtc: Mutex<Pl031>,
+    /// The virtio devices, slot by slot.
+    pub(crate) virtio: Vec<Mutex<VirtioDevice>>,
+    /// Whether one of them takes what is typed.
+    pub(crate) has_virtio_console: bool,
+    pub(crate) ram: Arc<GuestRam>,
     pub(crate) firmware: Mutex<Firmware>,
     pub(crate) irqchip: Arc<dyn Irqchip>,
     /// The same controller where the machine brings it: then the bus also routes its registers.
@@ -60,6 +67,7 @@ enum Target {
     Redistributor { vcpu: VcpuId, offset: u64 },
     Uart { offset: u64 },
     Rtc { offset: u64 },
+    Virtio { slot: usize, offset: u64 },
 }
 
 impl MachineBus {
@@ -75,20 +83,65 @@ impl MachineBus {
         if let Some(offset) = within(UART_BASE, DEVICE_LEN) {
             return Some(Target::Uart { offset });
         }
-        within(RTC_BASE, DEVICE_LEN).map(|offset| Target::Rtc { offset })
+        if let Some(offset) = within(RTC_BASE, DEVICE_LEN) {
+            return Some(Target::Rtc { offset });
+        }
+        let offset = within(VIRTIO_BASE, VIRTIO_STRIDE * self.virtio.len() as u64)?;
+        let slot = usize::try_from(offset / VIRTIO_STRIDE).ok()?;
+        Some(Target::Virtio { slot, offset: offset % VIRTIO_STRIDE })
     }
 
-    /// Hands waiting console input to the UART, as much as fits; tells whether any did.
+    /// Hands what came from outside to the devices, as much as fits, and lets those that owe
+    /// their driver work go on; tells whether there was any.
     pub(crate) fn deliver_input(&self) -> bool {
+        let has_moved = self.poll_virtio();
         let mut uart = lock(&self.uart);
         let delivered = self.refill(&mut uart);
         self.drive(UART_INTID, uart.irq_level());
-        delivered
+        delivered || has_moved
+    }
+
+    /// Lets virtio devices look outside; tells whether an interrupt line rose.
+    fn poll_virtio(&self) -> bool {
+        let mut has_risen = false;
+        for (slot, device) in self.virtio.iter().enumerate() {
+            let mut device = lock(device);
+            let before = device.irq_level();
+            device.poll(&self.outside());
+            if device.irq_level() != before {
+                has_risen |= !before;
+                self.drive_virtio(slot, &device);
+            }
+        }
+        has_risen
+    }
+
+    fn outside(&self) -> Outside<'_> {
+        Outside { ram: &self.ram, entropy: &self.entropy, console: &self.console }
+    }
+
+    fn drive_virtio(&self, slot: usize, device: &VirtioDevice) {
+        // There are 32 slots at most.
+        self.drive(VIRTIO_INTID + u32::try_from(slot).unwrap_or(0), device.irq_level());
+    }
+
+    fn virtio_write(&self, slot: usize, offset: u64, size: usize, value: u64) {
+        let mut device = lock(&self.virtio[slot]);
+        device.write(offset, size, value, &self.outside());
+        if matches!(*device, VirtioDevice::Console { .. }) {
+            let has_panicked = lock(&self.console).has_panicked();
+            self.panicked.store(has_panicked, Ordering::Relaxed);
+        }
+        self.drive_virtio(slot, &device);
     }
 
     /// As [`Self::deliver_input`], for who has the UART. Always the UART is locked first, then the
     /// console.
     fn refill(&self, uart: &mut Pl011) -> bool {
+        // What is typed goes to one console only.
+        if self.has_virtio_console {
+            return false;
+        }
         let mut console = lock(&self.console);
         if console.waiting().is_empty() {
             return false;
@@ -169,6 +222,7 @@ impl Bus for MachineBus {
         Some(match (self.target(gpa)?, &self.soft_irqchip) {
             (Target::Uart { offset }, _) => self.uart_read(offset, size),
             (Target::Rtc { offset }, _) => lock(&self.rtc).read(offset, size, self.clock.wall_s()),
+            (Target::Virtio { slot, offset }, _) => lock(&self.virtio[slot]).read(offset, size),
             (Target::Distributor { offset }, Some(chip)) => {
                 chip.with(|gic| gic.dist_read(offset, size))
             }
@@ -183,6 +237,7 @@ impl Bus for MachineBus {
         match (self.target(gpa)?, &self.soft_irqchip) {
             (Target::Uart { offset }, _) => self.uart_write(offset, size, value),
             (Target::Rtc { offset }, _) => self.rtc_write(offset, size, value),
+            (Target::Virtio { slot, offset }, _) => self.virtio_write(slot, offset, size, value),
             (Target::Distributor { offset }, Some(chip)) => {
                 chip.with(|gic| gic.dist_write(offset, size, value));
             }

@@ -4,6 +4,7 @@ use crate::board::{BoardConfig, GIC_INTIDS, GICD_BASE, GICR_BASE, RAM_BASE};
 use crate::bus::MachineBus;
 use crate::clock::MachineClock;
 use crate::console::Console;
+use crate::devices::virtio::{VirtioConfig, VirtioDevice};
 use crate::devices::{Pl011, Pl031};
 use crate::entropy::Entropy;
 use crate::error::{LoadError, MachineError};
@@ -18,6 +19,7 @@ use abide_firmware::Firmware;
 use abide_gic::GicV3;
 use abide_memory::GuestRam;
 use abide_reg::{Value, VcpuId};
+use abide_virtio::DeviceId;
 use std::io::Write;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
@@ -41,6 +43,8 @@ pub enum TimeSource {
 pub struct BirthConfig<'a> {
     /// The board.
     pub board: BoardConfig,
+    /// Its virtio devices, slot by slot; they become the board's `virtio`.
+    pub virtio: &'a [VirtioConfig],
     /// What makes its time pass.
     pub time: TimeSource,
     /// What its firmware answers.
@@ -64,13 +68,14 @@ pub(crate) struct Parts {
     pub(crate) console: Console,
     pub(crate) uart: Pl011,
     pub(crate) rtc: Pl031,
+    pub(crate) virtio: Vec<VirtioDevice>,
     pub(crate) firmware: Firmware,
 }
 
 impl Parts {
     /// Makes the VM on `engine` and wires everything to it.
     pub(crate) fn assemble(self, engine: &dyn Engine) -> Result<Machine, MachineError> {
-        let Self { board, ram, clock, entropy, console, uart, rtc, firmware } = self;
+        let Self { board, ram, clock, entropy, console, uart, rtc, virtio, firmware } = self;
         let mut vm = engine.create_vm(VmConfig {
             vcpu_count: board.vcpu_count,
             cntfrq_hz: board.cntfrq_hz,
@@ -88,6 +93,9 @@ impl Parts {
             panicked: AtomicBool::new(false),
             uart: Mutex::new(uart),
             rtc: Mutex::new(rtc),
+            has_virtio_console: virtio.iter().any(|device| device.id() == DeviceId::CONSOLE),
+            virtio: virtio.into_iter().map(Mutex::new).collect(),
+            ram: Arc::clone(&ram),
             firmware: Mutex::new(firmware),
             irqchip: Arc::clone(&irqchip),
             soft_irqchip,
@@ -141,19 +149,27 @@ fn create_irqchip(
     Ok((Arc::clone(&chip) as Arc<dyn Irqchip>, Some(chip)))
 }
 
+fn create_virtio(configs: &[VirtioConfig]) -> Result<Vec<VirtioDevice>, MachineError> {
+    let devices = configs.iter().enumerate();
+    devices.map(|(slot, config)| Ok(VirtioDevice::create(config, slot)?)).collect()
+}
+
 impl Machine {
     /// Makes a machine with a guest that is about to execute its first instruction.
     ///
     /// # Errors
     /// [`MachineError`].
     pub fn create(engine: &dyn Engine, birth: BirthConfig<'_>) -> Result<Self, MachineError> {
-        birth.board.check()?;
-        let ram = Arc::new(GuestRam::new(RAM_BASE, birth.board.ram_len)?);
+        let virtio = create_virtio(birth.virtio)?;
+        let mut board = birth.board;
+        board.virtio = virtio.iter().map(VirtioDevice::id).collect();
+        board.check()?;
+        let ram = Arc::new(GuestRam::new(RAM_BASE, board.ram_len)?);
         let loaded = loader::load(&ram, birth.kernel, birth.initrd)?;
         let (clock, mut entropy) = match birth.time {
-            TimeSource::Host => (MachineClock::new_host(birth.board.cntfrq_hz), Entropy::Host),
+            TimeSource::Host => (MachineClock::new_host(board.cntfrq_hz), Entropy::Host),
             TimeSource::Virtual => (
-                MachineClock::new_virtual(birth.board.cntfrq_hz),
+                MachineClock::new_virtual(board.cntfrq_hz),
                 Entropy::Seeded { state: DETERMINISTIC_SEED },
             ),
         };
@@ -164,19 +180,20 @@ impl Machine {
             rng_seed: entropy.seed(),
             psci_version: u32::try_from(firmware.psci_version()).unwrap_or(u32::MAX),
         };
-        let tree = fdt::build(&birth.board, &chosen)?;
+        let tree = fdt::build(&board, &chosen)?;
         if tree.len() as u64 > DTB_MAX_LEN {
             return Err(LoadError::DeviceTree { found: tree.len(), allowed: DTB_MAX_LEN }.into());
         }
         ram.write(loaded.dtb, &tree)?;
         let parts = Parts {
-            board: birth.board,
+            board,
             ram,
             clock: Arc::new(clock),
             entropy,
             console: Console::new(birth.console),
             uart: Pl011::default(),
             rtc: Pl031::new(),
+            virtio,
             firmware,
         };
         let mut machine = parts.assemble(engine)?;

@@ -1,9 +1,11 @@
 //! Errors of the machine.
 
+use crate::devices::virtio::DiskError;
 use abide_engine::EngineError;
 use abide_memory::MemoryError;
 use abide_reg::{Gpa, IntakeError, Name, RegId, Scope, Value, VcpuId};
 use abide_snapshot::Architecture;
+use std::path::PathBuf;
 use thiserror::Error;
 
 /// Why a board cannot be made as asked.
@@ -134,6 +136,9 @@ pub enum MachineError {
     /// Guest RAM could not be made.
     #[error(transparent)]
     Memory(#[from] MemoryError),
+    /// A disk cannot be used.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
     /// The engine refused.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -230,6 +235,52 @@ pub enum RestoreError {
         scope: Scope,
         /// Why.
         source: IntakeError,
+    },
+    /// A board's slot has a device that this version does not know.
+    #[error("slot {slot} has virtio device {found}, unknown to this version; use a newer one")]
+    VirtioDevice {
+        /// The slot.
+        slot: u32,
+        /// The device's number.
+        found: u32,
+    },
+    /// A disk cannot be used.
+    #[error("virtio-blk dev{slot}: {source}")]
+    Disk {
+        /// The slot.
+        slot: u32,
+        /// Why.
+        source: DiskError,
+    },
+    /// A disk has another size than the guest was told.
+    #[error(
+        "virtio-blk dev{slot}: disk {} has {found} sectors, the guest's had {saved}; \
+         use --disk {slot}=FILE to name the right one",
+        path.display()
+    )]
+    DiskLen {
+        /// The slot.
+        slot: u32,
+        /// The disk.
+        path: PathBuf,
+        /// Its size, in sectors.
+        found: u64,
+        /// The size that was saved, in sectors.
+        saved: u64,
+    },
+    /// The snapshot does not tell where a disk is.
+    #[error("virtio-blk dev{slot}: the snapshot names no disk for it; use --disk {slot}=FILE")]
+    DiskUnknown {
+        /// The slot.
+        slot: u32,
+    },
+    /// A disk was named that the guest does not have.
+    #[error("{old}: no disk of the snapshot; it has {has}")]
+    NoSuchDisk {
+        /// What was named.
+        old: String,
+        /// The snapshot's disks.
+        has: String,
     },
     /// A register that every CPU has is missing.
     #[error("{unit} {scope}: {name} ({id}) is missing; the file is not complete")]

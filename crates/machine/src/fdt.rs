@@ -4,7 +4,7 @@
 use crate::board::{
     APB_CLOCK_HZ, BoardConfig, DEVICE_LEN, GICD_BASE, GICD_LEN, GICR_BASE, GICR_LEN,
     PHYSICAL_TIMER_INTID, RAM_BASE, RTC_BASE, RTC_INTID, SPI_BASE, UART_BASE, UART_INTID,
-    VIRTUAL_TIMER_INTID, mpidr,
+    VIRTIO_BASE, VIRTIO_INTID, VIRTIO_STRIDE, VIRTUAL_TIMER_INTID, mpidr,
 };
 use crate::error::LoadError;
 use abide_reg::Gpa;
@@ -62,6 +62,7 @@ pub fn build(board: &BoardConfig, chosen: &Chosen<'_>) -> Result<Vec<u8>, LoadEr
     timer_node(&mut fdt)?;
     gic_node(&mut fdt)?;
     device_nodes(&mut fdt)?;
+    virtio_nodes(&mut fdt, board)?;
     fdt.end_node(root)?;
     Ok(fdt.finish()?)
 }
@@ -159,6 +160,21 @@ fn device_nodes(fdt: &mut FdtWriter) -> Result<(), LoadError> {
     uart.node(fdt, "arm,pl011", &["uartclk", "apb_pclk"])?;
     let rtc = Device { name: "pl031", base: RTC_BASE, intid: RTC_INTID };
     rtc.node(fdt, "arm,pl031", &["apb_pclk"])
+}
+
+/// One node for each slot that has a device; which one, the device's own registers say.
+fn virtio_nodes(fdt: &mut FdtWriter, board: &BoardConfig) -> Result<(), LoadError> {
+    for (slot, _) in (0u32..).zip(&board.virtio) {
+        let base = Gpa(VIRTIO_BASE.0 + u64::from(slot) * VIRTIO_STRIDE);
+        let node = fdt.begin_node(&named_at("virtio_mmio", base))?;
+        fdt.property_string("compatible", "virtio,mmio")?;
+        fdt.property_array_u64("reg", &[base.0, VIRTIO_STRIDE])?;
+        let spi = VIRTIO_INTID + slot - SPI_BASE;
+        fdt.property_array_u32("interrupts", &[GIC_SPI, spi, LEVEL_HIGH])?;
+        fdt.property_null("dma-coherent")?;
+        fdt.end_node(node)?;
+    }
+    Ok(())
 }
 
 struct Device {

@@ -28,6 +28,9 @@ use std::io::Write;
 use std::sync::Arc;
 
 mod readback;
+mod virtio;
+
+pub use virtio::DiskChange;
 
 /// What a restore did besides restoring.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -127,6 +130,19 @@ pub fn restore(
     reader: &Reader,
     console: Box<dyn Write + Send>,
 ) -> Result<Prepared, RestoreError> {
+    restore_with_disks(engine, reader, console, &[])
+}
+
+/// As [`restore`], with disks that are elsewhere than when the guest was saved.
+///
+/// # Errors
+/// [`RestoreError`]; nothing of the machine is left.
+pub fn restore_with_disks(
+    engine: &dyn Engine,
+    reader: &Reader,
+    console: Box<dyn Write + Send>,
+    disks: &[DiskChange],
+) -> Result<Prepared, RestoreError> {
     let header = &reader.snapshot().header;
     if header.architecture != Architecture::AARCH64 {
         return Err(RestoreError::Architecture { found: header.architecture });
@@ -134,7 +150,7 @@ pub fn restore(
     let snapshot = reader.snapshot().clone().into_parts();
     let original = snapshot.units.clone();
     let mut pending = Pending::new(snapshot.units)?;
-    let parts = restore_parts(&mut pending, reader, console)?;
+    let parts = restore_parts(&mut pending, reader, console, disks)?;
     let mut machine = parts.assemble(engine)?;
     for place in ORDER {
         machine.restore_unit(place.unit, &mut pending)?;
@@ -152,6 +168,7 @@ fn restore_parts(
     pending: &mut Pending,
     reader: &Reader,
     console: Box<dyn Write + Send>,
+    disks: &[DiskChange],
 ) -> Result<Parts, RestoreError> {
     let board = pending.build(Unit::Board, Scope::Vm, restore_board)?;
     let hz = board.cntfrq_hz;
@@ -165,6 +182,7 @@ fn restore_parts(
     let rtc = pending.build(Unit::Rtc, device, Pl031::restore)?;
     let ram = GuestRam::new(RAM_BASE, board.ram_len)
         .map_err(|error| RestoreError::Machine(error.into()))?;
+    let virtio = pending.build_virtio(&board, &ram, disks)?;
     reader.restore_memory(&ram)?;
     Ok(Parts {
         board,
@@ -174,6 +192,7 @@ fn restore_parts(
         console,
         uart,
         rtc,
+        virtio,
         firmware: Firmware::default(),
     })
 }
@@ -184,9 +203,10 @@ fn restore_board(entries: Vec<Entry>) -> Result<(BoardConfig, Leftover), IntakeE
         ram_len: intake.u64(&RAM_LEN)?,
         vcpu_count: intake.u32(&VCPU_COUNT)?,
         cntfrq_hz: intake.u64(&CNTFRQ_HZ)?,
+        virtio: virtio::restore_slots(&mut intake)?,
     };
     // With each value in turn in a board that is possible: so the refusal names the right one.
-    let BoardConfig { ram_len, vcpu_count, cntfrq_hz } = board;
+    let BoardConfig { ram_len, vcpu_count, cntfrq_hz, virtio: _ } = board;
     let good = BoardConfig::DEFAULT;
     let lone = [
         (RAM_LEN.id, Value::u64(ram_len), BoardConfig { ram_len, ..good.clone() }),
@@ -207,9 +227,9 @@ impl Machine {
     fn restore_unit(&mut self, unit: Unit, pending: &mut Pending) -> Result<(), RestoreError> {
         match unit {
             // Made with their state, before the machine was.
-            Unit::Board | Unit::Clock | Unit::Entropy | Unit::Console | Unit::Uart | Unit::Rtc => {
-                Ok(())
-            }
+            Unit::Board | Unit::Clock | Unit::Entropy | Unit::Console => Ok(()),
+            Unit::Uart | Unit::Rtc => Ok(()),
+            Unit::Disk | Unit::VirtioBlock | Unit::VirtioRng | Unit::VirtioConsole => Ok(()),
             Unit::Firmware if self.firmware_provider == Provider::Machine => {
                 let firmware = pending.build(unit, Scope::Vm, Firmware::restore)?;
                 *crate::bus::lock(&self.bus.firmware) = firmware;

@@ -1,13 +1,14 @@
 //! The machine's state as registers.
 
-use crate::board::BoardConfig;
+use crate::board::{BoardConfig, VIRTIO_SLOTS};
 use crate::bus::lock;
+use crate::devices::virtio::VirtioDevice;
 use crate::error::MachineError;
 use crate::machine::Machine;
 use crate::units::{ORDER, Unit};
 use abide_arm64::kvm;
 use abide_engine::Provider;
-use abide_reg::{Class, Entry, RegDef, RegId, Scope, Value, VcpuId};
+use abide_reg::{Entry, RegDef, RegId, Scope, Value, VcpuId};
 use abide_snapshot::{
     Architecture, Compression, Digest, Existing, Header, Record, Snapshot, TEXT_LEN, UnitRecord,
     Writer,
@@ -18,13 +19,25 @@ pub(crate) const RAM_LEN: RegDef = RegDef::state(RegId::named("board.ram_len"), 
 pub(crate) const VCPU_COUNT: RegDef =
     RegDef::state(RegId::named("board.vcpu_count"), "vcpu_count", 4);
 pub(crate) const CNTFRQ_HZ: RegDef = RegDef::state(RegId::named("board.cntfrq_hz"), "cntfrq_hz", 8);
+/// The virtio device number in each slot, 0 where there is none. Not there on a board without any.
+pub(crate) const VIRTIO: RegDef =
+    RegDef::state(RegId::named("board.virtio"), "virtio slots", VIRTIO_SLOTS);
+
 pub(crate) fn save_board(board: &BoardConfig) -> Vec<Entry> {
-    let BoardConfig { ram_len, vcpu_count, cntfrq_hz } = *board;
-    vec![
-        Entry::of(&RAM_LEN, Value::u64(ram_len)),
-        Entry::of(&VCPU_COUNT, Value::u32(vcpu_count)),
-        Entry::of(&CNTFRQ_HZ, Value::u64(cntfrq_hz)),
-    ]
+    let BoardConfig { ram_len, vcpu_count, cntfrq_hz, virtio } = board;
+    let mut entries = vec![
+        Entry::of(&RAM_LEN, Value::u64(*ram_len)),
+        Entry::of(&VCPU_COUNT, Value::u32(*vcpu_count)),
+        Entry::of(&CNTFRQ_HZ, Value::u64(*cntfrq_hz)),
+    ];
+    if !virtio.is_empty() {
+        let mut slots = [0; VIRTIO_SLOTS];
+        for (slot, id) in slots.iter_mut().zip(virtio) {
+            [*slot, ..] = id.0.to_le_bytes();
+        }
+        entries.push(Entry::of(&VIRTIO, Value::bytes(&slots)));
+    }
+    entries
 }
 
 /// Which unit a register of a vCPU belongs to.
@@ -50,7 +63,7 @@ impl Machine {
         let mut states = Vec::new();
         for place in ORDER {
             for (scope, entries) in self.unit_entries(place.unit)? {
-                let class = Class::Mandatory;
+                let class = place.unit.class();
                 states.push(UnitRecord { unit: place.unit.name(), scope, class, entries });
             }
         }
@@ -80,6 +93,9 @@ impl Machine {
             Unit::Console => device(lock(&self.bus.console).save()),
             Unit::Uart => device(lock(&self.bus.uart).save()),
             Unit::Rtc => device(lock(&self.bus.rtc).save()),
+            Unit::Disk | Unit::VirtioBlock | Unit::VirtioRng | Unit::VirtioConsole => {
+                Ok(self.virtio_entries(unit))
+            }
             Unit::Firmware if self.firmware_provider == Provider::Machine => {
                 vm(lock(&self.bus.firmware).save())
             }
@@ -92,6 +108,20 @@ impl Machine {
             }
             Unit::Gic => self.gic_entries(),
         }
+    }
+
+    fn virtio_entries(&self, unit: Unit) -> Vec<(Scope, Vec<Entry>)> {
+        let devices = (0..).zip(&self.bus.virtio);
+        let of_unit = devices.filter_map(|(slot, device)| {
+            let device = lock(device);
+            let entries = match (unit, &*device) {
+                (Unit::Disk, VirtioDevice::Block { disk, .. }) => disk.save(),
+                _ if VirtioDevice::unit_of(device.id()) == Some(unit) => device.save(),
+                _ => return None,
+            };
+            Some((Scope::Device(slot), entries))
+        });
+        of_unit.collect()
     }
 
     fn vcpu_entries(&self, vcpu: VcpuId, unit: Unit) -> Result<Vec<Entry>, MachineError> {

@@ -1,6 +1,6 @@
 //! Everything that has state, and the order in which it comes back.
 
-use abide_reg::Name;
+use abide_reg::{Class, Name};
 
 /// A part of the machine that owns registers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -17,6 +17,14 @@ pub enum Unit {
     Uart,
     /// The real-time clock.
     Rtc,
+    /// Where each disk's content is on the host.
+    Disk,
+    /// Each virtio disk.
+    VirtioBlock,
+    /// Each virtio source of random bits.
+    VirtioRng,
+    /// Each virtio console.
+    VirtioConsole,
     /// CPU identification: one set for the VM.
     Identity,
     /// PSCI and SMCCC.
@@ -64,6 +72,10 @@ pub const ORDER: &[Place] = &[
     saved(Unit::Console, "the UART prints through it"),
     saved(Unit::Uart, "devices exist before the interrupt controller listens to their lines"),
     saved(Unit::Rtc, "as the UART"),
+    saved(Unit::Disk, "a disk is open, locked and measured before its device"),
+    saved(Unit::VirtioBlock, "as the UART"),
+    saved(Unit::VirtioRng, "as the UART"),
+    saved(Unit::VirtioConsole, "as the UART"),
     saved(Unit::Identity, "KVM fixes ID registers at the first run and checks others against them"),
     saved(Unit::Firmware, "KVM judges workaround registers by the ID registers"),
     saved(Unit::Cpu, "its registers may depend on identity; its timers raise no interrupt yet"),
@@ -82,12 +94,26 @@ impl Unit {
             Self::Console => "console",
             Self::Uart => "uart",
             Self::Rtc => "rtc",
+            Self::Disk => "disk",
+            Self::VirtioBlock => "virtio-blk",
+            Self::VirtioRng => "virtio-rng",
+            Self::VirtioConsole => "virtio-console",
             Self::Identity => "identity",
             Self::Firmware => "firmware",
             Self::Cpu => "cpu",
             Self::Gic => "gic",
             Self::Counter => "counter",
         })
+    }
+
+    /// The class of its records. What a host knows, not the guest, is volatile: it is no part of
+    /// the guest's state hash either.
+    #[must_use]
+    pub const fn class(self) -> Class {
+        match self {
+            Self::Disk => Class::Volatile,
+            _ => Class::Mandatory,
+        }
     }
 
     /// The unit of this name.

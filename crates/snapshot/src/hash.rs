@@ -65,7 +65,9 @@ pub(crate) fn combine<'a>(
 ) -> Result<Digest, HashError> {
     let mut hasher = blake3::Hasher::new();
     hasher.update(DOMAIN);
-    let mut sorted = units.into_iter().map(canonical).collect::<Result<Vec<_>, _>>()?;
+    // A volatile record tells of a host: the same guest on another has another.
+    let of_guest = units.into_iter().filter(|unit| unit.class != Class::Volatile);
+    let mut sorted = of_guest.map(canonical).collect::<Result<Vec<_>, _>>()?;
     sorted.sort();
     hasher.update(&(sorted.len() as u64).to_le_bytes());
     for (unit, scope, registers) in &sorted {

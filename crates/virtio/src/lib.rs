@@ -27,7 +27,9 @@
 //! (`DEVICE_NEEDS_RESET`) until the driver resets it.
 #![forbid(unsafe_code)]
 
+pub mod block;
 mod chain;
+mod console;
 mod device;
 mod error;
 mod guest;
@@ -37,7 +39,9 @@ mod rng;
 pub mod spec;
 mod transport;
 
+pub use block::Block;
 pub use chain::{Chain, Segment};
+pub use console::{Console, Terminal};
 pub use device::{Device, DeviceId};
 pub use error::QueueError;
 pub use guest::Guest;

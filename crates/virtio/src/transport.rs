@@ -121,7 +121,10 @@ impl<D: Device> Mmio<D> {
             offset::QUEUE_SIZE => self.set_up(|queue| queue.size = value),
             offset::QUEUE_READY => self.write_queue_ready(value, ram),
             offset::QUEUE_NOTIFY => self.write_queue_notify(value, ram, host),
-            offset::INTERRUPT_ACK => self.interrupt_status &= !value.to_le_bytes()[0],
+            offset::INTERRUPT_ACK => {
+                self.interrupt_status &= !value.to_le_bytes()[0];
+                self.serve_on(ram, host);
+            }
             offset::STATUS => self.write_status(value, ram, host),
             offset::QUEUE_DESC..offset::SHM_LEN => self.write_queue_place(at, value),
             _ => {}
@@ -130,8 +133,7 @@ impl<D: Device> Mmio<D> {
 
     /// Lets the device look at what came from outside, and go on with what a burst left.
     pub fn poll(&mut self, ram: &GuestRam, host: &mut D::Host) {
-        let unserved = std::mem::take(&mut self.unserved);
-        self.serve(unserved, ram, host);
+        self.serve_on(ram, host);
         self.call(ram, |device, guest| device.poll(guest, host));
     }
 
@@ -245,6 +247,12 @@ impl<D: Device> Mmio<D> {
         for queue in &mut self.queues {
             *queue = Virtqueue::new(queue.size_max);
         }
+    }
+
+    /// Goes on with what a burst left, as soon as the driver takes notice or the machine looks.
+    fn serve_on(&mut self, ram: &GuestRam, host: &mut D::Host) {
+        let unserved = std::mem::take(&mut self.unserved);
+        self.serve(unserved, ram, host);
     }
 
     /// Tells the device of each queue whose bit is set.

@@ -1,13 +1,13 @@
 //! `abide restore`: a guest goes on.
 
-use super::session;
+use super::{devices, session};
 use crate::cli::RestoreArgs;
 use crate::console::Output;
 use crate::engines;
 use crate::exit::Exit;
 use crate::out::say;
 use abide_machine::lifecycle::Intent;
-use abide_machine::restore::{RestoreReport, restore};
+use abide_machine::restore::{RestoreReport, restore_with_disks};
 use abide_snapshot::Reader;
 use anyhow::{Context, Result};
 
@@ -21,8 +21,10 @@ pub fn run(args: &RestoreArgs) -> Result<Exit> {
     let state_dir = args.state.state_dir.as_deref();
     let place = session::take_place(state_dir, args.name.as_deref(), wish)?;
     let output = Output::stdout();
+    let disks = devices::changes(&args.disks)?;
+    let console = Box::new(output.clone());
     let prepared =
-        restore(engine.as_ref(), &reader, Box::new(output.clone())).with_context(file)?;
+        restore_with_disks(engine.as_ref(), &reader, console, &disks).with_context(file)?;
     drop(reader);
     announce(place.name(), prepared.report());
     let machine = prepared.commit(Intent::Restore);

@@ -1,6 +1,6 @@
 //! `abide run`: a guest is born.
 
-use super::session;
+use super::{devices, session};
 use crate::cli::RunArgs;
 use crate::console::Output;
 use crate::engines;
@@ -35,11 +35,13 @@ pub fn run(args: &RunArgs) -> Result<Exit> {
     let board =
         BoardConfig { ram_len: args.memory, vcpu_count: args.vcpus, ..BoardConfig::DEFAULT };
     let time = if args.deterministic { TimeSource::Virtual } else { TimeSource::Host };
+    let virtio = devices::virtio(&args.devices)?;
     let output = Output::stdout();
     let machine = Machine::create(
         engine.as_ref(),
         BirthConfig {
             board,
+            virtio: &virtio,
             time,
             firmware: engines::firmware(args.cpu)?,
             kernel: &kernel,

@@ -14,6 +14,7 @@ mod pl011_tests;
 mod pl031;
 #[cfg(test)]
 mod pl031_tests;
+pub mod virtio;
 
 use abide_reg::{Intake, IntakeError, RegDef, Value};
 

@@ -3,7 +3,8 @@
 use super::{RestoreError, RestoreReport};
 use crate::machine::Machine;
 use crate::rules;
-use abide_reg::{Name, Readback, RegId, Scope, Value};
+use crate::units::Unit;
+use abide_reg::{Class, Name, Readback, RegId, Scope, Value};
 use abide_snapshot::UnitRecord;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,7 +23,9 @@ impl Machine {
             found.extend(values.map(|(id, value)| ((state.unit, state.scope, id), value)));
         }
         let dropped: BTreeSet<&Key> = report.dropped.iter().collect();
-        for state in original {
+        // What the host knows may have changed: that is what it is for.
+        let is_host_fact = |unit| Unit::by_name(unit).is_some_and(|u| u.class() == Class::Volatile);
+        for state in original.iter().filter(|state| !is_host_fact(state.unit)) {
             for entry in &state.entries {
                 let key = (state.unit, state.scope, entry.id);
                 if !dropped.contains(&key) {

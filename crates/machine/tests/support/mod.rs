@@ -302,7 +302,7 @@ impl Vcpu for MockVcpu {
 
 /// The smallest board that loads a kernel, with two vCPUs.
 pub const BOARD: BoardConfig =
-    BoardConfig { ram_len: 6 << 20, vcpu_count: 2, cntfrq_hz: 62_500_000 };
+    BoardConfig { ram_len: 6 << 20, vcpu_count: 2, cntfrq_hz: 62_500_000, virtio: Vec::new() };
 
 /// A guest that was just born.
 pub fn born(engine: &dyn Engine, kernel: &[u8]) -> Machine {
@@ -317,6 +317,7 @@ pub fn born_with(
 ) -> Machine {
     let birth = BirthConfig {
         board,
+        virtio: &[],
         time,
         firmware: Firmware::default(),
         kernel,

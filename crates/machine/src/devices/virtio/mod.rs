@@ -1,0 +1,194 @@
+//! The board's virtio devices: one for each slot, and what each reaches on the host.
+//!
+//! The devices themselves are state machines of `abide-virtio`; here they meet files, the console
+//! and the source of random bits.
+
+mod disk;
+
+pub use disk::{DISK_TABLE, Disk, DiskConfig, DiskError};
+
+use crate::bus::lock;
+use crate::console::Console;
+use crate::entropy::Entropy;
+use crate::units::Unit;
+use abide_memory::GuestRam;
+use abide_reg::{Entry, IntakeError, Leftover};
+use abide_virtio::{Block, DeviceId, Mmio, RandomBits, Rng, Terminal};
+use std::sync::Mutex;
+
+/// A virtio device that a board is to have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum VirtioConfig {
+    /// A disk.
+    Block(DiskConfig),
+    /// A source of random bits.
+    Rng,
+    /// A console beside the UART.
+    Console,
+}
+
+/// What virtio devices reach of their machine.
+pub(crate) struct Outside<'a> {
+    pub(crate) ram: &'a GuestRam,
+    pub(crate) entropy: &'a Mutex<Entropy>,
+    pub(crate) console: &'a Mutex<Console>,
+}
+
+/// The device in a slot.
+#[derive(Debug)]
+pub enum VirtioDevice {
+    /// A disk.
+    Block {
+        /// What the guest sees.
+        mmio: Mmio<Block>,
+        /// Where its content is.
+        disk: Disk,
+    },
+    /// A source of random bits.
+    Rng {
+        /// What the guest sees.
+        mmio: Mmio<Rng>,
+    },
+    /// A console.
+    Console {
+        /// What the guest sees.
+        mmio: Mmio<abide_virtio::Console>,
+    },
+}
+
+/// Does the same with whatever transport is in the slot.
+macro_rules! any {
+    ($slot:expr, $mmio:ident => $what:expr) => {
+        match $slot {
+            VirtioDevice::Block { mmio: $mmio, .. } => $what,
+            VirtioDevice::Rng { mmio: $mmio } => $what,
+            VirtioDevice::Console { mmio: $mmio } => $what,
+        }
+    };
+}
+
+impl VirtioDevice {
+    /// The device that `config` asks for, in slot `slot`.
+    ///
+    /// # Errors
+    /// [`DiskError`].
+    pub(crate) fn create(config: &VirtioConfig, slot: usize) -> Result<Self, DiskError> {
+        Ok(match config {
+            VirtioConfig::Block(config) => {
+                let disk = Disk::open(config)?;
+                let device = Block::new(disk.sectors(), config.readonly, disk_id(slot));
+                Self::Block { mmio: Mmio::new(device), disk }
+            }
+            VirtioConfig::Rng => Self::Rng { mmio: Mmio::new(Rng) },
+            VirtioConfig::Console => Self::Console { mmio: Mmio::new(abide_virtio::Console) },
+        })
+    }
+
+    /// Which device it is.
+    #[must_use]
+    pub const fn id(&self) -> DeviceId {
+        match self {
+            Self::Block { .. } => DeviceId::BLOCK,
+            Self::Rng { .. } => DeviceId::ENTROPY,
+            Self::Console { .. } => DeviceId::CONSOLE,
+        }
+    }
+
+    /// The unit that a device of this number is, if boards of this version can have one.
+    #[must_use]
+    pub const fn unit_of(id: DeviceId) -> Option<Unit> {
+        match id {
+            DeviceId::BLOCK => Some(Unit::VirtioBlock),
+            DeviceId::ENTROPY => Some(Unit::VirtioRng),
+            DeviceId::CONSOLE => Some(Unit::VirtioConsole),
+            _ => None,
+        }
+    }
+
+    /// How its interrupt line stands.
+    #[must_use]
+    pub fn irq_level(&self) -> bool {
+        any!(self, mmio => mmio.irq_level())
+    }
+
+    pub(crate) fn read(&self, offset: u64, size: usize) -> u64 {
+        any!(self, mmio => mmio.read(offset, size))
+    }
+
+    pub(crate) fn write(&mut self, offset: u64, size: usize, value: u64, outside: &Outside<'_>) {
+        let ram = outside.ram;
+        match self {
+            Self::Block { mmio, disk } => mmio.write(offset, size, value, ram, disk),
+            Self::Rng { mmio } => {
+                mmio.write(offset, size, value, ram, &mut *lock(outside.entropy));
+            }
+            Self::Console { mmio } => {
+                mmio.write(offset, size, value, ram, &mut *lock(outside.console));
+            }
+        }
+    }
+
+    /// Lets it look at what came from outside.
+    pub(crate) fn poll(&mut self, outside: &Outside<'_>) {
+        let ram = outside.ram;
+        match self {
+            Self::Block { mmio, disk } => mmio.poll(ram, disk),
+            Self::Rng { mmio } => mmio.poll(ram, &mut *lock(outside.entropy)),
+            Self::Console { mmio } => mmio.poll(ram, &mut *lock(outside.console)),
+        }
+    }
+
+    /// Its registers.
+    #[must_use]
+    pub fn save(&self) -> Vec<Entry> {
+        any!(self, mmio => mmio.save())
+    }
+
+    /// A device without a host side, from its registers.
+    ///
+    /// # Errors
+    /// [`IntakeError`].
+    pub(crate) fn restore_rng(
+        entries: Vec<Entry>,
+        ram: &GuestRam,
+    ) -> Result<(Self, Leftover), IntakeError> {
+        Mmio::restore(entries, ram).map(|(mmio, leftover)| (Self::Rng { mmio }, leftover))
+    }
+
+    /// As [`Self::restore_rng`].
+    pub(crate) fn restore_console(
+        entries: Vec<Entry>,
+        ram: &GuestRam,
+    ) -> Result<(Self, Leftover), IntakeError> {
+        Mmio::restore(entries, ram).map(|(mmio, leftover)| (Self::Console { mmio }, leftover))
+    }
+}
+
+/// What a disk in a slot calls itself: the same on every host.
+fn disk_id(slot: usize) -> [u8; abide_virtio::block::ID_LEN] {
+    let mut id = [0; abide_virtio::block::ID_LEN];
+    for (place, byte) in id.iter_mut().zip(format!("abide-disk{slot}").bytes()) {
+        *place = byte;
+    }
+    id
+}
+
+impl RandomBits for Entropy {
+    fn next_u64(&mut self) -> Option<u64> {
+        Self::next_u64(self)
+    }
+}
+
+impl Terminal for Console {
+    fn transmit(&mut self, bytes: &[u8]) {
+        Self::transmit(self, bytes);
+    }
+
+    fn waiting(&mut self) -> &[u8] {
+        Self::waiting(self)
+    }
+
+    fn accepted(&mut self, len: usize) {
+        Self::accepted(self, len);
+    }
+}

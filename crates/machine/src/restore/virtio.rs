@@ -1,0 +1,127 @@
+//! Virtio devices come back, each with its host side.
+
+use super::Pending;
+use crate::board::{BoardConfig, VIRTIO_SLOTS};
+use crate::devices::virtio::{Disk, DiskConfig, VirtioDevice};
+use crate::error::RestoreError;
+use crate::save::VIRTIO;
+use crate::units::Unit;
+use abide_memory::GuestRam;
+use abide_reg::{Intake, IntakeError, Scope};
+use abide_virtio::{Block, DeviceId, Mmio};
+use std::path::PathBuf;
+
+/// A disk that is elsewhere than when its guest was saved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DiskChange {
+    /// Which: the path in the snapshot, or the number of its slot.
+    pub old: String,
+    /// Where it is now.
+    pub new: PathBuf,
+}
+
+impl DiskChange {
+    fn is_of(&self, slot: u32, saved: Option<&PathBuf>) -> bool {
+        self.old == slot.to_string() || saved.is_some_and(|path| path.as_os_str() == &*self.old)
+    }
+}
+
+/// The devices in the slots of a saved board; a board without any has no such register.
+pub(super) fn restore_slots(intake: &mut Intake) -> Result<Vec<DeviceId>, IntakeError> {
+    let Some(value) = intake.take_optional(&VIRTIO)? else { return Ok(Vec::new()) };
+    let slots = value.as_bytes();
+    let used = slots.iter().position(|&id| id == 0).unwrap_or(VIRTIO_SLOTS);
+    let (devices, free) = slots.split_at(used.min(slots.len()));
+    if devices.is_empty() || free.iter().any(|&id| id != 0) {
+        let allowed = "32 device numbers: at least one, from the first slot on, then zeros";
+        return Err(IntakeError::Value { id: VIRTIO.id, found: value.clone(), allowed });
+    }
+    Ok(devices.iter().map(|&id| DeviceId(id.into())).collect())
+}
+
+impl Pending {
+    /// The devices of every slot.
+    pub(super) fn build_virtio(
+        &mut self,
+        board: &BoardConfig,
+        ram: &GuestRam,
+        disks: &[DiskChange],
+    ) -> Result<Vec<VirtioDevice>, RestoreError> {
+        let mut places = Vec::new();
+        for (slot, _) in (0..).zip(&board.virtio).filter(|(_, id)| **id == DeviceId::BLOCK) {
+            places.push((slot, self.saved_disk(slot)?));
+        }
+        check_changes(disks, &places)?;
+        let mut devices = Vec::new();
+        for (slot, &id) in (0..).zip(&board.virtio) {
+            let unknown = RestoreError::VirtioDevice { slot, found: id.0 };
+            let unit = VirtioDevice::unit_of(id).ok_or(unknown)?;
+            let scope = Scope::Device(slot);
+            devices.push(match unit {
+                Unit::VirtioBlock => {
+                    let saved = places.iter().find(|(at, _)| *at == slot);
+                    let saved = saved.and_then(|(_, saved)| saved.as_ref());
+                    self.build_block(slot, saved, ram, disks)?
+                }
+                Unit::VirtioConsole => {
+                    self.build(unit, scope, |entries| VirtioDevice::restore_console(entries, ram))?
+                }
+                _ => self.build(unit, scope, |entries| VirtioDevice::restore_rng(entries, ram))?,
+            });
+        }
+        Ok(devices)
+    }
+
+    /// Where a disk was, if the file says so: a version that knows no disks may have dropped it.
+    fn saved_disk(&mut self, slot: u32) -> Result<Option<(PathBuf, bool)>, RestoreError> {
+        let scope = Scope::Device(slot);
+        if !self.states.contains_key(&(Unit::Disk.name(), scope)) {
+            return Ok(None);
+        }
+        self.build(Unit::Disk, scope, Disk::saved).map(Some)
+    }
+
+    fn build_block(
+        &mut self,
+        slot: u32,
+        saved: Option<&(PathBuf, bool)>,
+        ram: &GuestRam,
+        disks: &[DiskChange],
+    ) -> Result<VirtioDevice, RestoreError> {
+        let mmio: Mmio<Block> = self
+            .build(Unit::VirtioBlock, Scope::Device(slot), |entries| Mmio::restore(entries, ram))?;
+        let saved_path = saved.map(|(path, _)| path);
+        let change = disks.iter().find(|change| change.is_of(slot, saved_path));
+        let path = change.map(|change| &change.new).or(saved_path);
+        let path = path.cloned().ok_or(RestoreError::DiskUnknown { slot })?;
+        let readonly = mmio.device().is_readonly();
+        let config =
+            DiskConfig { path, readonly, direct: saved.is_some_and(|(_, direct)| *direct) };
+        let disk = Disk::open(&config).map_err(|source| RestoreError::Disk { slot, source })?;
+        let (found, saved) = (disk.sectors(), mmio.device().capacity());
+        if found != saved {
+            let path = config.path;
+            return Err(RestoreError::DiskLen { slot, path, found, saved });
+        }
+        Ok(VirtioDevice::Block { mmio, disk })
+    }
+}
+
+/// A disk that is named and not there was meant to be another: nothing is restored then.
+fn check_changes(
+    disks: &[DiskChange],
+    places: &[(u32, Option<(PathBuf, bool)>)],
+) -> Result<(), RestoreError> {
+    let saved = |place: &Option<(PathBuf, bool)>| place.as_ref().map(|(path, _)| path.clone());
+    let is_there = |change: &DiskChange| {
+        places.iter().any(|(slot, place)| change.is_of(*slot, saved(place).as_ref()))
+    };
+    let Some(change) = disks.iter().find(|change| !is_there(change)) else { return Ok(()) };
+    let has = places.iter().map(|(slot, place)| {
+        let path = saved(place).map_or("nowhere".to_owned(), |path| path.display().to_string());
+        format!("{slot} ({path})")
+    });
+    let has: Vec<String> = has.collect();
+    let has = if has.is_empty() { "none".to_owned() } else { has.join(", ") };
+    Err(RestoreError::NoSuchDisk { old: change.old.clone(), has })
+}
