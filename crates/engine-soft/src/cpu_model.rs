@@ -111,8 +111,8 @@ impl IdSpace {
     pub fn has(&self, extension: Extension) -> bool {
         match extension {
             Extension::Fp => self.has_fp(),
+            Extension::Fp16 => self.has_fp16(),
             Extension::AdvSimd => self.get(Slot::IdAa64Pfr0) >> 20 & 0xf != 0xf,
-            Extension::Fp16 => self.get(Slot::IdAa64Pfr0) >> 20 & 0xf == 1,
             Extension::Aes => self.get(Slot::IdAa64Isar0) >> 4 & 0xf >= 1,
             Extension::Pmull => self.get(Slot::IdAa64Isar0) >> 4 & 0xf >= 2,
             Extension::Sha1 => self.get(Slot::IdAa64Isar0) >> 8 & 0xf != 0,

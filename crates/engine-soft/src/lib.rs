@@ -9,6 +9,7 @@
 //! | [`decode`] | which instruction a word is |
 //! | `lower` | from an instruction to the op that execution wants |
 //! | `exec` | the execution loop and its slow paths |
+//! | `float` | floating-point arithmetic |
 //! | `mmu`, `tlb` | translation tables, and the short cut past them |
 //! | `sysreg` | system registers |
 //! | `timer` | the generic timers |
@@ -17,9 +18,9 @@
 //! | `vcpu` | interrupts, waiting and budgets between slices |
 //!
 //! **What is not implemented** is UNDEFINED to the guest, hidden in its ID registers and named once
-//! in the log: floating-point and Advanced SIMD arithmetic, AArch32, EL2 and EL3, big-endian data,
-//! the 16 KiB and 64 KiB granules, single-stepping, breakpoints and watchpoints (their registers
-//! are state without effect), the performance monitors, and every extension of Armv8.1 and later.
+//! in the log: Advanced SIMD arithmetic, AArch32, EL2 and EL3, big-endian data, the 16 KiB and
+//! 64 KiB granules, single-stepping, breakpoints and watchpoints (their registers are state without
+//! effect), the performance monitors, and every extension of Armv8.1 and later.
 #![forbid(unsafe_code)]
 
 mod code_cache;
@@ -28,6 +29,7 @@ pub mod cpu_model;
 pub mod decode;
 mod engine;
 mod exec;
+mod float;
 pub mod fuzz;
 mod lower;
 mod mmu;

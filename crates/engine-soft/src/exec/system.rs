@@ -12,7 +12,7 @@ use abide_engine::{AfterCall, SMCCC_REGISTERS, SystemEvent};
 use abide_memory::{Order, RamOffset};
 
 use super::access::{Abort, Place};
-use super::{exclusive, simd};
+use super::exclusive;
 
 /// Executes an instruction from its word.
 #[inline(never)]
@@ -96,17 +96,6 @@ pub(super) fn missing(cpu: &mut Cpu, env: &Env, number: u32, word: u32) -> Flow 
 
 /// Names what is not implemented, once for each kind, and makes it UNDEFINED.
 fn unimplemented(cpu: &mut Cpu, env: &Env, kind: Kind, word: u32) -> Flow {
-    if let Kind::Unimplemented(feature) = kind {
-        use crate::decode::Feature;
-        // An unused FPU is switched on lazily: the trap comes before the verdict. One that ID
-        // registers hide is named like all that is not there.
-        if feature == Feature::ScalarFp
-            && cpu.ids.has_fp()
-            && let Err(flow) = simd::check(cpu)
-        {
-            return flow;
-        }
-    }
     let named = match kind {
         Kind::Unimplemented(feature) => 2 << 32 | feature as u64,
         // What programs try on purpose is not worth a line each.

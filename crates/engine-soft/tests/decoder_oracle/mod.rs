@@ -112,6 +112,10 @@ const SIMD_SIZE: &str = "elements of this size, or a vector of this length, do n
     UNDEFINED\"]";
 const SIMD_PRINT: &str = "the other decoder knows the instruction and prints its operands as \
     undefined [DDI0487 C7.2 DUP (element), FMINNMP (scalar), FMINNMV]";
+const FCVT_SAME: &str = "FCVT goes to another one of three formats: the other decoder leaves opc \
+    open [DDI0487 C7.2 FCVT]";
+const FMOV_WIDTH: &str = "FMOV is between registers of the same width: the other decoder leaves \
+    sf open [DDI0487 C7.2 FMOV (general)]";
 
 const ONE_DOUBLEWORD: &str = "vectors of one doubleword exist for LD1, ST1 and LD1R to LD4R: the \
     other decoder shows nothing [DDI0487 C7.2 LD1 (multiple structures), LD1R]";
@@ -191,6 +195,11 @@ pub static EXCEPTIONS: &[Exception] = &[
     exception!(SIMD_PRINT, &[], "010 11110000 xxxxx 0 0000 1 xxxxx xxxxx"),
     exception!(SIMD_PRINT, &[], "0x0 01110 10 11000 011xx 10 xxxxx xxxxx"),
     exception!(SIMD_PRINT, &[], "011 11110 11 11000 011xx 10 xxxxx xxxxx"),
+    exception!(FCVT_SAME, &["fcvt"], "00011110 00 1 0001x0 10000 xxxxx xxxxx"),
+    exception!(FCVT_SAME, &["fcvt"], "00011110 01 1 000101 10000 xxxxx xxxxx"),
+    exception!(FCVT_SAME, &["fcvt"], "00011110 11 1 00011x 10000 xxxxx xxxxx"),
+    exception!(FMOV_WIDTH, &["fmov"], "1 0011110 00 1 0011x 000000 xxxxx xxxxx"),
+    exception!(FMOV_WIDTH, &["fmov"], "0 0011110 01 1 0011x 000000 xxxxx xxxxx"),
 ];
 
 const STRUCTURES: &[&str] = &["ld1", "ld2", "ld3", "ld4", "st1", "st2", "st3", "st4"];
@@ -324,10 +333,12 @@ fn names_of(feature: Feature, theirs: &str) -> bool {
             "F8F16MM" | "F8F32MM" | "F16MM" | "F16F32MM" | "F16F32DOT"
         ),
         Feature::Fp8 => matches!(theirs, "FP8" | "FP8FMA" | "FP8DOT2" | "FP8DOT4"),
+        Feature::Fprcvt => theirs == "FPRCVT",
         Feature::Frintts => theirs == "FRINTTS",
         Feature::Gcs => theirs == "GCS",
         Feature::Hbc => theirs == "HBC",
         Feature::I8mm => theirs == "I8MM",
+        Feature::Jscvt => theirs == "JSCVT",
         Feature::Lrcpc => theirs == "RCPC",
         Feature::Lrcpc2 => theirs == "RCPC2",
         Feature::Lrcpc3 => theirs == "RCPC3",
@@ -342,10 +353,6 @@ fn names_of(feature: Feature, theirs: &str) -> bool {
         Feature::Mte => theirs == "MEMTAG",
         Feature::Pauth | Feature::PauthLr => theirs == "PAUTH",
         Feature::Poe2 => theirs == "POE2",
-        Feature::ScalarFp => matches!(
-            theirs,
-            "FP" | "FP_F16" | "FPRCVT" | "FRINTTS" | "JSCVT" | "BFLOAT16"
-        ),
         Feature::Sha3 | Feature::Sha512 => theirs == "SHA3",
         Feature::Sm3 | Feature::Sm4 => theirs == "SM4",
         Feature::Sme => theirs.contains("SME") || theirs.contains("LUTV2"),

@@ -10,7 +10,7 @@
     reason = "numbers are cut to fields of instructions, and offsets are taken modulo 2^64"
 )]
 
-use abide_engine_soft::decode::{Cube, Entry, Feature, Kind, Simd, entries};
+use abide_engine_soft::decode::{Cube, Entry, Kind, Simd, entries};
 
 use crate::groups::Group;
 use crate::operands::Source;
@@ -250,13 +250,13 @@ const QEMU_ERRS: [Cube; 3] = [
 /// Why the words of a line of the table are not tried here, or the family they belong to.
 pub fn family(entry: &Entry) -> Result<Family, &'static str> {
     Ok(match entry.kind() {
-        Kind::Unimplemented(Feature::ScalarFp) => {
-            return Err("other CPUs have it, the engine does not");
-        }
         Kind::Simd(Simd::DupGeneral) | Kind::ScalarFp(_) => Family::Plain,
         Kind::Simd(_) | Kind::SimdFp(_) | Kind::Crypto(_) => return Err("not executed yet"),
         Kind::Structures(_) => Family::Structures,
-        Kind::Unallocated if QEMU_ERRS.iter().any(|cube| cube.meets(entry.pattern())) => {
+        Kind::Unallocated
+            if Group::of(entry) == Group::Simd
+                && QEMU_ERRS.iter().any(|cube| cube.meets(entry.pattern())) =>
+        {
             return Err("QEMU aborts at it, or takes it for an instruction");
         }
         Kind::Udf | Kind::Unallocated | Kind::Unimplemented(_) => Family::Undefined,

@@ -252,6 +252,6 @@ fn reserved_values_are_unallocated() {
     }
     assert_eq!(decode(0x0000_ffff), Kind::Udf);
     assert_eq!(decode(0x0e21_8420), Kind::Simd(Simd::AddVector)); // add v0.8b, ...
-    assert_eq!(decode(0x1e62_2820), Kind::Unimplemented(Feature::ScalarFp)); // fadd d0, d1, d2
+    assert_eq!(decode(0x1e7e_0020), Kind::Unimplemented(Feature::Jscvt)); // fjcvtzs w0, d1
     assert_eq!(decode(0xc8a0_7c41), Kind::Unimplemented(Feature::Lse)); // cas x0, x1, [x2]
 }
