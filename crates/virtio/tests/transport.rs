@@ -7,8 +7,8 @@ use abide_reg::Gpa;
 use abide_testkit::virtio::{
     Desc, DriverQueue, EVENT_IDX, INDIRECT_DESC, Port, VERSION_1, bring_up, offered,
 };
-use abide_virtio::{Mmio, Rng};
-use common::{Counting, RAM_LEN, Wired, at, ram};
+use abide_virtio::{Mmio, RandomBits, Rng};
+use common::{RAM_LEN, Wired, at, ram};
 
 const STATUS: u64 = 0x70;
 const NOTIFY: u64 = 0x50;
@@ -16,6 +16,17 @@ const INTERRUPT_STATUS: u64 = 0x60;
 const INTERRUPT_ACK: u64 = 0x64;
 const READY: u64 = 0x44;
 const NEEDS_RESET: u64 = 0x40;
+
+/// Counts instead of being random.
+#[derive(Clone, Debug, Default)]
+struct Counting(u64);
+
+impl RandomBits for Counting {
+    fn next_u64(&mut self) -> Option<u64> {
+        self.0 += 1;
+        Some(self.0)
+    }
+}
 
 /// An entropy device with one queue of 8, set up with these features.
 struct Board {

@@ -3,7 +3,7 @@
 use abide_memory::GuestRam;
 use abide_reg::Gpa;
 use abide_testkit::virtio::Port;
-use abide_virtio::{Device, Mmio, RandomBits};
+use abide_virtio::{Device, Mmio};
 
 /// Where the tests' RAM begins.
 pub const RAM_BASE: u64 = 0x4000_0000;
@@ -18,17 +18,6 @@ pub fn ram() -> GuestRam {
 /// An address so many bytes into RAM.
 pub const fn at(offset: u64) -> Gpa {
     Gpa(RAM_BASE + offset)
-}
-
-/// Counts instead of being random.
-#[derive(Clone, Debug, Default)]
-pub struct Counting(pub u64);
-
-impl RandomBits for Counting {
-    fn next_u64(&mut self) -> Option<u64> {
-        self.0 += 1;
-        Some(self.0)
-    }
 }
 
 /// A device, its RAM and its host.
