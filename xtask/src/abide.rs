@@ -29,6 +29,18 @@ pub fn build() -> Result<PathBuf> {
     Ok(paths::target().join("release/abide"))
 }
 
+/// Builds what a later version of the program might be, apart from the program itself.
+///
+/// # Errors
+/// If the build fails.
+pub fn build_next_version() -> Result<PathBuf> {
+    let target = paths::target().join("next-version");
+    let mut cargo = process::cargo();
+    cargo.args(["build", "--release", "--package", "abide", "--features", "next-version"]);
+    process::run(cargo.arg("--target-dir").arg(&target))?;
+    Ok(target.join("release/abide"))
+}
+
 /// Builds the program for a 64-bit Arm host, without anything it would need there.
 ///
 /// # Errors

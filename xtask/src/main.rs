@@ -11,6 +11,7 @@ mod abide;
 #[path = "../../crates/testkit/src/cpio.rs"]
 mod cpio;
 mod debian;
+mod evolution;
 mod lab;
 mod oracle;
 mod paths;
@@ -52,6 +53,8 @@ enum Task {
     Vectors(tasks::vectors::Arguments),
     /// Save and restore Linux guests at random points and compare their ends
     Oracle(oracle::Arguments),
+    /// Run this version and a build that adds to its files against each other
+    Evolution(evolution::Arguments),
     /// Run abide on real host kernels, emulated
     Lab(lab::Arguments),
     /// Run programs of a Debian guest and compare what they say
@@ -86,6 +89,7 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Decoder(arguments) => tasks::decoder::task(&arguments)?,
         Task::Vectors(arguments) => tasks::vectors::task(&arguments)?,
         Task::Oracle(arguments) => oracle::task(&arguments)?,
+        Task::Evolution(arguments) => evolution::task(&arguments)?,
         Task::Lab(arguments) => lab::task(&arguments)?,
         Task::Userland(arguments) => userland::task(&arguments)?,
         Task::Bench(arguments) => tasks::bench::task(&arguments)?,

@@ -118,6 +118,8 @@ impl Parts {
             vm,
             carried: Vec::new(),
             carried_records: Vec::new(),
+            #[cfg(feature = "next-version")]
+            next: crate::next_version::Next::default(),
         })
     }
 }

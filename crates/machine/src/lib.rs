@@ -27,6 +27,8 @@ pub mod lifecycle;
 pub mod loader;
 mod machine;
 pub mod names;
+#[cfg(feature = "next-version")]
+mod next_version;
 pub mod restore;
 mod rules;
 pub mod runner;

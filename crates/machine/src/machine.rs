@@ -28,6 +28,8 @@ pub struct Machine {
     pub(crate) carried: Vec<UnitRecord>,
     /// Records of kinds that this version does not know and passes on.
     pub(crate) carried_records: Vec<ForeignRecord>,
+    #[cfg(feature = "next-version")]
+    pub(crate) next: crate::next_version::Next,
 }
 
 impl Machine {

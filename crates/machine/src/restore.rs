@@ -149,9 +149,15 @@ pub fn restore_with_disks(
     }
     let snapshot = reader.snapshot().clone().into_parts();
     let original = snapshot.units.clone();
+    #[cfg(feature = "next-version")]
+    let (snapshot, next) = next_version(snapshot)?;
     let mut pending = Pending::new(snapshot.units)?;
     let parts = restore_parts(&mut pending, reader, console, disks)?;
     let mut machine = parts.assemble(engine)?;
+    #[cfg(feature = "next-version")]
+    {
+        machine.next = next;
+    }
     for place in ORDER {
         machine.restore_unit(place.unit, &mut pending)?;
     }
@@ -162,6 +168,16 @@ pub fn restore_with_disks(
     machine.carried_records = snapshot.carried;
     machine.check_readback(&original, &report)?;
     Ok(Prepared::new(machine, report))
+}
+
+#[cfg(feature = "next-version")]
+fn next_version(
+    mut parts: abide_snapshot::Parts,
+) -> Result<(abide_snapshot::Parts, crate::next_version::Next), RestoreError> {
+    let next = crate::next_version::Next::restore(&mut parts.units).map_err(|source| {
+        RestoreError::Intake { unit: Name::new("next"), scope: Scope::Vm, source }
+    })?;
+    Ok((parts, next))
 }
 
 fn restore_parts(

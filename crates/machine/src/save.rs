@@ -67,6 +67,8 @@ impl Machine {
                 states.push(UnitRecord { unit: place.unit.name(), scope, class, entries });
             }
         }
+        #[cfg(feature = "next-version")]
+        self.next.save(&mut states);
         for carried in &self.carried {
             let known = states
                 .iter_mut()
@@ -155,6 +157,8 @@ impl Machine {
         let compression = if compress { Compression::Lz4 } else { Compression::None };
         // First the name: what cannot be written is known before anything is read.
         let writer = Writer::create(path, existing)?;
+        #[cfg(feature = "next-version")]
+        self.next.count_save();
         let mut records: Vec<Record> = self.state()?.into_iter().map(Record::Unit).collect();
         records.extend(self.carried_records.iter().cloned().map(Record::Foreign));
         let snapshot = Snapshot { header: self.header(), records };

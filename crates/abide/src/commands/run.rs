@@ -50,6 +50,13 @@ pub fn run(args: &RunArgs) -> Result<Exit> {
             console: Box::new(output.clone()),
         },
     )?;
+    #[cfg(feature = "next-version")]
+    let machine = {
+        let mut machine = machine;
+        let note = std::env::var("ABIDE_NEXT_NOTE").ok();
+        machine.give_next(note.as_deref(), std::env::var_os("ABIDE_NEXT_DEVICE").is_some());
+        machine
+    };
     drop((kernel, initrd));
     if args.kernel.is_none() {
         say(&format!("{} runs the guest that comes with abide; Ctrl-A x ends it", place.name()));
