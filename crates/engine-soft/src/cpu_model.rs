@@ -119,6 +119,8 @@ impl IdSpace {
             Extension::Sha256 => self.get(Slot::IdAa64Isar0) >> 12 & 0xf != 0,
             Extension::Rdm => self.get(Slot::IdAa64Isar0) >> 28 & 0xf != 0,
             Extension::DotProd => self.get(Slot::IdAa64Isar0) >> 44 & 0xf != 0,
+            Extension::Lse => self.get(Slot::IdAa64Isar0) >> 20 & 0xf >= 2,
+            Extension::Lrcpc => self.get(Slot::IdAa64Isar1) >> 20 & 0xf >= 1,
         }
     }
 
@@ -177,10 +179,10 @@ const fn fields(slot: Slot) -> Fields {
         Slot::IdAa64Dfr0 => {
             &[(0, 1 << 6), (2, ZERO | ABSENT), (3, ANY), (5, ANY), (7, ANY), (9, ZERO | ABSENT)]
         }
-        // CRC32.
-        Slot::IdAa64Isar0 => &[(4, UP_TO_1)],
-        // SB.
-        Slot::IdAa64Isar1 => &[(9, UP_TO_1)],
+        // CRC32, Atomic.
+        Slot::IdAa64Isar0 => &[(4, UP_TO_1), (5, 0b101)],
+        // LRCPC, SB.
+        Slot::IdAa64Isar1 => &[(5, UP_TO_1), (9, UP_TO_1)],
         // PARange, ASIDBits, SNSMem, TGran16 absent, TGran64 absent, TGran4, stage 2 granules.
         Slot::IdAa64Mmfr0 => &[
             (0, 0b11_1111),
@@ -248,8 +250,8 @@ mod tests {
 
     #[test]
     fn features_without_code_are_refused() {
-        // LSE atomics, DIC, 64 KiB pages, EL2, SVE.
-        assert!(permitted(Slot::IdAa64Isar0, 0x0020_0000).is_err());
+        // 128-bit LSE atomics, DIC, 64 KiB pages, EL2, SVE.
+        assert!(permitted(Slot::IdAa64Isar0, 0x0030_0000).is_err());
         assert!(permitted(Slot::CtrEl0, 0x2444_c004).is_err());
         assert!(permitted(Slot::IdAa64Mmfr0, 0x22).is_err());
         assert!(permitted(Slot::IdAa64Pfr0, 0x0000_0000_0000_0111).is_err());

@@ -206,7 +206,7 @@ fn nonsense_is_refused_and_changes_nothing() {
     refuse(&mut guest, kvm::PSTATE, Value::u64(0x13));
     refuse(&mut guest, kvm::PSTATE, Value::u64(1 << 22));
     refuse(&mut guest, sysreg(3, 0, 0, 0, 5), Value::u64(0x8000_0001));
-    refuse(&mut guest, sysreg(3, 0, 0, 6, 0), Value::u64(0x0021_0000));
+    refuse(&mut guest, sysreg(3, 0, 0, 6, 0), Value::u64(0x0100_0000));
     refuse(&mut guest, sysreg(2, 0, 1, 1, 4), Value::u64(0));
     refuse(&mut guest, kvm::TIMER_CTL, Value::u64(8));
     refuse(&mut guest, state::MP_STATE, Value::u8(2));

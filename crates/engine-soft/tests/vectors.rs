@@ -75,7 +75,7 @@ static NEOVERSE_N1: CpuModel = CpuModel {
 const fn model(group: Group) -> &'static CpuModel {
     match group {
         Group::Base => &PORTABLE,
-        Group::ScalarFp | Group::Simd | Group::Structures => &NEOVERSE_N1,
+        _ => &NEOVERSE_N1,
     }
 }
 
@@ -187,6 +187,7 @@ groups! {
     scalar_fp ScalarFp;
     simd Simd;
     structures Structures;
+    atomic Atomic;
 }
 
 /// Where a slice ends changes nothing.

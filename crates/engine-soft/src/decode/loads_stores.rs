@@ -1,6 +1,7 @@
 //! Loads and stores of general-purpose registers.
 //!
-//! [DDI0487 C4.1 Loads and Stores], the encodings with V = 0, and the classes shared by both.
+//! [DDI0487 C4.1 Loads and Stores], the encodings with V = 0, and the classes shared by
+//! both; `atomic` has compare and swap, and the atomic memory operations.
 
 use super::entry::entries;
 
@@ -25,12 +26,6 @@ entries! {
         "1x 001000 0 1 1 xxxxx 0 xxxxx xxxxx xxxxx" => Ldxp "ldxp";
         "1x 001000 0 1 1 xxxxx 1 xxxxx xxxxx xxxxx" => Ldaxp "ldaxp";
     }
-    "Compare and swap pair" {
-        "0x 001000 0 x 1 xxxxx x 11111 xxxxx xxxxx" => Unimplemented(Lse);
-        "0x 001000 0 x 1 xxxxx x xxxxx xxxxx xxxxx" except [
-            "0x 001000 0 x 1 xxxxx x 11111 xxxxx xxxxx",
-        ] => Unallocated;
-    }
     "Load/store ordered" {
         "00 001000 1 0 0 xxxxx 0 xxxxx xxxxx xxxxx" => Stllrb "stllrb";
         "01 001000 1 0 0 xxxxx 0 xxxxx xxxxx xxxxx" => Stllrh "stllrh";
@@ -44,12 +39,6 @@ entries! {
         "00 001000 1 1 0 xxxxx 1 xxxxx xxxxx xxxxx" => Ldarb "ldarb";
         "01 001000 1 1 0 xxxxx 1 xxxxx xxxxx xxxxx" => Ldarh "ldarh";
         "1x 001000 1 1 0 xxxxx 1 xxxxx xxxxx xxxxx" => Ldar "ldar";
-    }
-    "Compare and swap" {
-        "xx 001000 1 x 1 xxxxx x 11111 xxxxx xxxxx" => Unimplemented(Lse);
-        "xx 001000 1 x 1 xxxxx x xxxxx xxxxx xxxxx" except [
-            "xx 001000 1 x 1 xxxxx x 11111 xxxxx xxxxx",
-        ] => Unallocated;
     }
     "Load/store exclusive, compare and swap (unprivileged)" {
         "1x 001001 0 x 0 xxxxx x 11111 xxxxx xxxxx" => Unimplemented(Lsui);
@@ -212,9 +201,6 @@ entries! {
         "xx 111 1 00 xx 0 xxxxxxxxx 10 xxxxx xxxxx" => Unallocated;
     }
     "Atomic memory operations" {
-        "xx 111 0 00 x x 1 xxxxx 0 xxx 00 xxxxx xxxxx" => Unimplemented(Lse);
-        "xx 111 0 00 x x 1 xxxxx 1 000 00 xxxxx xxxxx" => Unimplemented(Lse);
-        "xx 111 0 00 1 0 1 11111 1 100 00 xxxxx xxxxx" => Unimplemented(Lrcpc);
         "xx 111 0 00 x x 1 xxxxx 1 100 00 xxxxx xxxxx" except [
             "xx 111 0 00 1 0 1 11111 1 100 00 xxxxx xxxxx",
         ] => Unallocated;

@@ -7,18 +7,19 @@ use super::entry::Entry;
 use super::kind::Kind;
 use super::{
     advsimd_crypto, advsimd_indexed, advsimd_permute, advsimd_scalar, advsimd_shift,
-    advsimd_three_different, advsimd_three_same, advsimd_two_register, branches_system,
+    advsimd_three_different, advsimd_three_same, advsimd_two_register, atomic, branches_system,
     data_processing_immediate, data_processing_register, loads_stores, scalar_fp,
     simd_fp_loads_stores, structures, unimplemented,
 };
 
 /// The parts of the table, in the order of [DDI0487 C4.1].
-static PARTS: [&[Entry]; 16] = [
+static PARTS: [&[Entry]; 17] = [
     unimplemented::ENTRIES,
     data_processing_immediate::ENTRIES,
     branches_system::ENTRIES,
     data_processing_register::ENTRIES,
     loads_stores::ENTRIES,
+    atomic::ENTRIES,
     structures::ENTRIES,
     simd_fp_loads_stores::ENTRIES,
     scalar_fp::ENTRIES,

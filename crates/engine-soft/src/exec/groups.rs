@@ -1,10 +1,10 @@
 //! Instructions outside the base set, by group.
 
 use crate::cpu::{Cpu, Env, Flow};
-use crate::decode::{Crypto, ScalarFp, Simd, SimdFp, Structures};
+use crate::decode::{Atomic, Crypto, ScalarFp, Simd, SimdFp, Structures};
 use crate::lower::{Group, Op};
 
-use super::{scalar_fp, simd, structures, system, vector};
+use super::{atomic, scalar_fp, simd, structures, system, vector};
 
 /// [`Code::Group`](crate::lower::Code::Group): finds the group, and the kind in it.
 ///
@@ -21,9 +21,13 @@ pub(super) fn execute(cpu: &mut Cpu, env: &Env, op: &Op) -> Flow {
         Group::SimdFp => SimdFp::ALL[number].extension(word),
         Group::Crypto => Crypto::ALL[number].extension(word),
         Group::Structures => Structures::ALL[number].extension(word),
+        Group::Atomic => Atomic::ALL[number].extension(word),
     };
     if !cpu.ids.has(extension) {
         return system::hidden(cpu, env, word);
+    }
+    if group == Group::Atomic {
+        return atomic::execute(cpu, env, Atomic::ALL[number], word);
     }
     if let Err(flow) = simd::check(cpu) {
         return flow;
@@ -34,7 +38,7 @@ pub(super) fn execute(cpu: &mut Cpu, env: &Env, op: &Op) -> Flow {
             true
         }
         Group::Simd => vector::execute(cpu, Simd::ALL[number], word),
-        Group::SimdFp | Group::Crypto => false,
+        Group::SimdFp | Group::Crypto | Group::Atomic => false,
         Group::Structures => return structures::execute(cpu, env, word),
     };
     if executed { Flow::Next } else { system::missing(cpu, env, op.aux, word) }

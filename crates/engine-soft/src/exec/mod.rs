@@ -17,6 +17,7 @@
 )]
 
 pub(crate) mod access;
+mod atomic;
 mod exclusive;
 mod fetch;
 mod groups;

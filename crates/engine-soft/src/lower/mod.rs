@@ -117,6 +117,7 @@ fn group(kind: Kind, word: u32) -> Option<Op> {
         Kind::SimdFp(kind) => (Group::SimdFp, kind as u32),
         Kind::Crypto(kind) => (Group::Crypto, kind as u32),
         Kind::Structures(kind) => (Group::Structures, kind as u32),
+        Kind::Atomic(kind) => (Group::Atomic, kind as u32),
         _ => return None,
     };
     Some(Op { aux: (group as u32) << 8 | kind, imm: word.into(), ..Op::new(Code::Group) })

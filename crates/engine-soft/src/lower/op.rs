@@ -83,12 +83,13 @@ pub(crate) enum Group {
     SimdFp,
     Crypto,
     Structures,
+    Atomic,
 }
 
 impl Group {
     /// Every group, in the order of their numbers.
-    pub const ALL: [Self; 5] =
-        [Self::ScalarFp, Self::Simd, Self::SimdFp, Self::Crypto, Self::Structures];
+    pub const ALL: [Self; 6] =
+        [Self::ScalarFp, Self::Simd, Self::SimdFp, Self::Crypto, Self::Structures, Self::Atomic];
 }
 
 /// A pre-decoded instruction. What the operands mean depends on the code.

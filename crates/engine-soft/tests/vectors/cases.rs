@@ -10,7 +10,7 @@
     reason = "numbers are cut to fields of instructions, and offsets are taken modulo 2^64"
 )]
 
-use abide_engine_soft::decode::{Cube, Entry, Kind, Simd, entries};
+use abide_engine_soft::decode::{Atomic, Cube, Entry, Kind, Simd, entries};
 
 use crate::groups::Group;
 use crate::operands::Source;
@@ -103,6 +103,8 @@ pub enum Family {
     Ordered,
     /// LD1 to LD4, ST1 to ST4.
     Structures,
+    /// One atomic operation on memory.
+    Atomic,
     /// Not an instruction of a Cortex-A57.
     Undefined,
     /// MSR then MRS of a register of EL0.
@@ -135,6 +137,7 @@ impl Line {
         match (self.family, self.group) {
             (Family::Undefined, _) => 0,
             (_, Group::Base) => 16,
+            (_, Group::Atomic) => 4,
             _ => 8,
         }
     }
@@ -146,6 +149,7 @@ impl Line {
             (Family::BranchImmediate | Family::BranchRegister, _) => 32,
             (Family::Program | Family::Neighbours, _) => 512,
             (_, Group::Base) => 96,
+            (_, Group::Atomic) => 48,
             _ => 128,
         }
     }
@@ -169,7 +173,7 @@ impl Line {
         if self.entry.is_some_and(|entry| !entry.contains(case.words[0])) {
             return None;
         }
-        if self.group != Group::Base {
+        if self.group != Group::Base && case.uses_v {
             self.fill_vectors(&mut case, rng);
         }
         shape(self.family, &mut case, rng)?;
@@ -217,8 +221,10 @@ impl Line {
     }
 
     fn uses_v(&self) -> bool {
-        if self.group != Group::Base {
-            return true;
+        match self.group {
+            Group::Base => {}
+            Group::Atomic => return false,
+            _ => return true,
         }
         let access = self.value >> 25 & 5 == 4;
         let vector = access && self.value >> 26 & 1 == 1 && self.family != Family::Undefined;
@@ -259,6 +265,8 @@ pub fn family(entry: &Entry) -> Result<Family, &'static str> {
         {
             return Err("QEMU aborts at it, or takes it for an instruction");
         }
+        Kind::Atomic(Atomic::Ldapr) => Family::Ordered,
+        Kind::Atomic(_) => Family::Atomic,
         Kind::Udf | Kind::Unallocated | Kind::Unimplemented(_) => Family::Undefined,
         Kind::Svc | Kind::Hvc | Kind::Smc | Kind::Brk | Kind::Hlt => return Err("an exception"),
         Kind::Dcps1 | Kind::Dcps2 | Kind::Dcps3 | Kind::Drps => return Err("of debug state"),
@@ -409,6 +417,7 @@ fn shape(family: Family, case: &mut Case, rng: &mut Rng) -> Option<()> {
         }
         Family::Ordered => aim(case, rng, n, 0, 1 << scale(word), 1 << scale(word)),
         Family::Exclusive => exclusive(case, rng),
+        Family::Atomic => atomic(case, rng),
         Family::Structures => aim(case, rng, n, 0, structure_bytes(word), 1),
         Family::MoveSystem => {
             // FPCR.Len and Stride exist only for AArch32, which the engine has not.
@@ -498,6 +507,31 @@ fn aim(
     // The top byte of an address is ignored at EL0 of Linux.
     let tag = if rng.once_in(8) { rng.next() << 56 } else { 0 };
     case.before.x[n] = target.wrapping_sub_signed(offset).wrapping_add(tag);
+    Some(())
+}
+
+/// An atomic operation, of which every second finds in memory what it compares with.
+fn atomic(case: &mut Case, rng: &mut Rng) -> Option<()> {
+    let word = case.words[0];
+    let Fields { n, m, .. } = fields(word);
+    // The class "Compare and swap pair" has bits 23 and 29 clear.
+    let pair = word >> 23 & 0x41 == 0;
+    let register = if pair { 4 << (word >> 30 & 1) } else { 1 << (word >> 30) };
+    let bytes = if pair { 2 * register } else { register };
+    aim(case, rng, n, 0, bytes, bytes)?;
+    if rng.once_in(2) {
+        let x = |number: usize| case.before.x.get(number).copied().unwrap_or(0).to_le_bytes();
+        let base = if n == 31 { case.before.sp } else { case.before.x[n] };
+        // Without the tag.
+        let at = ((base << 8 >> 8) - WINDOW) as usize;
+        let (first, second) = (x(m), x(m + 1));
+        let register = register as usize;
+        case.before.memory[at..at + register].copy_from_slice(&first[..register]);
+        if pair {
+            let at = at + register;
+            case.before.memory[at..at + register].copy_from_slice(&second[..register]);
+        }
+    }
     Some(())
 }
 

@@ -13,11 +13,14 @@ pub enum Group {
     Simd,
     /// Loads and stores of structures.
     Structures,
+    /// Atomic operations on memory.
+    Atomic,
 }
 
 impl Group {
     /// Every group.
-    pub const ALL: [Self; 4] = [Self::Base, Self::ScalarFp, Self::Simd, Self::Structures];
+    pub const ALL: [Self; 5] =
+        [Self::Base, Self::ScalarFp, Self::Simd, Self::Structures, Self::Atomic];
 
     /// Its folder, and its name on the recorder's command line.
     pub const fn name(self) -> &'static str {
@@ -26,6 +29,7 @@ impl Group {
             Self::ScalarFp => "scalar-fp",
             Self::Simd => "simd",
             Self::Structures => "structures",
+            Self::Atomic => "atomic",
         }
     }
 
@@ -35,6 +39,7 @@ impl Group {
             Kind::ScalarFp(_) => Self::ScalarFp,
             Kind::Simd(_) | Kind::SimdFp(_) | Kind::Crypto(_) => Self::Simd,
             Kind::Structures(_) => Self::Structures,
+            Kind::Atomic(_) => Self::Atomic,
             // No instruction of the engine: by place, so that a group's reserved words are recorded
             // with it.
             Kind::Unallocated | Kind::Unimplemented(_) => Self::at(entry.pattern().value()),

@@ -3,6 +3,7 @@
 //! The base instructions are variants of [`Kind`]; each further group has an enumeration and a
 //! file of its own.
 
+mod atomic;
 mod crypto;
 mod scalar_fp;
 mod simd;
@@ -11,6 +12,7 @@ mod structures;
 
 use core::fmt;
 
+pub use atomic::Atomic;
 pub use crypto::Crypto;
 pub use scalar_fp::ScalarFp;
 pub use simd::Simd;
@@ -70,6 +72,8 @@ macro_rules! kinds {
             Crypto(Crypto),
             /// Loads and stores of structures.
             Structures(Structures),
+            /// Atomic operations on memory.
+            Atomic(Atomic),
             /// Reserved: UNDEFINED on every implementation of the architecture so far.
             Unallocated,
             /// Part of the architecture, absent from this engine, and so UNDEFINED to the guest.
@@ -90,6 +94,7 @@ macro_rules! kinds {
                     Self::SimdFp(kind) => kind.title(),
                     Self::Crypto(kind) => kind.title(),
                     Self::Structures(kind) => kind.title(),
+                    Self::Atomic(kind) => kind.title(),
                     Self::Unallocated => "unallocated encoding",
                     Self::Unimplemented(feature) => feature.name(),
                 }
@@ -107,6 +112,7 @@ impl Kind {
             .chain(SimdFp::ALL.iter().map(|&kind| Self::SimdFp(kind)))
             .chain(Crypto::ALL.iter().map(|&kind| Self::Crypto(kind)))
             .chain(Structures::ALL.iter().map(|&kind| Self::Structures(kind)))
+            .chain(Atomic::ALL.iter().map(|&kind| Self::Atomic(kind)))
     }
 }
 
@@ -140,6 +146,10 @@ pub enum Extension {
     Sha1,
     /// SHA256H and its relatives (FEAT_SHA256).
     Sha256,
+    /// Atomic operations (FEAT_LSE).
+    Lse,
+    /// LDAPR (FEAT_LRCPC).
+    Lrcpc,
 }
 
 /// Declares [`Feature`] with the text that the log shows.
@@ -485,11 +495,9 @@ features! {
     Hbc: "hinted conditional branches: BC.cond (FEAT_HBC)",
     I8mm: "matrix multiplication of 8-bit integers: SMMLA, USDOT (FEAT_I8MM)",
     Jscvt: "JavaScript conversion: FJCVTZS (FEAT_JSCVT)",
-    Lrcpc: "RCpc load-acquire: LDAPR (FEAT_LRCPC)",
     Lrcpc2: "RCpc loads and stores with offset: LDAPUR, STLUR (FEAT_LRCPC2)",
     Lrcpc3: "RCpc pairs, writeback and SIMD&FP: LDIAPP, STILP (FEAT_LRCPC3)",
     Ls64: "64-byte loads and stores: LD64B, ST64B (FEAT_LS64)",
-    Lse: "large system extension atomics: CAS, SWP, LDADD and others (FEAT_LSE)",
     Lse128: "128-bit atomics: SWPP, LDCLRP, LDSETP (FEAT_LSE128)",
     Lscp: "load-acquire and store-release of pairs: LDAP, STLP (FEAT_LSCP)",
     Lsfe: "floating-point atomics (FEAT_LSFE)",
