@@ -26,7 +26,9 @@ fn main() {
         }
         println!("cargo::rustc-link-arg-bin={guest}=--defsym=ARENA_BYTES={arena_bytes}");
     }
-    for arg in ["--image-base=0x400000", "--build-id=none", "-z", "norelro"] {
-        println!("cargo::rustc-link-arg-bin=init={arg}");
+    for guest in ["init", "disk"] {
+        for arg in ["--image-base=0x400000", "--build-id=none", "-z", "norelro"] {
+            println!("cargo::rustc-link-arg-bin={guest}={arg}");
+        }
     }
 }

@@ -35,7 +35,8 @@ const REBOOT_RESTART: u64 = 0x0123_4567;
 #[derive(Clone, Copy)]
 pub struct Errno(pub u64);
 
-fn call(number: u64, arguments: [u64; 6]) -> Result<u64, Errno> {
+/// Makes a system call: its result, or why there is none.
+pub fn call(number: u64, arguments: [u64; 6]) -> Result<u64, Errno> {
     let result: i64;
     // SAFETY: each caller below passes what its system call asks for; no other memory changes.
     unsafe {

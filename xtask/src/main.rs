@@ -11,6 +11,7 @@ mod abide;
 #[path = "../../crates/testkit/src/cpio.rs"]
 mod cpio;
 mod debian;
+mod disks;
 mod evolution;
 mod lab;
 mod oracle;
@@ -55,6 +56,8 @@ enum Task {
     Oracle(oracle::Arguments),
     /// Run this version and a build that adds to its files against each other
     Evolution(evolution::Arguments),
+    /// Save and restore Linux guests that work on disks, and compare disks and ends
+    Disks(disks::Arguments),
     /// Run abide on real host kernels, emulated
     Lab(lab::Arguments),
     /// Run programs of a Debian guest and compare what they say
@@ -90,6 +93,7 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Vectors(arguments) => tasks::vectors::task(&arguments)?,
         Task::Oracle(arguments) => oracle::task(&arguments)?,
         Task::Evolution(arguments) => evolution::task(&arguments)?,
+        Task::Disks(arguments) => disks::task(&arguments)?,
         Task::Lab(arguments) => lab::task(&arguments)?,
         Task::Userland(arguments) => userland::task(&arguments)?,
         Task::Bench(arguments) => tasks::bench::task(&arguments)?,

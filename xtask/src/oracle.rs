@@ -103,7 +103,7 @@ fn run_kernel(
     *count += Count::one(whole.report.state_bytes <= STATE_BYTES_MAX);
     let untouched =
         Untouched { linux: &linux, program, console: whole.console, report: whole.report };
-    let points = points(arguments, untouched.report.instructions);
+    let points = points(arguments.seed, arguments.points, untouched.report.instructions);
     let next = AtomicUsize::new(0);
     let shared = Mutex::new(count);
     thread::scope(|scope| {
@@ -161,9 +161,9 @@ impl Untouched<'_> {
 }
 
 /// Where to save: anywhere in the run, by the seed.
-fn points(arguments: &Arguments, instructions: u64) -> Vec<u64> {
-    let mut state = arguments.seed;
-    (0..arguments.points).map(|_| 1 + random(&mut state) % (instructions - 1).max(1)).collect()
+pub fn points(seed: u64, count: u64, instructions: u64) -> Vec<u64> {
+    let mut state = seed;
+    (0..count).map(|_| 1 + random(&mut state) % (instructions - 1).max(1)).collect()
 }
 
 /// The next number of a sequence that is spread evenly enough for this (SplitMix64).
@@ -181,10 +181,9 @@ mod tests {
 
     #[test]
     fn save_points_lie_inside_the_run_and_repeat_by_seed() {
-        let arguments = |seed| Arguments { points: 1000, seed, ..Arguments::default() };
-        let first = points(&arguments(1), 100);
+        let first = points(1, 1000, 100);
         assert!(first.iter().all(|point| (1..100).contains(point)));
-        assert_eq!(first, points(&arguments(1), 100));
-        assert_ne!(first, points(&arguments(2), 100));
+        assert_eq!(first, points(1, 1000, 100));
+        assert_ne!(first, points(2, 1000, 100));
     }
 }

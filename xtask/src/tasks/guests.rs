@@ -17,13 +17,22 @@ pub fn task(arguments: &Arguments) -> Result<()> {
 }
 
 /// The committed binaries: file below `guests/bin`, name of what cargo builds.
-const IMAGES: [(&str, &str); 3] = [("shell.img", "shell"), ("demo.img", "demo"), ("init", "init")];
+const IMAGES: [(&str, &str); 4] =
+    [("shell.img", "shell"), ("demo.img", "demo"), ("init", "init"), ("disk", "disk")];
 /// The initramfs with `init` in it.
 const INITRAMFS: &str = "initramfs.cpio";
 
 /// The committed initramfs of Linux guests.
 pub fn initramfs() -> PathBuf {
     committed(INITRAMFS)
+}
+
+/// The committed program of Linux guests with disks.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn disk() -> Result<Vec<u8>> {
+    read(&committed("disk"))
 }
 
 fn committed(name: &str) -> PathBuf {
