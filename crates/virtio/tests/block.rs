@@ -77,7 +77,8 @@ impl Board {
         let queue = DriverQueue::new(at(0), 256);
         let mut board = Self { ram: ram(), mmio, host, queue };
         let queue = board.queue.clone();
-        let status = bring_up(&mut board.port(), VERSION_1 | features, std::slice::from_ref(&queue));
+        let features = VERSION_1 | features;
+        let status = bring_up(&mut board.port(), features, std::slice::from_ref(&queue));
         assert_eq!(status, 0xf);
         board
     }
@@ -168,8 +169,8 @@ fn header_and_data_may_share_a_buffer_and_so_may_data_and_status() {
     board.port().write(0x50, 4, 0);
     assert_eq!(board.host.bytes[..512], [0xab; 512]);
     board.ram.write(HEADER, &[0; 16]).expect("in RAM");
-    let buffers =
-        [Desc::readable(HEADER, 7), Desc::readable(Gpa(HEADER.0 + 7), 9), Desc::writable(DATA, 513)];
+    let rest_of_header = Desc::readable(Gpa(HEADER.0 + 7), 9);
+    let buffers = [Desc::readable(HEADER, 7), rest_of_header, Desc::writable(DATA, 513)];
     board.ram.write(Gpa(DATA.0 + 512), &[0xee]).expect("in RAM");
     board.queue.add(&board.ram, &buffers);
     board.port().write(0x50, 4, 0);
