@@ -188,6 +188,7 @@ groups! {
     simd Simd;
     structures Structures;
     atomic Atomic;
+    crypto Crypto;
 }
 
 /// Where a slice ends changes nothing.

@@ -4,7 +4,7 @@ use crate::cpu::{Cpu, Env, Flow};
 use crate::decode::{Atomic, Crypto, ScalarFp, Simd, SimdFp, Structures};
 use crate::lower::{Group, Op};
 
-use super::{atomic, scalar_fp, simd, structures, system, vector};
+use super::{atomic, crypto, scalar_fp, simd, structures, system, vector};
 
 /// [`Code::Group`](crate::lower::Code::Group): finds the group, and the kind in it.
 ///
@@ -38,7 +38,11 @@ pub(super) fn execute(cpu: &mut Cpu, env: &Env, op: &Op) -> Flow {
             true
         }
         Group::Simd => vector::execute(cpu, Simd::ALL[number], word),
-        Group::SimdFp | Group::Crypto | Group::Atomic => false,
+        Group::Crypto => {
+            crypto::execute(cpu, Crypto::ALL[number], word);
+            true
+        }
+        Group::SimdFp | Group::Atomic => false,
         Group::Structures => return structures::execute(cpu, env, word),
     };
     if executed { Flow::Next } else { system::missing(cpu, env, op.aux, word) }

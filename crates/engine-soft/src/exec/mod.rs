@@ -18,6 +18,7 @@
 
 pub(crate) mod access;
 mod atomic;
+mod crypto;
 mod exclusive;
 mod fetch;
 mod groups;

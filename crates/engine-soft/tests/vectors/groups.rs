@@ -15,12 +15,14 @@ pub enum Group {
     Structures,
     /// Atomic operations on memory.
     Atomic,
+    /// AES and the secure hashes.
+    Crypto,
 }
 
 impl Group {
     /// Every group.
-    pub const ALL: [Self; 5] =
-        [Self::Base, Self::ScalarFp, Self::Simd, Self::Structures, Self::Atomic];
+    pub const ALL: [Self; 6] =
+        [Self::Base, Self::ScalarFp, Self::Simd, Self::Structures, Self::Atomic, Self::Crypto];
 
     /// Its folder, and its name on the recorder's command line.
     pub const fn name(self) -> &'static str {
@@ -30,6 +32,7 @@ impl Group {
             Self::Simd => "simd",
             Self::Structures => "structures",
             Self::Atomic => "atomic",
+            Self::Crypto => "crypto",
         }
     }
 
@@ -37,7 +40,8 @@ impl Group {
     pub fn of(entry: &Entry) -> Self {
         match entry.kind() {
             Kind::ScalarFp(_) => Self::ScalarFp,
-            Kind::Simd(_) | Kind::SimdFp(_) | Kind::Crypto(_) => Self::Simd,
+            Kind::Simd(_) | Kind::SimdFp(_) => Self::Simd,
+            Kind::Crypto(_) => Self::Crypto,
             Kind::Structures(_) => Self::Structures,
             Kind::Atomic(_) => Self::Atomic,
             // No instruction of the engine: by place, so that a group's reserved words are recorded
