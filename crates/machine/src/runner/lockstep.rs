@@ -18,9 +18,9 @@ pub(super) struct Lockstep<'run, 'a> {
 /// What all vCPUs did in one turn.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Turn {
-    /// At least one executed.
+    /// At least one executed, so that another may have something to do.
     Busy,
-    /// Every one waits.
+    /// Every one waited all the time.
     Idle,
 }
 
@@ -75,6 +75,7 @@ impl<'run, 'a> Lockstep<'run, 'a> {
     fn turn(&mut self) -> Result<(Turn, Option<Outcome>), MachineError> {
         let machine = &mut *self.run.machine;
         let mut turn = Turn::Idle;
+        let instructions_before = machine.instructions();
         for n in 0..machine.vcpus.len() {
             if machine.vcpus[n].power() == PowerState::Off {
                 continue;
@@ -95,6 +96,10 @@ impl<'run, 'a> Lockstep<'run, 'a> {
         }
         if machine.bus.has_panicked() {
             return Ok((turn, Some(Outcome::Panicked)));
+        }
+        // Before it waited again, it may have woken one whose turn had been.
+        if machine.instructions() != instructions_before {
+            turn = Turn::Busy;
         }
         Ok((turn, None))
     }
