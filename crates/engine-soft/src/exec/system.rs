@@ -212,7 +212,13 @@ fn wait_for_event(cpu: &mut Cpu, env: &Env) -> Flow {
     }
     cpu.tell_clock(env);
     let count = Timer::Virtual.count(env.shared, env.clock);
-    let Some(until) = cpu.next_event(count) else { return Flow::Next };
+    let Some(until) = cpu.next_event(count) else {
+        // In the host's time, whoever is waited for may have no CPU of the host's.
+        if env.clock.instructions_until(0).is_none() {
+            std::thread::yield_now();
+        }
+        return Flow::Next;
+    };
     if wakes(cpu, env) {
         return Flow::Next;
     }

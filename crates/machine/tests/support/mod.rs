@@ -13,6 +13,8 @@ use abide_machine::lifecycle::{Intent, Prepared};
 use abide_machine::{BirthConfig, Machine, TimeSource};
 use abide_reg::{Class, Gpa, RegError, RegId, Registers, Value, VcpuId};
 use abide_snapshot::{Architecture, Compression, Header, Reader, Record, Snapshot, UnitRecord};
+pub mod smp;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex};
 
