@@ -4,7 +4,7 @@
 //! Throwing any of it away is never visible to the guest. What the guest wrote is seen after IC
 //! IVAU or IC IALLU, as CTR_EL0.DIC = 0 tells it.
 
-use crate::lower::{Code, Op, PAGE_OPS};
+use crate::lower::{Code, Op, PAGE_OPS, lower};
 use abide_memory::PAGE_SIZE;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -72,14 +72,31 @@ impl CodeCache {
         Some((offset + 4 * index as u64, index))
     }
 
-    /// Forgets the `ops` instructions around the place `offset` in RAM, and the one before them,
-    /// which may have been decoded together with the first.
+    /// Decodes the op at `ip`, instruction number `index` of its page; `word` reads the instruction
+    /// so many behind it.
+    pub fn decode(&mut self, ip: usize, index: usize, word: impl Fn(usize) -> u32) {
+        let words = [0, 1, 2].map(|ahead| (index + ahead < PAGE_OPS).then(|| word(ahead)));
+        let (op, operands) = lower(words, index);
+        self.ops[ip] = op;
+        if let Some(next) = operands
+            && self.ops[ip + 1].code == Code::Decode
+        {
+            self.ops[ip + 1] = Op { code: Code::Decode, ..next };
+        }
+    }
+
+    /// Forgets the `ops` instructions around the place `offset` in RAM. The two before them may
+    /// have been decoded together with the first: they keep their operands, for the one before them
+    /// may need those, but are decoded again.
     pub fn flush_line(&mut self, offset: u64, ops: usize) {
         let Some(&base) = self.pages.get(&(offset & !(PAGE_SIZE - 1))) else { return };
         let index = (offset % PAGE_SIZE / 4) as usize;
         let ops = ops.min(PAGE_OPS);
         let first = index & !(ops - 1);
-        self.ops[base + first.saturating_sub(1)..base + first + ops].fill(Op::DECODE);
+        for op in &mut self.ops[base + first.saturating_sub(2)..base + first] {
+            op.code = Code::Decode;
+        }
+        self.ops[base + first..base + first + ops].fill(Op::DECODE);
     }
 
     /// Makes every instruction be decoded again; places stay valid.
@@ -94,5 +111,34 @@ impl CodeCache {
         self.ops.clear();
         self.pages.clear();
         self.offsets.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Four loads behind one another are pairs of the first with the second, the second with the
+    /// third and so on, each reading its second's operands from there.
+    #[test]
+    fn a_flushed_line_leaves_whole_pairs_before_it() {
+        // ldr x<n>, [x<n + 1>]
+        let word = |number: usize| {
+            let number = u32::try_from(number).unwrap();
+            0xf940_0000 | (number + 1) << 5 | number
+        };
+        let mut code = CodeCache::default();
+        let (base, _) = code.page(0);
+        for number in (10..20).rev() {
+            code.decode(base + number, number, |ahead| word(number + ahead));
+        }
+        assert!((10..20).all(|at| code.ops[base + at].code == Code::LdrXILdrXI));
+        code.flush_line(16 * 4, 16);
+        for (number, op) in code.ops[base + 10..base + 20].iter().enumerate() {
+            let number = number + 10;
+            assert_eq!(op.code == Code::Decode, number >= 14, "{number}");
+            let operands = (usize::from(op.d), usize::from(op.n));
+            assert_eq!(operands == (number, number + 1), number < 16, "{number}: {operands:?}");
+        }
     }
 }

@@ -261,6 +261,7 @@ impl Cpu {
         self.sp_sel = sp_sel;
         self.x[sp] = if on_el1(el, sp_sel) { self.x[sp1] } else { self.x[sp0] };
         self.half = if el == 0 { 0 } else { HALF };
+        self.tlb.switch(self.half);
     }
 
     /// SP_EL0 (`false`) or SP_EL1 (`true`), current or not.

@@ -55,7 +55,12 @@ fn upper(va: u64) -> usize {
 /// Translations of both exception levels.
 #[derive(Debug)]
 pub(crate) struct Tlb {
-    entries: Box<[Entry; 2 * HALF]>,
+    /// Those of the current exception level, apart so that the common access needs not ask which.
+    here: Box<[Entry; HALF]>,
+    /// Those of the other one.
+    there: Box<[Entry; HALF]>,
+    /// Which half is here.
+    half: usize,
     /// The gigabytes in which pieces of blocks may be; those past [`BLOCK_REGIONS_MAX`] are not
     /// told apart.
     block_regions: Vec<u64>,
@@ -63,20 +68,38 @@ pub(crate) struct Tlb {
 
 impl Tlb {
     pub fn new() -> Self {
-        Self { entries: Box::new([EMPTY; 2 * HALF]), block_regions: Vec::new() }
+        let empty = || Box::new([EMPTY; HALF]);
+        Self { here: empty(), there: empty(), half: HALF, block_regions: Vec::new() }
     }
 
-    /// Where the translation of `va` stands if there is one; `half` is 0 or [`HALF`].
-    #[inline(always)]
-    fn index(half: usize, va: u64) -> usize {
-        let page = (va >> 12) as usize;
-        (page & (HALF - 1)) | (half & HALF)
+    /// Makes `half`, 0 or [`HALF`], the current one.
+    pub fn switch(&mut self, half: usize) {
+        if half != self.half {
+            self.half = half;
+            std::mem::swap(&mut self.here, &mut self.there);
+        }
     }
 
-    /// The entry that alone can translate `va`.
+    /// Where the translation of `va` stands in its half if there is one.
     #[inline(always)]
+    fn index(va: u64) -> usize {
+        (va >> 12) as usize & (HALF - 1)
+    }
+
+    /// The entry that alone can translate `va` at the current exception level.
+    #[inline(always)]
+    pub fn entry_here(&self, va: u64) -> &Entry {
+        &self.here[Self::index(va)]
+    }
+
+    /// The entry that alone can translate `va` in `half`, 0 or [`HALF`].
     pub fn entry(&self, half: usize, va: u64) -> &Entry {
-        &self.entries[Self::index(half, va)]
+        let entries = if half == self.half { &self.here } else { &self.there };
+        &entries[Self::index(va)]
+    }
+
+    fn all(&mut self) -> impl Iterator<Item = &mut Entry> {
+        self.here.iter_mut().chain(self.there.iter_mut())
     }
 
     /// Installs the translation of the page of `va`.
@@ -84,7 +107,8 @@ impl Tlb {
         if entry.flags >> BLOCK_SHIFT != 0 {
             self.note_block(region(va));
         }
-        self.entries[Self::index(half, va)] = entry;
+        let entries = if half == self.half { &mut self.here } else { &mut self.there };
+        entries[Self::index(va)] = entry;
     }
 
     fn note_block(&mut self, region: u64) {
@@ -96,13 +120,14 @@ impl Tlb {
 
     /// Forgets everything.
     pub fn flush(&mut self) {
-        self.entries.fill(EMPTY);
+        self.here.fill(EMPTY);
+        self.there.fill(EMPTY);
         self.block_regions.clear();
     }
 
     /// Forgets the half of the address space that TTBR0 translates.
     pub fn flush_low(&mut self) {
-        for entry in self.entries.iter_mut() {
+        for entry in self.all() {
             if upper(entry.read & entry.write) == 0 {
                 *entry = EMPTY;
             }
@@ -111,14 +136,13 @@ impl Tlb {
 
     /// Forgets the page of `va`, and every piece of a block that `va` is in.
     pub fn flush_page(&mut self, va: u64) {
-        for half in [0, HALF] {
-            self.entries[Self::index(half, va)] = EMPTY;
-        }
+        self.here[Self::index(va)] = EMPTY;
+        self.there[Self::index(va)] = EMPTY;
         let many = self.block_regions.len() == BLOCK_REGIONS_MAX;
         if !many && !self.block_regions.contains(&region(va)) {
             return;
         }
-        for entry in self.entries.iter_mut() {
+        for entry in self.all() {
             let size_log2 = entry.flags >> BLOCK_SHIFT;
             // Of an entry with both tags they are the same page.
             let tag = entry.read & entry.write;
@@ -130,7 +154,7 @@ impl Tlb {
 
     /// Makes every next write find out again whether its page is marked dirty.
     pub fn drop_writes(&mut self) {
-        for entry in self.entries.iter_mut() {
+        for entry in self.all() {
             entry.write = NO_TAG;
         }
     }

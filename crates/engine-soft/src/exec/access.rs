@@ -358,8 +358,8 @@ fn store(ram: &GuestRam, offset: u64, size: u64, value: u64, order: Order) {
     }
 }
 
-/// [`Code::Access`](crate::lower::Code::Access): an extended index register, the rights of EL0, or
-/// load-acquire and store-release.
+/// [`Code::Access`](crate::lower::Code::Access): an extended index register, the rights of EL0,
+/// load-acquire and store-release, or a rare combination of width, extension and addressing.
 pub(super) fn execute(cpu: &mut Cpu, env: &Env, op: &Op) -> Flow {
     let has = |flag| op.aux & flag != 0;
     let base = cpu.x[usize::from(op.n)];
@@ -374,7 +374,8 @@ pub(super) fn execute(cpu: &mut Cpu, env: &Env, op: &Op) -> Flow {
         order: if ordered { Order::SeqCst } else { Order::Relaxed },
     };
     debug_assert!(rights.half == 0 || rights.half == HALF);
-    let va = base.wrapping_add(index(cpu, op)).wrapping_add(op.imm);
+    let moved = base.wrapping_add(op.imm);
+    let va = if has(field::POST) { base } else { moved }.wrapping_add(index(cpu, op));
     if has(field::LOAD) {
         match cpu.read_data(env, va, size, rights) {
             Ok(value) => {
@@ -385,17 +386,19 @@ pub(super) fn execute(cpu: &mut Cpu, env: &Env, op: &Op) -> Flow {
                     (true, false) => u64::from(((value << unused) as i64 >> unused) as u32),
                 };
                 cpu.x[usize::from(op.d)] = extended;
-                Flow::Next
             }
-            Err(abort) => cpu.data_abort(abort, 0),
+            Err(abort) => return cpu.data_abort(abort, 0),
         }
     } else {
         let value = cpu.x[usize::from(op.d)];
-        match cpu.write_data(env, va, size, value, rights) {
-            Ok(()) => Flow::Next,
-            Err(abort) => cpu.data_abort(abort, esr::WNR),
+        if let Err(abort) = cpu.write_data(env, va, size, value, rights) {
+            return cpu.data_abort(abort, esr::WNR);
         }
     }
+    if has(field::WRITE_BACK) {
+        cpu.x[usize::from(op.n)] = moved;
+    }
+    Flow::Next
 }
 
 /// The index register, extended and shifted.

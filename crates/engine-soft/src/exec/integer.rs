@@ -48,13 +48,13 @@ pub(super) mod flags {
     }
 
     #[inline(always)]
-    pub fn logic(cpu: &mut Cpu, result: u64) {
-        set(cpu, result, false, 0);
+    pub fn logic(cpu: &mut Cpu, result: u64) -> u64 {
+        set(cpu, result, false, 0)
     }
 
     #[inline(always)]
-    pub fn logic_w(cpu: &mut Cpu, result: u32) {
-        set_w(cpu, result, false, 0);
+    pub fn logic_w(cpu: &mut Cpu, result: u32) -> u32 {
+        set_w(cpu, result, false, 0)
     }
 
     #[inline(always)]

@@ -17,12 +17,14 @@
 )]
 
 pub(crate) mod access;
+mod aside;
 mod atomic;
 mod crypto;
 mod exclusive;
 mod fetch;
 mod groups;
 pub(crate) mod integer;
+mod rare;
 mod run;
 mod scalar_fp;
 mod simd;

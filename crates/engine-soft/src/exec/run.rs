@@ -3,13 +3,12 @@
 use super::integer::{
     extended, flags, holds, shifted, sw8, sw16, sx8, sx16, sx32, zx8, zx16, zx32, zx64,
 };
-use super::{access, exclusive, fetch, groups, integer, simd, system};
+use super::{aside, fetch, integer, rare};
 use crate::code_cache::CodeCache;
 use crate::cpu::{Cpu, Env, Exit, FETCH_HALF, Flow};
-use crate::lower::{Code, PAGE_OPS, lower, slot};
+use crate::lower::{Code, slot};
 use crate::tlb::{DEVICE, PAGE_MASK};
 use abide_memory::{Order, RamOffset};
-use std::sync::atomic::{Ordering, fence};
 
 /// Executes from `cpu.pc` until the slice `cpu.left` is used up or something else ends it; then
 /// `cpu.pc` and `cpu.left` say where and what is left.
@@ -110,10 +109,10 @@ pub(crate) fn execute(cpu: &mut Cpu, code: &mut CodeCache, env: &Env) -> Exit {
                 }
             }};
         }
-        macro_rules! system {
+        macro_rules! aside {
             ($op:expr) => {{
-                let word = $op.imm as u32;
-                slow!(system::execute(cpu, code, env, word));
+                let op = *$op;
+                slow!(aside::execute(cpu, code, env, &op));
                 ops = code.ops.as_slice();
             }};
         }
@@ -122,7 +121,7 @@ pub(crate) fn execute(cpu: &mut Cpu, code: &mut CodeCache, env: &Env) -> Exit {
         macro_rules! read {
             ($ty:ty, $va:expr, $low:expr, $value:ident => $tail:expr) => {{
                 let (va, low): (u64, u64) = ($va, $low);
-                let entry = cpu.tlb.entry(cpu.half, va);
+                let entry = cpu.tlb.entry_here(va);
                 if (va & (PAGE_MASK | (size_of::<$ty>() as u64 - 1))) | low == entry.read {
                     let place = RamOffset(va.wrapping_add(entry.addend));
                     let $value = ram.load::<$ty>(place, Order::Relaxed);
@@ -144,7 +143,7 @@ pub(crate) fn execute(cpu: &mut Cpu, code: &mut CodeCache, env: &Env) -> Exit {
             ($ty:ty, $va:expr, $low:expr, $value:expr, $tail:expr) => {{
                 let (va, low): (u64, u64) = ($va, $low);
                 let value = $value as $ty;
-                let entry = cpu.tlb.entry(cpu.half, va);
+                let entry = cpu.tlb.entry_here(va);
                 if (va & (PAGE_MASK | (size_of::<$ty>() as u64 - 1))) | low == entry.write {
                     let place = RamOffset(va.wrapping_add(entry.addend));
                     ram.store::<$ty>(place, value, Order::Relaxed);
@@ -235,7 +234,7 @@ pub(crate) fn execute(cpu: &mut Cpu, code: &mut CodeCache, env: &Env) -> Exit {
                 let base = x!($op.n);
                 let va = base.wrapping_add($op.aux as i16 as u64);
                 let low = base & u64::from($op.aux >> 16);
-                let entry = cpu.tlb.entry(cpu.half, va);
+                let entry = cpu.tlb.entry_here(va);
                 let second = va.wrapping_add(size);
                 if (va & (PAGE_MASK | (size - 1))) | low == entry.read
                     && second & PAGE_MASK == entry.read
@@ -265,7 +264,7 @@ pub(crate) fn execute(cpu: &mut Cpu, code: &mut CodeCache, env: &Env) -> Exit {
                 let base = x!($op.n);
                 let va = base.wrapping_add($op.aux as i16 as u64);
                 let low = base & u64::from($op.aux >> 16);
-                let entry = cpu.tlb.entry(cpu.half, va);
+                let entry = cpu.tlb.entry_here(va);
                 let second = va.wrapping_add(size);
                 let (a, b) = (x!($op.d), x!($op.m));
                 if (va & (PAGE_MASK | (size - 1))) | low == entry.write
@@ -365,6 +364,94 @@ pub(crate) fn execute(cpu: &mut Cpu, code: &mut CodeCache, env: &Env) -> Exit {
             };
         }
 
+        // What the ops do that also stand in the fused ones.
+        #[rustfmt::skip]
+        macro_rules! act {
+            (Nop, $op:expr) => {{
+                let _ = $op;
+            }};
+            (MovImm, $op:expr) => { set_x!($op, $op.imm) };
+            (AddImmX, $op:expr) => { set_x!($op, x!($op.n).wrapping_add($op.imm)) };
+            (AddImmW, $op:expr) => { set_w!($op, w!($op.n).wrapping_add($op.imm as u32)) };
+            (SubsImmX, $op:expr) => { arith!(sub, set_x, $op, x!($op.n), $op.imm) };
+            (SubsImmW, $op:expr) => { arith!(sub_w, set_w, $op, w!($op.n), $op.imm as u32) };
+            (AndImm, $op:expr) => { set_x!($op, x!($op.n) & $op.imm) };
+            (ExtrX, $op:expr) => {{
+                let both = u128::from(x!($op.n)) << 64 | u128::from(x!($op.m));
+                set_x!($op, (both >> $op.aux) as u64);
+            }};
+            (AddX, $op:expr) => { set_x!($op, x!($op.n).wrapping_add(x!($op.m))) };
+            (AddW, $op:expr) => { set_w!($op, w!($op.n).wrapping_add(w!($op.m))) };
+            (SubX, $op:expr) => { set_x!($op, x!($op.n).wrapping_sub(x!($op.m))) };
+            (SubW, $op:expr) => { set_w!($op, w!($op.n).wrapping_sub(w!($op.m))) };
+            (SubsX, $op:expr) => { arith!(sub, set_x, $op, x!($op.n), x!($op.m)) };
+            (SubsW, $op:expr) => { arith!(sub_w, set_w, $op, w!($op.n), w!($op.m)) };
+            (AndX, $op:expr) => { set_x!($op, x!($op.n) & x!($op.m)) };
+            (BicX, $op:expr) => { set_x!($op, x!($op.n) & !x!($op.m)) };
+            (OrrX, $op:expr) => { set_x!($op, x!($op.n) | x!($op.m)) };
+            (OrrW, $op:expr) => { set_w!($op, w!($op.n) | w!($op.m)) };
+            (EorX, $op:expr) => { set_x!($op, x!($op.n) ^ x!($op.m)) };
+            (EorW, $op:expr) => { set_w!($op, w!($op.n) ^ w!($op.m)) };
+            (CcmpX, $op:expr) => { conditional!(sub, $op, x!($op.n), x!($op.m) | $op.imm) };
+            (CcmpW, $op:expr) => {
+                conditional!(sub_w, $op, w!($op.n), w!($op.m) | $op.imm as u32)
+            };
+            (MaddX, $op:expr) => {{
+                let product = x!($op.n).wrapping_mul(x!($op.m));
+                set_x!($op, x!($op.aux as u8).wrapping_add(product));
+            }};
+            (RevX, $op:expr) => { set_x!($op, x!($op.n).swap_bytes()) };
+            (BlFar, $op:expr) => {{
+                let pc = pc!();
+                x!(30u8) = pc.wrapping_add(4);
+                jump!(pc.wrapping_add($op.imm));
+            }};
+            (BEq, $op:expr) => { branch!($op, cpu.z_flag == 0) };
+            (BNe, $op:expr) => { branch!($op, cpu.z_flag != 0) };
+            (BCs, $op:expr) => { branch!($op, cpu.c_flag != 0) };
+            (BHi, $op:expr) => { branch!($op, cpu.c_flag != 0 && cpu.z_flag != 0) };
+            (BLs, $op:expr) => { branch!($op, cpu.c_flag == 0 || cpu.z_flag == 0) };
+            (BCondFar, $op:expr) => {{
+                if holds(cpu, $op.aux) {
+                    jump!(pc!().wrapping_add($op.imm));
+                }
+            }};
+            (CmpImmEqW, $op:expr) => { compare_branch!(sub_w, w!($op.n), $op.imm as u32, $op, ==) };
+            (CmpImmNeW, $op:expr) => { compare_branch!(sub_w, w!($op.n), $op.imm as u32, $op, !=) };
+            (TstImmNeX, $op:expr) => { test_branch!(logic, x!($op.n) & $op.imm, $op, !=) };
+            (CbzX, $op:expr) => { branch!($op, x!($op.n) == 0) };
+            (CbzW, $op:expr) => { branch!($op, w!($op.n) == 0) };
+            (CbnzW, $op:expr) => { branch!($op, w!($op.n) != 0) };
+            (Br, $op:expr) => { jump!(x!($op.n)) };
+            (Blr, $op:expr) => {{
+                let target = x!($op.n);
+                x!(30u8) = pc!().wrapping_add(4);
+                jump!(target);
+            }};
+            (LdrbI, $op:expr) => { load_i!($op, u8, zx8) };
+            (LdrWI, $op:expr) => { load_i!($op, u32, zx32) };
+            (LdrXI, $op:expr) => { load_i!($op, u64, zx64) };
+            (StrXI, $op:expr) => { store_i!($op, u64) };
+            (LdrbU, $op:expr) => { load_u!($op, u8, zx8) };
+            (LdrXR, $op:expr) => { load_r!($op, u64, zx64) };
+            (StrXR, $op:expr) => { store_r!($op, u64) };
+            (LdrbE, $op:expr) => { load_e!($op, u8, zx8) };
+            (LdrXE, $op:expr) => { load_e!($op, u64, zx64) };
+            (LdpXI, $op:expr) => { load_pair!($op, u64, zx64, keep_base!()) };
+            (StpXI, $op:expr) => { store_pair!($op, u64, keep_base!()) };
+            (LdpXU, $op:expr) => { load_pair!($op, u64, zx64, update_base!($op)) };
+            (StpXU, $op:expr) => { store_pair!($op, u64, update_base!($op)) };
+        }
+        // Two ops behind one another: the second has its operands in its own place.
+        macro_rules! both {
+            ($op:expr, $first:ident, $second:ident) => {{
+                act!($first, $op);
+                ip += 1;
+                let second = &ops[ip];
+                act!($second, second)
+            }};
+        }
+
         loop {
             let op = &ops[ip];
             match op.code {
@@ -373,10 +460,9 @@ pub(crate) fn execute(cpu: &mut Cpu, code: &mut CodeCache, env: &Env) -> Exit {
                         fetch::leave_lost_place(cpu, ip, limit);
                         continue 'fetch;
                     };
-                    let word = ram.load(RamOffset(offset), Order::Relaxed);
-                    let next = (index + 1 < PAGE_OPS)
-                        .then(|| ram.load(RamOffset(offset + 4), Order::Relaxed));
-                    code.ops[ip] = lower(word, index, next);
+                    code.decode(ip, index, |place| {
+                        ram.load(RamOffset(offset + 4 * place as u64), Order::Relaxed)
+                    });
                     ops = code.ops.as_slice();
                     continue;
                 }
@@ -385,20 +471,20 @@ pub(crate) fn execute(cpu: &mut Cpu, code: &mut CodeCache, env: &Env) -> Exit {
                     cpu.left = limit - ip as i64;
                     continue 'fetch;
                 }
-                Code::Slow => system!(op),
-                Code::Nop => {}
-                Code::MovImm => set_x!(op, op.imm),
+                Code::Outside => rare::execute(cpu, op),
+                Code::Nop => act!(Nop, op),
+                Code::MovImm => act!(MovImm, op),
                 Code::MovkX => set_x!(op, x!(op.n) & !(0xffff << op.aux) | op.imm),
                 Code::MovkW => set_w!(op, w!(op.n) & !(0xffff << op.aux) | op.imm as u32),
                 Code::Adr => set_x!(op, pc!().wrapping_add(op.imm)),
                 Code::Adrp => set_x!(op, (pc!() & PAGE_MASK).wrapping_add(op.imm)),
-                Code::AddImmX => set_x!(op, x!(op.n).wrapping_add(op.imm)),
-                Code::AddImmW => set_w!(op, w!(op.n).wrapping_add(op.imm as u32)),
+                Code::AddImmX => act!(AddImmX, op),
+                Code::AddImmW => act!(AddImmW, op),
                 Code::AddsImmX => arith!(add, set_x, op, x!(op.n), op.imm),
                 Code::AddsImmW => arith!(add_w, set_w, op, w!(op.n), op.imm as u32),
-                Code::SubsImmX => arith!(sub, set_x, op, x!(op.n), op.imm),
-                Code::SubsImmW => arith!(sub_w, set_w, op, w!(op.n), op.imm as u32),
-                Code::AndImm => set_x!(op, x!(op.n) & op.imm),
+                Code::SubsImmX => act!(SubsImmX, op),
+                Code::SubsImmW => act!(SubsImmW, op),
+                Code::AndImm => act!(AndImm, op),
                 Code::OrrImmX => set_x!(op, x!(op.n) | op.imm),
                 Code::OrrImmW => set_w!(op, w!(op.n) | op.imm as u32),
                 Code::EorImmX => set_x!(op, x!(op.n) ^ op.imm),
@@ -418,90 +504,49 @@ pub(crate) fn execute(cpu: &mut Cpu, code: &mut CodeCache, env: &Env) -> Exit {
                     let moved = w!(op.n).rotate_right(op.aux) & mask;
                     set_w!(op, w!(op.m) & !mask | moved);
                 }
-                Code::ExtrX => {
-                    let both = u128::from(x!(op.n)) << 64 | u128::from(x!(op.m));
-                    set_x!(op, (both >> op.aux) as u64);
-                }
+                Code::ExtrX => act!(ExtrX, op),
                 Code::ExtrW => {
                     let both = u64::from(w!(op.n)) << 32 | u64::from(w!(op.m));
                     set_w!(op, (both >> op.aux) as u32);
                 }
 
-                Code::AddX => set_x!(op, x!(op.n).wrapping_add(x!(op.m))),
-                Code::AddW => set_w!(op, w!(op.n).wrapping_add(w!(op.m))),
+                Code::AddX => act!(AddX, op),
+                Code::AddW => act!(AddW, op),
                 Code::AddsX => arith!(add, set_x, op, x!(op.n), x!(op.m)),
                 Code::AddsW => arith!(add_w, set_w, op, w!(op.n), w!(op.m)),
-                Code::SubX => set_x!(op, x!(op.n).wrapping_sub(x!(op.m))),
-                Code::SubW => set_w!(op, w!(op.n).wrapping_sub(w!(op.m))),
-                Code::SubsX => arith!(sub, set_x, op, x!(op.n), x!(op.m)),
-                Code::SubsW => arith!(sub_w, set_w, op, w!(op.n), w!(op.m)),
-                Code::AndX => set_x!(op, x!(op.n) & x!(op.m)),
+                Code::SubX => act!(SubX, op),
+                Code::SubW => act!(SubW, op),
+                Code::SubsX => act!(SubsX, op),
+                Code::SubsW => act!(SubsW, op),
+                Code::AndX => act!(AndX, op),
                 Code::AndW => set_w!(op, w!(op.n) & w!(op.m)),
                 Code::AndsX => logic!(logic, set_x, op, x!(op.n) & x!(op.m)),
                 Code::AndsW => logic!(logic_w, set_w, op, w!(op.n) & w!(op.m)),
-                Code::BicX => set_x!(op, x!(op.n) & !x!(op.m)),
-                Code::BicW => set_w!(op, w!(op.n) & !w!(op.m)),
+                Code::BicX => act!(BicX, op),
                 Code::BicsX => logic!(logic, set_x, op, x!(op.n) & !x!(op.m)),
-                Code::BicsW => logic!(logic_w, set_w, op, w!(op.n) & !w!(op.m)),
-                Code::OrrX => set_x!(op, x!(op.n) | x!(op.m)),
-                Code::OrrW => set_w!(op, w!(op.n) | w!(op.m)),
+                Code::OrrX => act!(OrrX, op),
+                Code::OrrW => act!(OrrW, op),
                 Code::OrnX => set_x!(op, x!(op.n) | !x!(op.m)),
-                Code::OrnW => set_w!(op, w!(op.n) | !w!(op.m)),
-                Code::EorX => set_x!(op, x!(op.n) ^ x!(op.m)),
-                Code::EorW => set_w!(op, w!(op.n) ^ w!(op.m)),
-                Code::EonX => set_x!(op, x!(op.n) ^ !x!(op.m)),
-                Code::EonW => set_w!(op, w!(op.n) ^ !w!(op.m)),
+                Code::EorX => act!(EorX, op),
+                Code::EorW => act!(EorW, op),
 
                 Code::AddXs => set_x!(op, x!(op.n).wrapping_add(sx!(op))),
                 Code::AddWs => set_w!(op, w!(op.n).wrapping_add(sw!(op))),
-                Code::AddsXs => arith!(add, set_x, op, x!(op.n), sx!(op)),
-                Code::AddsWs => arith!(add_w, set_w, op, w!(op.n), sw!(op)),
                 Code::SubXs => set_x!(op, x!(op.n).wrapping_sub(sx!(op))),
-                Code::SubWs => set_w!(op, w!(op.n).wrapping_sub(sw!(op))),
                 Code::SubsXs => arith!(sub, set_x, op, x!(op.n), sx!(op)),
-                Code::SubsWs => arith!(sub_w, set_w, op, w!(op.n), sw!(op)),
-                Code::AndXs => set_x!(op, x!(op.n) & sx!(op)),
-                Code::AndWs => set_w!(op, w!(op.n) & sw!(op)),
                 Code::AndsXs => logic!(logic, set_x, op, x!(op.n) & sx!(op)),
-                Code::AndsWs => logic!(logic_w, set_w, op, w!(op.n) & sw!(op)),
-                Code::BicXs => set_x!(op, x!(op.n) & !sx!(op)),
-                Code::BicWs => set_w!(op, w!(op.n) & !sw!(op)),
-                Code::BicsXs => logic!(logic, set_x, op, x!(op.n) & !sx!(op)),
-                Code::BicsWs => logic!(logic_w, set_w, op, w!(op.n) & !sw!(op)),
                 Code::OrrXs => set_x!(op, x!(op.n) | sx!(op)),
                 Code::OrrWs => set_w!(op, w!(op.n) | sw!(op)),
-                Code::OrnXs => set_x!(op, x!(op.n) | !sx!(op)),
-                Code::OrnWs => set_w!(op, w!(op.n) | !sw!(op)),
                 Code::EorXs => set_x!(op, x!(op.n) ^ sx!(op)),
                 Code::EorWs => set_w!(op, w!(op.n) ^ sw!(op)),
-                Code::EonXs => set_x!(op, x!(op.n) ^ !sx!(op)),
-                Code::EonWs => set_w!(op, w!(op.n) ^ !sw!(op)),
 
                 Code::AddXe => set_x!(op, x!(op.n).wrapping_add(ex!(op))),
-                Code::AddWe => set_w!(op, w!(op.n).wrapping_add(ex!(op) as u32)),
-                Code::AddsXe => arith!(add, set_x, op, x!(op.n), ex!(op)),
-                Code::AddsWe => arith!(add_w, set_w, op, w!(op.n), ex!(op) as u32),
-                Code::SubXe => set_x!(op, x!(op.n).wrapping_sub(ex!(op))),
-                Code::SubWe => set_w!(op, w!(op.n).wrapping_sub(ex!(op) as u32)),
-                Code::SubsXe => arith!(sub, set_x, op, x!(op.n), ex!(op)),
-                Code::SubsWe => arith!(sub_w, set_w, op, w!(op.n), ex!(op) as u32),
 
                 Code::AdcX => set_x!(op, x!(op.n).wrapping_add(x!(op.m)).wrapping_add(cpu.c_flag)),
-                Code::AdcW => {
-                    let carry = cpu.c_flag as u32;
-                    set_w!(op, w!(op.n).wrapping_add(w!(op.m)).wrapping_add(carry));
-                }
                 Code::AdcsX => arith!(adc, set_x, op, x!(op.n), x!(op.m)),
-                Code::AdcsW => arith!(adc_w, set_w, op, w!(op.n), w!(op.m)),
-                Code::SbcX => set_x!(op, x!(op.n).wrapping_add(!x!(op.m)).wrapping_add(cpu.c_flag)),
-                Code::SbcW => {
-                    let carry = cpu.c_flag as u32;
-                    set_w!(op, w!(op.n).wrapping_add(!w!(op.m)).wrapping_add(carry));
-                }
                 Code::SbcsX => arith!(adc, set_x, op, x!(op.n), !x!(op.m)),
-                Code::SbcsW => arith!(adc_w, set_w, op, w!(op.n), !w!(op.m)),
-                Code::CcmpX => conditional!(sub, op, x!(op.n), x!(op.m) | op.imm),
-                Code::CcmpW => conditional!(sub_w, op, w!(op.n), w!(op.m) | op.imm as u32),
+                Code::CcmpX => act!(CcmpX, op),
+                Code::CcmpW => act!(CcmpW, op),
                 Code::CcmnX => conditional!(add, op, x!(op.n), x!(op.m) | op.imm),
                 Code::CcmnW => conditional!(add_w, op, w!(op.n), w!(op.m) | op.imm as u32),
                 Code::CselX => select!(set_x, x, op, x!(op.m)),
@@ -509,14 +554,8 @@ pub(crate) fn execute(cpu: &mut Cpu, code: &mut CodeCache, env: &Env) -> Exit {
                 Code::CsincX => select!(set_x, x, op, x!(op.m).wrapping_add(1)),
                 Code::CsincW => select!(set_w, w, op, w!(op.m).wrapping_add(1)),
                 Code::CsinvX => select!(set_x, x, op, !x!(op.m)),
-                Code::CsinvW => select!(set_w, w, op, !w!(op.m)),
-                Code::CsnegX => select!(set_x, x, op, x!(op.m).wrapping_neg()),
-                Code::CsnegW => select!(set_w, w, op, w!(op.m).wrapping_neg()),
 
-                Code::MaddX => {
-                    let product = x!(op.n).wrapping_mul(x!(op.m));
-                    set_x!(op, x!(op.aux as u8).wrapping_add(product));
-                }
+                Code::MaddX => act!(MaddX, op),
                 Code::MaddW => {
                     let product = w!(op.n).wrapping_mul(w!(op.m));
                     set_w!(op, w!(op.aux as u8).wrapping_add(product));
@@ -525,59 +564,26 @@ pub(crate) fn execute(cpu: &mut Cpu, code: &mut CodeCache, env: &Env) -> Exit {
                     let product = x!(op.n).wrapping_mul(x!(op.m));
                     set_x!(op, x!(op.aux as u8).wrapping_sub(product));
                 }
-                Code::MsubW => {
-                    let product = w!(op.n).wrapping_mul(w!(op.m));
-                    set_w!(op, w!(op.aux as u8).wrapping_sub(product));
-                }
                 Code::Umaddl => {
                     let product = zx32(w!(op.n)).wrapping_mul(zx32(w!(op.m)));
                     set_x!(op, x!(op.aux as u8).wrapping_add(product));
-                }
-                Code::Umsubl => {
-                    let product = zx32(w!(op.n)).wrapping_mul(zx32(w!(op.m)));
-                    set_x!(op, x!(op.aux as u8).wrapping_sub(product));
                 }
                 Code::Smaddl => {
                     let product = sx32(w!(op.n)).wrapping_mul(sx32(w!(op.m)));
                     set_x!(op, x!(op.aux as u8).wrapping_add(product));
                 }
-                Code::Smsubl => {
-                    let product = sx32(w!(op.n)).wrapping_mul(sx32(w!(op.m)));
-                    set_x!(op, x!(op.aux as u8).wrapping_sub(product));
-                }
-                Code::Smulh => {
-                    let product = i128::from(x!(op.n) as i64) * i128::from(x!(op.m) as i64);
-                    set_x!(op, (product >> 64) as u64);
-                }
                 Code::Umulh => {
                     let product = u128::from(x!(op.n)) * u128::from(x!(op.m));
                     set_x!(op, (product >> 64) as u64);
                 }
-                Code::UdivX => set_x!(op, x!(op.n).checked_div(x!(op.m)).unwrap_or(0)),
-                Code::UdivW => set_w!(op, w!(op.n).checked_div(w!(op.m)).unwrap_or(0)),
-                Code::SdivX => set_x!(op, integer::sdiv(x!(op.n), x!(op.m))),
-                Code::SdivW => set_w!(op, integer::sdiv_w(w!(op.n), w!(op.m))),
                 Code::LslvX => set_x!(op, x!(op.n).wrapping_shl(w!(op.m))),
                 Code::LslvW => set_w!(op, w!(op.n).wrapping_shl(w!(op.m))),
                 Code::LsrvX => set_x!(op, x!(op.n).wrapping_shr(w!(op.m))),
                 Code::LsrvW => set_w!(op, w!(op.n).wrapping_shr(w!(op.m))),
-                Code::AsrvX => set_x!(op, (x!(op.n) as i64).wrapping_shr(w!(op.m)) as u64),
-                Code::AsrvW => set_w!(op, (w!(op.n) as i32).wrapping_shr(w!(op.m)) as u32),
-                Code::RorvX => set_x!(op, x!(op.n).rotate_right(w!(op.m) & 63)),
-                Code::RorvW => set_w!(op, w!(op.n).rotate_right(w!(op.m) & 31)),
-                Code::RbitX => set_x!(op, x!(op.n).reverse_bits()),
-                Code::RbitW => set_w!(op, w!(op.n).reverse_bits()),
-                Code::Rev16X => set_x!(op, integer::rev16(x!(op.n))),
-                Code::Rev16W => set_w!(op, integer::rev16(x!(op.n)) as u32),
-                Code::RevX => set_x!(op, x!(op.n).swap_bytes()),
+                Code::RevX => act!(RevX, op),
                 Code::RevW => set_w!(op, w!(op.n).swap_bytes()),
-                Code::Rev32X => set_x!(op, x!(op.n).swap_bytes().rotate_right(32)),
                 Code::ClzX => set_x!(op, u64::from(x!(op.n).leading_zeros())),
                 Code::ClzW => set_w!(op, w!(op.n).leading_zeros()),
-                Code::ClsX => set_x!(op, integer::cls(x!(op.n))),
-                Code::ClsW => set_w!(op, integer::cls_w(w!(op.n))),
-                Code::Crc32 if !cpu.ids.has_crc32() => system!(op),
-                Code::Crc32 => set_w!(op, integer::crc32(w!(op.n), x!(op.m), op.aux)),
 
                 Code::B => branch!(op, true),
                 Code::BFar => jump!(pc!().wrapping_add(op.imm)),
@@ -585,21 +591,17 @@ pub(crate) fn execute(cpu: &mut Cpu, code: &mut CodeCache, env: &Env) -> Exit {
                     x!(30u8) = pc!().wrapping_add(4);
                     branch!(op, true);
                 }
-                Code::BlFar => {
-                    let pc = pc!();
-                    x!(30u8) = pc.wrapping_add(4);
-                    jump!(pc.wrapping_add(op.imm));
-                }
-                Code::BEq => branch!(op, cpu.z_flag == 0),
-                Code::BNe => branch!(op, cpu.z_flag != 0),
-                Code::BCs => branch!(op, cpu.c_flag != 0),
+                Code::BlFar => act!(BlFar, op),
+                Code::BEq => act!(BEq, op),
+                Code::BNe => act!(BNe, op),
+                Code::BCs => act!(BCs, op),
                 Code::BCc => branch!(op, cpu.c_flag == 0),
                 Code::BMi => branch!(op, (cpu.n_flag as i64) < 0),
                 Code::BPl => branch!(op, (cpu.n_flag as i64) >= 0),
                 Code::BVs => branch!(op, (cpu.v_flag as i64) < 0),
                 Code::BVc => branch!(op, (cpu.v_flag as i64) >= 0),
-                Code::BHi => branch!(op, cpu.c_flag != 0 && cpu.z_flag != 0),
-                Code::BLs => branch!(op, cpu.c_flag == 0 || cpu.z_flag == 0),
+                Code::BHi => act!(BHi, op),
+                Code::BLs => act!(BLs, op),
                 Code::BGe => branch!(op, (cpu.n_flag ^ cpu.v_flag) as i64 >= 0),
                 Code::BLt => branch!(op, ((cpu.n_flag ^ cpu.v_flag) as i64) < 0),
                 Code::BGt => {
@@ -608,31 +610,27 @@ pub(crate) fn execute(cpu: &mut Cpu, code: &mut CodeCache, env: &Env) -> Exit {
                 Code::BLe => {
                     branch!(op, cpu.z_flag == 0 || ((cpu.n_flag ^ cpu.v_flag) as i64) < 0);
                 }
-                Code::BCondFar => {
-                    if holds(cpu, op.aux) {
-                        jump!(pc!().wrapping_add(op.imm));
-                    }
-                }
+                Code::BCondFar => act!(BCondFar, op),
                 Code::CmpImmEqX => compare_branch!(sub, x!(op.n), op.imm, op, ==),
-                Code::CmpImmEqW => compare_branch!(sub_w, w!(op.n), op.imm as u32, op, ==),
+                Code::CmpImmEqW => act!(CmpImmEqW, op),
                 Code::CmpImmNeX => compare_branch!(sub, x!(op.n), op.imm, op, !=),
-                Code::CmpImmNeW => compare_branch!(sub_w, w!(op.n), op.imm as u32, op, !=),
+                Code::CmpImmNeW => act!(CmpImmNeW, op),
                 Code::CmpEqX => compare_branch!(sub, x!(op.n), x!(op.m), op, ==),
                 Code::CmpEqW => compare_branch!(sub_w, w!(op.n), w!(op.m), op, ==),
                 Code::CmpNeX => compare_branch!(sub, x!(op.n), x!(op.m), op, !=),
                 Code::CmpNeW => compare_branch!(sub_w, w!(op.n), w!(op.m), op, !=),
                 Code::TstImmEqX => test_branch!(logic, x!(op.n) & op.imm, op, ==),
                 Code::TstImmEqW => test_branch!(logic_w, w!(op.n) & op.imm as u32, op, ==),
-                Code::TstImmNeX => test_branch!(logic, x!(op.n) & op.imm, op, !=),
+                Code::TstImmNeX => act!(TstImmNeX, op),
                 Code::TstImmNeW => test_branch!(logic_w, w!(op.n) & op.imm as u32, op, !=),
                 Code::AdrpAdd => {
                     set_x!(op, (pc!() & PAGE_MASK).wrapping_add(op.imm));
                     ip += 1;
                 }
-                Code::CbzX => branch!(op, x!(op.n) == 0),
-                Code::CbzW => branch!(op, w!(op.n) == 0),
+                Code::CbzX => act!(CbzX, op),
+                Code::CbzW => act!(CbzW, op),
                 Code::CbnzX => branch!(op, x!(op.n) != 0),
-                Code::CbnzW => branch!(op, w!(op.n) != 0),
+                Code::CbnzW => act!(CbnzW, op),
                 Code::CbFar => {
                     let value = if op.aux & 2 != 0 { x!(op.n) } else { zx32(w!(op.n)) };
                     if (value != 0) == (op.aux & 1 != 0) {
@@ -646,17 +644,13 @@ pub(crate) fn execute(cpu: &mut Cpu, code: &mut CodeCache, env: &Env) -> Exit {
                         jump!(pc!().wrapping_add(op.imm));
                     }
                 }
-                Code::Br => jump!(x!(op.n)),
-                Code::Blr => {
-                    let target = x!(op.n);
-                    x!(30u8) = pc!().wrapping_add(4);
-                    jump!(target);
-                }
+                Code::Br => act!(Br, op),
+                Code::Blr => act!(Blr, op),
 
-                Code::LdrbI => load_i!(op, u8, zx8),
+                Code::LdrbI => act!(LdrbI, op),
                 Code::LdrhI => load_i!(op, u16, zx16),
-                Code::LdrWI => load_i!(op, u32, zx32),
-                Code::LdrXI => load_i!(op, u64, zx64),
+                Code::LdrWI => act!(LdrWI, op),
+                Code::LdrXI => act!(LdrXI, op),
                 Code::LdrsbXI => load_i!(op, u8, sx8),
                 Code::LdrsbWI => load_i!(op, u8, sw8),
                 Code::LdrshXI => load_i!(op, u16, sx16),
@@ -665,16 +659,11 @@ pub(crate) fn execute(cpu: &mut Cpu, code: &mut CodeCache, env: &Env) -> Exit {
                 Code::StrbI => store_i!(op, u8),
                 Code::StrhI => store_i!(op, u16),
                 Code::StrWI => store_i!(op, u32),
-                Code::StrXI => store_i!(op, u64),
-                Code::LdrbU => load_u!(op, u8, zx8),
+                Code::StrXI => act!(StrXI, op),
+                Code::LdrbU => act!(LdrbU, op),
                 Code::LdrhU => load_u!(op, u16, zx16),
                 Code::LdrWU => load_u!(op, u32, zx32),
                 Code::LdrXU => load_u!(op, u64, zx64),
-                Code::LdrsbXU => load_u!(op, u8, sx8),
-                Code::LdrsbWU => load_u!(op, u8, sw8),
-                Code::LdrshXU => load_u!(op, u16, sx16),
-                Code::LdrshWU => load_u!(op, u16, sw16),
-                Code::LdrswU => load_u!(op, u32, sx32),
                 Code::StrbU => store_u!(op, u8),
                 Code::StrhU => store_u!(op, u16),
                 Code::StrWU => store_u!(op, u32),
@@ -682,114 +671,113 @@ pub(crate) fn execute(cpu: &mut Cpu, code: &mut CodeCache, env: &Env) -> Exit {
                 Code::LdrbR => load_r!(op, u8, zx8),
                 Code::LdrhR => load_r!(op, u16, zx16),
                 Code::LdrWR => load_r!(op, u32, zx32),
-                Code::LdrXR => load_r!(op, u64, zx64),
+                Code::LdrXR => act!(LdrXR, op),
                 Code::LdrsbXR => load_r!(op, u8, sx8),
-                Code::LdrsbWR => load_r!(op, u8, sw8),
-                Code::LdrshXR => load_r!(op, u16, sx16),
-                Code::LdrshWR => load_r!(op, u16, sw16),
                 Code::LdrswR => load_r!(op, u32, sx32),
                 Code::StrbR => store_r!(op, u8),
                 Code::StrhR => store_r!(op, u16),
                 Code::StrWR => store_r!(op, u32),
-                Code::StrXR => store_r!(op, u64),
-                Code::LdrbE => load_e!(op, u8, zx8),
+                Code::StrXR => act!(StrXR, op),
+                Code::LdrbE => act!(LdrbE, op),
                 Code::LdrWE => load_e!(op, u32, zx32),
-                Code::LdrXE => load_e!(op, u64, zx64),
+                Code::LdrXE => act!(LdrXE, op),
                 Code::LdrWLit => literal!(op, u32, zx32),
                 Code::LdrXLit => literal!(op, u64, zx64),
                 Code::LdrswLit => literal!(op, u32, sx32),
-                Code::LdpXI => load_pair!(op, u64, zx64, keep_base!()),
+                Code::LdpXI => act!(LdpXI, op),
                 Code::LdpWI => load_pair!(op, u32, zx32, keep_base!()),
                 Code::LdpswI => load_pair!(op, u32, sx32, keep_base!()),
-                Code::StpXI => store_pair!(op, u64, keep_base!()),
+                Code::StpXI => act!(StpXI, op),
                 Code::StpWI => store_pair!(op, u32, keep_base!()),
-                Code::LdpXU => load_pair!(op, u64, zx64, update_base!(op)),
+                Code::LdpXU => act!(LdpXU, op),
                 Code::LdpWU => load_pair!(op, u32, zx32, update_base!(op)),
                 Code::LdpswU => load_pair!(op, u32, sx32, update_base!(op)),
-                Code::StpXU => store_pair!(op, u64, update_base!(op)),
+                Code::StpXU => act!(StpXU, op),
                 Code::StpWU => store_pair!(op, u32, update_base!(op)),
 
-                Code::Access => slow!(access::execute(cpu, env, op)),
-                Code::Exclusive => slow!(exclusive::execute(cpu, env, op)),
-                Code::SimdOne => slow!(simd::one(cpu, env, op)),
-                Code::SimdPair => slow!(simd::pair(cpu, env, op)),
-                Code::Group => slow!(groups::execute(cpu, env, op)),
-                Code::MrsPlain => {
-                    if cpu.el == 1 || op.aux >> 16 != 0 {
-                        set_x!(op, cpu.sys[usize::from(op.aux as u8)]);
-                    } else {
-                        system!(op);
-                    }
-                }
-                Code::MsrPlain => {
-                    if cpu.el == 1 || op.aux >> 16 != 0 {
-                        cpu.sys[usize::from(op.aux as u8)] = x!(op.n);
-                    } else {
-                        system!(op);
-                    }
-                }
                 Code::MrsSpEl0 => {
                     if cpu.el == 1 && cpu.sp_sel {
                         set_x!(op, x!(slot::SP_EL0));
                     } else {
-                        system!(op);
-                    }
-                }
-                Code::MrsDaif => {
-                    if cpu.el == 1 {
-                        set_x!(op, cpu.daif);
-                    } else {
-                        system!(op);
-                    }
-                }
-                Code::MsrDaif => {
-                    if cpu.el != 1 {
-                        system!(op);
-                    } else {
-                        let daif = x!(op.n) & 0x3c0;
-                        let opened = cpu.daif & !daif != 0;
-                        cpu.daif = daif;
-                        if opened && (env.lines.any() || cpu.serror.is_some()) {
-                            cpu.pc = pc!().wrapping_add(4);
-                            cpu.left = limit - (ip as i64 + 1);
-                            return Exit::Slice;
-                        }
-                    }
-                }
-                Code::DaifSet => {
-                    if cpu.el == 1 {
-                        cpu.daif |= op.imm;
-                    } else {
-                        slow!(system::daif_from_el0(cpu, op));
-                    }
-                }
-                Code::DaifClr => {
-                    if cpu.el != 1 {
-                        slow!(system::daif_from_el0(cpu, op));
-                    }
-                    cpu.daif &= !op.imm;
-                    if env.lines.any() || cpu.serror.is_some() {
-                        cpu.pc = pc!().wrapping_add(4);
-                        cpu.left = limit - (ip as i64 + 1);
-                        return Exit::Slice;
+                        aside!(op);
                     }
                 }
                 Code::DcZva => {
                     let va = x!(op.n) & !63;
-                    let entry = cpu.tlb.entry(cpu.half, va);
+                    let entry = cpu.tlb.entry_here(va);
                     if cpu.el == 1 && va & PAGE_MASK == entry.write && entry.flags & DEVICE == 0 {
                         let place = va.wrapping_add(entry.addend);
                         for at in (0..64).step_by(8) {
                             ram.store(RamOffset(place + at), 0u64, Order::Relaxed);
                         }
                     } else {
-                        system!(op);
+                        aside!(op);
                     }
                 }
-                Code::FenceLoad => fence(Ordering::Acquire),
-                Code::FenceStore => fence(Ordering::Release),
-                Code::FenceAll if cpu.awaits_others && op.imm != 0 => system!(op),
-                Code::FenceAll => fence(Ordering::SeqCst),
+                Code::LdrXILdrXI => both!(op, LdrXI, LdrXI),
+                Code::OrrXOrrX => both!(op, OrrX, OrrX),
+                Code::NopNop => both!(op, Nop, Nop),
+                Code::NopBr => both!(op, Nop, Br),
+                Code::AddImmXSubsImmX => both!(op, AddImmX, SubsImmX),
+                Code::EorXEorX => both!(op, EorX, EorX),
+                Code::LdrbUCbzW => both!(op, LdrbU, CbzW),
+                Code::AndImmCcmpW => both!(op, AndImm, CcmpW),
+                Code::LdrbETstImmNeX => both!(op, LdrbE, TstImmNeX),
+                Code::LdpXILdpXI => both!(op, LdpXI, LdpXI),
+                Code::BNeLdrXR => both!(op, BNe, LdrXR),
+                Code::EorXMaddX => both!(op, EorX, MaddX),
+                Code::StpXUAddImmX => both!(op, StpXU, AddImmX),
+                Code::SubsWBCs => both!(op, SubsW, BCs),
+                Code::LdrbUSubsImmW => both!(op, LdrbU, SubsImmW),
+                Code::StpXILdpXI => both!(op, StpXI, LdpXI),
+                Code::SubsImmWBLs => both!(op, SubsImmW, BLs),
+                Code::StpXIOrrX => both!(op, StpXI, OrrX),
+                Code::AddImmXCbzW => both!(op, AddImmX, CbzW),
+                Code::LdrWISubW => both!(op, LdrWI, SubW),
+                Code::StpXIStpXI => both!(op, StpXI, StpXI),
+                Code::LdrbESubsImmW => both!(op, LdrbE, SubsImmW),
+                Code::LdrXIAddImmX => both!(op, LdrXI, AddImmX),
+                Code::OrrXBlFar => both!(op, OrrX, BlFar),
+                Code::MovImmMovImm => both!(op, MovImm, MovImm),
+                Code::AddXSubsX => both!(op, AddX, SubsX),
+                Code::CbnzWAddImmW => both!(op, CbnzW, AddImmW),
+                Code::SubXOrrX => both!(op, SubX, OrrX),
+                Code::LdrWIAddImmW => both!(op, LdrWI, AddImmW),
+                Code::OrrXNop => both!(op, OrrX, Nop),
+                Code::RevXRevX => both!(op, RevX, RevX),
+                Code::ExtrXEorX => both!(op, ExtrX, EorX),
+                Code::SubsImmWBHi => both!(op, SubsImmW, BHi),
+                Code::StpXIAddImmX => both!(op, StpXI, AddImmX),
+                Code::BEqOrrX => both!(op, BEq, OrrX),
+                Code::CcmpWBNe => both!(op, CcmpW, BNe),
+                Code::MaddXOrrX => both!(op, MaddX, OrrX),
+                Code::CbzXLdrXI => both!(op, CbzX, LdrXI),
+                Code::StrXRBNe => both!(op, StrXR, BNe),
+                Code::LdrXIStrXI => both!(op, LdrXI, StrXI),
+                Code::OrrXOrrW => both!(op, OrrX, OrrW),
+                Code::AddXAddX => both!(op, AddX, AddX),
+                Code::SubsWBLs => both!(op, SubsW, BLs),
+                Code::LdrXILdrXE => both!(op, LdrXI, LdrXE),
+                Code::AddImmXAddImmX => both!(op, AddImmX, AddImmX),
+                Code::EorWEorW => both!(op, EorW, EorW),
+                Code::LdrbIAndImm => both!(op, LdrbI, AndImm),
+                Code::LdrXISubsX => both!(op, LdrXI, SubsX),
+                Code::LdrXILdrWI => both!(op, LdrXI, LdrWI),
+                Code::LdrXIBlr => both!(op, LdrXI, Blr),
+                Code::SubsImmWBCondFar => both!(op, SubsImmW, BCondFar),
+                Code::LdrXIAndX => both!(op, LdrXI, AndX),
+                Code::EorXStrXI => both!(op, EorX, StrXI),
+                Code::LdpXILdpXU => both!(op, LdpXI, LdpXU),
+                Code::CcmpXBEq => both!(op, CcmpX, BEq),
+                Code::BicXBicX => both!(op, BicX, BicX),
+                Code::MovImmAndImm => both!(op, MovImm, AndImm),
+                Code::AddWAddW => both!(op, AddW, AddW),
+                Code::BEqLdrbU => both!(op, BEq, LdrbU),
+                Code::SubsXBLs => both!(op, SubsX, BLs),
+                Code::AddXTstImmNeX => both!(op, AddX, TstImmNeX),
+                Code::LdpXUNop => both!(op, LdpXU, Nop),
+
+                _ => aside!(op),
             }
             ip += 1;
         }

@@ -114,19 +114,17 @@ fn name(cpu: &Cpu, env: &Env, number: u64, word: u32) {
     }
 }
 
-/// MSR DAIFSet and DAIFClr at EL0: allowed by SCTLR_EL1.UMA, else trapped.
-pub(super) fn daif_from_el0(cpu: &mut Cpu, op: &Op) -> Flow {
-    if cpu.sys(Slot::SctlrEl1) & sctlr::UMA == 0 {
-        // op0 0, op1 3, CRn 4, CRm the immediate, op2 6 or 7.
-        let op2 = if op.code == Code::DaifSet { 6 } else { 7 };
-        let crm = op.imm >> 6 & 15;
-        let syndrome = esr::SYSREG | op2 << 17 | 3 << 14 | 4 << 10 | 31 << 5 | crm << 1;
-        return cpu.raise(syndrome);
-    }
-    if op.code == Code::DaifSet {
-        cpu.daif |= op.imm;
-    }
-    Flow::Next
+/// Whether EL0 may mask interrupts: SCTLR_EL1.UMA.
+pub(super) fn el0_masks(cpu: &Cpu) -> bool {
+    cpu.sys(Slot::SctlrEl1) & sctlr::UMA != 0
+}
+
+/// MSR DAIFSet and DAIFClr at EL0, where it may not.
+pub(super) fn trap_daif(cpu: &mut Cpu, op: &Op) -> Flow {
+    // op0 0, op1 3, CRn 4, CRm the immediate, op2 6 or 7.
+    let op2 = if op.code == Code::DaifSet { 6 } else { 7 };
+    let crm = op.imm >> 6 & 15;
+    cpu.raise(esr::SYSREG | op2 << 17 | 3 << 14 | 4 << 10 | 31 << 5 | crm << 1)
 }
 
 fn msr_immediate(cpu: &mut Cpu, word: u32) -> Flow {

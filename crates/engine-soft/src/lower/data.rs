@@ -1,6 +1,7 @@
 //! Lowering of data processing.
 
-use super::{Code, Op, read, slot, sp, write};
+use super::Action::{Call, Loop};
+use super::{Action, Code, Op, Rare, read, slot, sp, write};
 use crate::decode::{Kind, fields};
 
 /// The op of a data-processing instruction; `None` for other kinds.
@@ -16,17 +17,17 @@ pub(super) fn lower(kind: Kind, word: u32) -> Option<Op> {
 }
 
 /// The 64-bit code or the 32-bit code, as `sf` says.
-const fn width(word: u32, x: Code, w: Code) -> Code {
+fn width<T>(word: u32, x: T, w: T) -> T {
     if fields::is_64_bit(word) { x } else { w }
 }
 
 /// An op with the usual three registers.
-fn dnm(word: u32, code: Code) -> Op {
+fn dnm(word: u32, action: Action) -> Op {
     Op {
         d: write(fields::rd(word)),
         n: read(fields::rn(word)),
         m: read(fields::rm(word)),
-        ..Op::new(code)
+        ..Op::of(action)
     }
 }
 
@@ -128,20 +129,22 @@ fn bitfield(kind: Kind, word: u32) -> Option<Op> {
 
 /// The four codes of a shifted-register instruction: 64 and 32 bits, unshifted and shifted.
 #[rustfmt::skip]
-const fn shifted_codes(kind: Kind) -> Option<[Code; 4]> {
+const fn shifted_codes(kind: Kind) -> Option<[Action; 4]> {
+    use Code::*;
+    use Rare::*;
     Some(match kind {
-        Kind::AddShiftedRegister => [Code::AddX, Code::AddW, Code::AddXs, Code::AddWs],
-        Kind::AddsShiftedRegister => [Code::AddsX, Code::AddsW, Code::AddsXs, Code::AddsWs],
-        Kind::SubShiftedRegister => [Code::SubX, Code::SubW, Code::SubXs, Code::SubWs],
-        Kind::SubsShiftedRegister => [Code::SubsX, Code::SubsW, Code::SubsXs, Code::SubsWs],
-        Kind::AndShiftedRegister => [Code::AndX, Code::AndW, Code::AndXs, Code::AndWs],
-        Kind::AndsShiftedRegister => [Code::AndsX, Code::AndsW, Code::AndsXs, Code::AndsWs],
-        Kind::BicShiftedRegister => [Code::BicX, Code::BicW, Code::BicXs, Code::BicWs],
-        Kind::BicsShiftedRegister => [Code::BicsX, Code::BicsW, Code::BicsXs, Code::BicsWs],
-        Kind::OrrShiftedRegister => [Code::OrrX, Code::OrrW, Code::OrrXs, Code::OrrWs],
-        Kind::OrnShiftedRegister => [Code::OrnX, Code::OrnW, Code::OrnXs, Code::OrnWs],
-        Kind::EorShiftedRegister => [Code::EorX, Code::EorW, Code::EorXs, Code::EorWs],
-        Kind::EonShiftedRegister => [Code::EonX, Code::EonW, Code::EonXs, Code::EonWs],
+        Kind::AddShiftedRegister => [Loop(AddX), Loop(AddW), Loop(AddXs), Loop(AddWs)],
+        Kind::AddsShiftedRegister => [Loop(AddsX), Loop(AddsW), Call(AddsXs), Call(AddsWs)],
+        Kind::SubShiftedRegister => [Loop(SubX), Loop(SubW), Loop(SubXs), Call(SubWs)],
+        Kind::SubsShiftedRegister => [Loop(SubsX), Loop(SubsW), Loop(SubsXs), Call(SubsWs)],
+        Kind::AndShiftedRegister => [Loop(AndX), Loop(AndW), Call(AndXs), Call(AndWs)],
+        Kind::AndsShiftedRegister => [Loop(AndsX), Loop(AndsW), Loop(AndsXs), Call(AndsWs)],
+        Kind::BicShiftedRegister => [Loop(BicX), Call(BicW), Call(BicXs), Call(BicWs)],
+        Kind::BicsShiftedRegister => [Loop(BicsX), Call(BicsW), Call(BicsXs), Call(BicsWs)],
+        Kind::OrrShiftedRegister => [Loop(OrrX), Loop(OrrW), Loop(OrrXs), Loop(OrrWs)],
+        Kind::OrnShiftedRegister => [Loop(OrnX), Call(OrnW), Call(OrnXs), Call(OrnWs)],
+        Kind::EorShiftedRegister => [Loop(EorX), Loop(EorW), Loop(EorXs), Loop(EorWs)],
+        Kind::EonShiftedRegister => [Call(EonX), Call(EonW), Call(EonXs), Call(EonWs)],
         _ => return None,
     })
 }
@@ -157,11 +160,13 @@ fn shifted(kind: Kind, word: u32) -> Option<Op> {
 }
 
 fn extended(kind: Kind, word: u32) -> Option<Op> {
+    use Code::*;
+    use Rare::*;
     let (code, flags) = match kind {
-        Kind::AddExtendedRegister => (width(word, Code::AddXe, Code::AddWe), false),
-        Kind::SubExtendedRegister => (width(word, Code::SubXe, Code::SubWe), false),
-        Kind::AddsExtendedRegister => (width(word, Code::AddsXe, Code::AddsWe), true),
-        Kind::SubsExtendedRegister => (width(word, Code::SubsXe, Code::SubsWe), true),
+        Kind::AddExtendedRegister => (width(word, Loop(AddXe), Call(AddWe)), false),
+        Kind::SubExtendedRegister => (width(word, Call(SubXe), Call(SubWe)), false),
+        Kind::AddsExtendedRegister => (width(word, Call(AddsXe), Call(AddsWe)), true),
+        Kind::SubsExtendedRegister => (width(word, Call(SubsXe), Call(SubsWe)), true),
         _ => return None,
     };
     let rd = fields::rd(word);
@@ -170,37 +175,41 @@ fn extended(kind: Kind, word: u32) -> Option<Op> {
         n: sp(fields::rn(word)),
         m: read(fields::rm(word)),
         aux: fields::extend_shift(word) | (fields::extend_type(word) as u32) << 8,
-        ..Op::new(code)
+        ..Op::of(code)
     })
 }
 
 fn three_sources(kind: Kind, word: u32) -> Option<Op> {
+    use Code::*;
+    use Rare::*;
     let code = match kind {
-        Kind::Madd => width(word, Code::MaddX, Code::MaddW),
-        Kind::Msub => width(word, Code::MsubX, Code::MsubW),
-        Kind::Smaddl => Code::Smaddl,
-        Kind::Smsubl => Code::Smsubl,
-        Kind::Umaddl => Code::Umaddl,
-        Kind::Umsubl => Code::Umsubl,
-        Kind::Smulh => Code::Smulh,
-        Kind::Umulh => Code::Umulh,
+        Kind::Madd => width(word, Loop(MaddX), Loop(MaddW)),
+        Kind::Msub => width(word, Loop(MsubX), Call(MsubW)),
+        Kind::Smaddl => Loop(Smaddl),
+        Kind::Smsubl => Call(Smsubl),
+        Kind::Umaddl => Loop(Umaddl),
+        Kind::Umsubl => Call(Umsubl),
+        Kind::Smulh => Call(Smulh),
+        Kind::Umulh => Loop(Umulh),
         _ => return None,
     };
     Some(Op { aux: u32::from(read(fields::ra(word))), ..dnm(word, code) })
 }
 
 fn conditional(kind: Kind, word: u32) -> Option<Op> {
+    use Code::*;
+    use Rare::*;
     let aux = u32::from(fields::cond(word));
     let select = |x, w| Some(Op { aux, ..dnm(word, width(word, x, w)) });
     let (x, w, immediate) = match kind {
-        Kind::Csel => return select(Code::CselX, Code::CselW),
-        Kind::Csinc => return select(Code::CsincX, Code::CsincW),
-        Kind::Csinv => return select(Code::CsinvX, Code::CsinvW),
-        Kind::Csneg => return select(Code::CsnegX, Code::CsnegW),
-        Kind::CcmpRegister => (Code::CcmpX, Code::CcmpW, false),
-        Kind::CcmpImmediate => (Code::CcmpX, Code::CcmpW, true),
-        Kind::CcmnRegister => (Code::CcmnX, Code::CcmnW, false),
-        Kind::CcmnImmediate => (Code::CcmnX, Code::CcmnW, true),
+        Kind::Csel => return select(Loop(CselX), Loop(CselW)),
+        Kind::Csinc => return select(Loop(CsincX), Loop(CsincW)),
+        Kind::Csinv => return select(Loop(CsinvX), Call(CsinvW)),
+        Kind::Csneg => return select(Call(CsnegX), Call(CsnegW)),
+        Kind::CcmpRegister => (Loop(CcmpX), Loop(CcmpW), false),
+        Kind::CcmpImmediate => (Loop(CcmpX), Loop(CcmpW), true),
+        Kind::CcmnRegister => (Loop(CcmnX), Loop(CcmnW), false),
+        Kind::CcmnImmediate => (Loop(CcmnX), Loop(CcmnW), true),
         _ => return None,
     };
     // The second operand is the sum of a register and an immediate; one of them is zero.
@@ -210,28 +219,30 @@ fn conditional(kind: Kind, word: u32) -> Option<Op> {
         (read(fields::rm(word)), 0)
     };
     let aux = aux | u32::from(fields::nzcv(word)) << 8;
-    Some(Op { n: read(fields::rn(word)), m, aux, imm, ..Op::new(width(word, x, w)) })
+    Some(Op { n: read(fields::rn(word)), m, aux, imm, ..Op::of(width(word, x, w)) })
 }
 
 fn two_sources(kind: Kind, word: u32) -> Option<Op> {
+    use Code::*;
+    use Rare::*;
     let (x, w) = match kind {
-        Kind::Udiv => (Code::UdivX, Code::UdivW),
-        Kind::Sdiv => (Code::SdivX, Code::SdivW),
-        Kind::Lslv => (Code::LslvX, Code::LslvW),
-        Kind::Lsrv => (Code::LsrvX, Code::LsrvW),
-        Kind::Asrv => (Code::AsrvX, Code::AsrvW),
-        Kind::Rorv => (Code::RorvX, Code::RorvW),
-        Kind::Adc => (Code::AdcX, Code::AdcW),
-        Kind::Adcs => (Code::AdcsX, Code::AdcsW),
-        Kind::Sbc => (Code::SbcX, Code::SbcW),
-        Kind::Sbcs => (Code::SbcsX, Code::SbcsW),
+        Kind::Udiv => (Call(UdivX), Call(UdivW)),
+        Kind::Sdiv => (Call(SdivX), Call(SdivW)),
+        Kind::Lslv => (Loop(LslvX), Loop(LslvW)),
+        Kind::Lsrv => (Loop(LsrvX), Loop(LsrvW)),
+        Kind::Asrv => (Call(AsrvX), Call(AsrvW)),
+        Kind::Rorv => (Call(RorvX), Call(RorvW)),
+        Kind::Adc => (Loop(AdcX), Call(AdcW)),
+        Kind::Adcs => (Loop(AdcsX), Call(AdcsW)),
+        Kind::Sbc => (Call(SbcX), Call(SbcW)),
+        Kind::Sbcs => (Loop(SbcsX), Call(SbcsW)),
         Kind::Crc32b | Kind::Crc32h | Kind::Crc32w | Kind::Crc32x => {
             let aux = fields::crc_size_log2(word);
-            return Some(Op { aux, imm: u64::from(word), ..dnm(word, Code::Crc32) });
+            return Some(Op { aux, imm: u64::from(word), ..dnm(word, Loop(Crc32)) });
         }
         Kind::Crc32cb | Kind::Crc32ch | Kind::Crc32cw | Kind::Crc32cx => {
             let aux = fields::crc_size_log2(word) | 1 << 8;
-            return Some(Op { aux, imm: u64::from(word), ..dnm(word, Code::Crc32) });
+            return Some(Op { aux, imm: u64::from(word), ..dnm(word, Loop(Crc32)) });
         }
         _ => return None,
     };
@@ -239,14 +250,16 @@ fn two_sources(kind: Kind, word: u32) -> Option<Op> {
 }
 
 fn one_source(kind: Kind, word: u32) -> Option<Op> {
+    use Code::*;
+    use Rare::*;
     let (x, w) = match kind {
-        Kind::Rbit => (Code::RbitX, Code::RbitW),
-        Kind::Rev16 => (Code::Rev16X, Code::Rev16W),
-        Kind::Rev => (Code::RevX, Code::RevW),
-        Kind::Rev32 => (Code::Rev32X, Code::Rev32X),
-        Kind::Clz => (Code::ClzX, Code::ClzW),
-        Kind::Cls => (Code::ClsX, Code::ClsW),
+        Kind::Rbit => (Call(RbitX), Call(RbitW)),
+        Kind::Rev16 => (Call(Rev16X), Call(Rev16W)),
+        Kind::Rev => (Loop(RevX), Loop(RevW)),
+        Kind::Rev32 => (Call(Rev32X), Call(Rev32X)),
+        Kind::Clz => (Loop(ClzX), Loop(ClzW)),
+        Kind::Cls => (Call(ClsX), Call(ClsW)),
         _ => return None,
     };
-    Some(Op { d: write(fields::rd(word)), n: read(fields::rn(word)), ..Op::new(width(word, x, w)) })
+    Some(Op { d: write(fields::rd(word)), n: read(fields::rn(word)), ..Op::of(width(word, x, w)) })
 }

@@ -117,11 +117,11 @@ fn one_register(kind: Kind, word: u32) -> Option<Op> {
         Kind::LdrshImmediatePre => (Form::Pre, ldrsh_codes(word)),
         Kind::LdrshRegister => (Form::Register, ldrsh_codes(word)),
         Kind::LdrshImmediateUnsigned => (Form::Unsigned, ldrsh_codes(word)),
-        Kind::Ldursw => (Form::Unscaled, [LdrswI, LdrswU, LdrswR]),
-        Kind::LdrswImmediatePost => (Form::Post, [LdrswI, LdrswU, LdrswR]),
-        Kind::LdrswImmediatePre => (Form::Pre, [LdrswI, LdrswU, LdrswR]),
-        Kind::LdrswRegister => (Form::Register, [LdrswI, LdrswU, LdrswR]),
-        Kind::LdrswImmediateUnsigned => (Form::Unsigned, [LdrswI, LdrswU, LdrswR]),
+        Kind::Ldursw => (Form::Unscaled, [LdrswI, Access, LdrswR]),
+        Kind::LdrswImmediatePost => (Form::Post, [LdrswI, Access, LdrswR]),
+        Kind::LdrswImmediatePre => (Form::Pre, [LdrswI, Access, LdrswR]),
+        Kind::LdrswRegister => (Form::Register, [LdrswI, Access, LdrswR]),
+        Kind::LdrswImmediateUnsigned => (Form::Unsigned, [LdrswI, Access, LdrswR]),
         Kind::Prfum | Kind::PrfmRegister | Kind::PrfmImmediate => return Some(Op::new(Nop)),
         _ => return None,
     };
@@ -144,19 +144,22 @@ const fn ldr_codes(word: u32) -> [Code; 3] {
 
 const fn ldrsb_codes(word: u32) -> [Code; 3] {
     match fields::transfer(word).to_64 {
-        true => [Code::LdrsbXI, Code::LdrsbXU, Code::LdrsbXR],
-        false => [Code::LdrsbWI, Code::LdrsbWU, Code::LdrsbWR],
+        true => [Code::LdrsbXI, Code::Access, Code::LdrsbXR],
+        false => [Code::LdrsbWI, Code::Access, Code::Access],
     }
 }
 
 const fn ldrsh_codes(word: u32) -> [Code; 3] {
     match fields::transfer(word).to_64 {
-        true => [Code::LdrshXI, Code::LdrshXU, Code::LdrshXR],
-        false => [Code::LdrshWI, Code::LdrshWU, Code::LdrshWR],
+        true => [Code::LdrshXI, Code::Access, Code::Access],
+        false => [Code::LdrshWI, Code::Access, Code::Access],
     }
 }
 
 fn addressed(form: Form, code: Code, word: u32) -> Option<Op> {
+    if code == Code::Access {
+        return Some(general(form, word));
+    }
     let transfer = fields::transfer(word);
     let rt = fields::rt(word);
     let d = if transfer.load { write(rt) } else { read(rt) };
@@ -187,10 +190,37 @@ fn addressed(form: Form, code: Code, word: u32) -> Option<Op> {
                 let mask = u32::from(base_mask(n));
                 return Some(Op { code, m, aux: shift | mask << 8, imm: signed, ..op });
             }
-            let index = (extend as u32) << access::EXTEND_SHIFT | shift << access::SHIFT_SHIFT;
-            Op { m, aux: transfer_bits(transfer) | index, ..Op { code: Code::Access, ..op } }
+            general(form, word)
         }
     })
+}
+
+/// The op for forms without one of their own.
+fn general(form: Form, word: u32) -> Op {
+    let transfer = fields::transfer(word);
+    let rt = fields::rt(word);
+    let d = if transfer.load { write(rt) } else { read(rt) };
+    let op = Op { d, n: sp(fields::rn(word)), m: slot::ZERO, ..Op::new(Code::Access) };
+    let signed = fields::signed_offset(word).cast_unsigned();
+    let bits = transfer_bits(transfer);
+    match form {
+        Form::Unscaled => Op { aux: bits | NO_INDEX, imm: signed, ..op },
+        Form::Unsigned => {
+            let imm = fields::unsigned_offset(word, transfer.size_log2);
+            Op { aux: bits | NO_INDEX, imm, ..op }
+        }
+        Form::Pre => Op { aux: bits | NO_INDEX | access::WRITE_BACK, imm: signed, ..op },
+        Form::Post => {
+            let post = access::WRITE_BACK | access::POST;
+            Op { aux: bits | NO_INDEX | post, imm: signed, ..op }
+        }
+        Form::Register => {
+            let shift = fields::register_offset_shift(word, transfer.size_log2);
+            let extend = (fields::extend_type(word) as u32) << access::EXTEND_SHIFT;
+            let aux = bits | extend | shift << access::SHIFT_SHIFT;
+            Op { m: read(fields::rm(word)), aux, ..op }
+        }
+    }
 }
 
 /// A small signed offset as the low 32 bits of its two's complement.

@@ -4,11 +4,13 @@
 //! every virtual address and exception level under which a physical page is executed.
 
 mod data;
+mod fused;
 mod memory;
 mod op;
 
 pub(crate) use memory::{access, exclusive};
-pub(crate) use op::{Code, Group, Op, slot};
+use op::Action;
+pub(crate) use op::{Code, Group, Op, Rare, slot};
 
 use crate::decode::{Kind, decode, fields};
 use crate::sysreg;
@@ -32,8 +34,22 @@ const fn sp(field: u8) -> u8 {
     if field == 31 { slot::SP } else { field }
 }
 
-/// The op of `word`, the instruction number `index` of its page, which `next` follows.
-pub(crate) fn lower(word: u32, index: usize, next: Option<u32>) -> Op {
+/// The op of the first of `words`, the instruction number `index` of its page, which the others
+/// follow; and the operands of the next op, if the first needs them in their place.
+pub(crate) fn lower(words: [Option<u32>; 3], index: usize) -> (Op, Option<Op>) {
+    let [Some(word), next, last] = words else { return (Op::DECODE, None) };
+    let first = lower_with(word, index, next);
+    let Some(second) = next.map(|next| lower_with(next, index + 1, last)) else {
+        return (first, None);
+    };
+    match fused::pair(first.code, second.code) {
+        Some(code) => (Op { code, ..first }, Some(second)),
+        None => (first, None),
+    }
+}
+
+/// The op of `word`, or of it and of what follows where one op can have the operands of both.
+fn lower_with(word: u32, index: usize, next: Option<u32>) -> Op {
     let op = lower_one(word, index);
     next.and_then(|next| fuse(op, next, index)).unwrap_or(op)
 }

@@ -14,6 +14,8 @@ pub(crate) enum Code {
     PageEnd,
     /// Everything without a form of its own; `imm` is the instruction word.
     Slow,
+    /// What the loop calls a function for; `imm` is the number of a [`Rare`].
+    Outside,
     Nop,
     // Immediates.
     MovImm, MovkX, MovkW, Adr, Adrp,
@@ -22,23 +24,17 @@ pub(crate) enum Code {
     Ubfx, Ubfiz, SbfX, SbfW, BfmX, BfmW, ExtrX, ExtrW,
     // Registers, unshifted.
     AddX, AddW, AddsX, AddsW, SubX, SubW, SubsX, SubsW,
-    AndX, AndW, AndsX, AndsW, BicX, BicW, BicsX, BicsW,
-    OrrX, OrrW, OrnX, OrnW, EorX, EorW, EonX, EonW,
+    AndX, AndW, AndsX, AndsW, BicX, BicsX, OrrX, OrrW, OrnX, EorX, EorW,
     // Registers, shifted.
-    AddXs, AddWs, AddsXs, AddsWs, SubXs, SubWs, SubsXs, SubsWs,
-    AndXs, AndWs, AndsXs, AndsWs, BicXs, BicWs, BicsXs, BicsWs,
-    OrrXs, OrrWs, OrnXs, OrnWs, EorXs, EorWs, EonXs, EonWs,
+    AddXs, AddWs, SubXs, SubsXs, AndsXs, OrrXs, OrrWs, EorXs, EorWs,
     // Registers, extended.
-    AddXe, AddWe, AddsXe, AddsWe, SubXe, SubWe, SubsXe, SubsWe,
+    AddXe,
     // With carry; conditional.
-    AdcX, AdcW, AdcsX, AdcsW, SbcX, SbcW, SbcsX, SbcsW,
-    CcmpX, CcmpW, CcmnX, CcmnW,
-    CselX, CselW, CsincX, CsincW, CsinvX, CsinvW, CsnegX, CsnegW,
-    // Multiplication, division, shifts by register, one source.
-    MaddX, MaddW, MsubX, MsubW, Smaddl, Smsubl, Umaddl, Umsubl, Smulh, Umulh,
-    UdivX, UdivW, SdivX, SdivW,
-    LslvX, LslvW, LsrvX, LsrvW, AsrvX, AsrvW, RorvX, RorvW,
-    RbitX, RbitW, Rev16X, Rev16W, RevX, RevW, Rev32X, ClzX, ClzW, ClsX, ClsW,
+    AdcX, AdcsX, SbcsX, CcmpX, CcmpW, CcmnX, CcmnW,
+    CselX, CselW, CsincX, CsincW, CsinvX,
+    // Multiplication, shifts by register, one source.
+    MaddX, MaddW, MsubX, Smaddl, Umaddl, Umulh,
+    LslvX, LslvW, LsrvX, LsrvW, RevX, RevW, ClzX, ClzW,
     Crc32,
     // Branches inside the page by number of instructions, and to other pages by bytes.
     B, BFar, Bl, BlFar,
@@ -53,9 +49,8 @@ pub(crate) enum Code {
     // Loads and stores of one register.
     LdrbI, LdrhI, LdrWI, LdrXI, LdrsbXI, LdrsbWI, LdrshXI, LdrshWI, LdrswI,
     StrbI, StrhI, StrWI, StrXI,
-    LdrbU, LdrhU, LdrWU, LdrXU, LdrsbXU, LdrsbWU, LdrshXU, LdrshWU, LdrswU,
-    StrbU, StrhU, StrWU, StrXU,
-    LdrbR, LdrhR, LdrWR, LdrXR, LdrsbXR, LdrsbWR, LdrshXR, LdrshWR, LdrswR,
+    LdrbU, LdrhU, LdrWU, LdrXU, StrbU, StrhU, StrWU, StrXU,
+    LdrbR, LdrhR, LdrWR, LdrXR, LdrsbXR, LdrswR,
     StrbR, StrhR, StrWR, StrXR,
     // Base plus extended and shifted W register: the common ones.
     LdrbE, LdrWE, LdrXE,
@@ -70,9 +65,60 @@ pub(crate) enum Code {
     // System.
     MrsPlain, MsrPlain, MrsSpEl0, MrsDaif, MsrDaif, DaifSet, DaifClr,
     DcZva,
+    // Two ops behind one another, see `lower::fused`.
+    LdrXILdrXI, OrrXOrrX, NopNop, NopBr,
+    AddImmXSubsImmX, EorXEorX, LdrbUCbzW, AndImmCcmpW,
+    LdrbETstImmNeX, LdpXILdpXI, BNeLdrXR, EorXMaddX,
+    StpXUAddImmX, SubsWBCs, LdrbUSubsImmW, StpXILdpXI,
+    SubsImmWBLs, StpXIOrrX, AddImmXCbzW,
+    LdrWISubW, StpXIStpXI, LdrbESubsImmW, LdrXIAddImmX,
+    OrrXBlFar, MovImmMovImm, AddXSubsX, CbnzWAddImmW,
+    SubXOrrX, LdrWIAddImmW, OrrXNop,
+    RevXRevX, ExtrXEorX, SubsImmWBHi, StpXIAddImmX,
+    BEqOrrX, CcmpWBNe, MaddXOrrX, CbzXLdrXI,
+    StrXRBNe, LdrXIStrXI, OrrXOrrW, AddXAddX,
+    SubsWBLs, LdrXILdrXE, AddImmXAddImmX, EorWEorW,
+    LdrbIAndImm, LdrXISubsX, LdrXILdrWI, LdrXIBlr,
+    SubsImmWBCondFar, LdrXIAndX, EorXStrXI, LdpXILdpXU,
+    CcmpXBEq, BicXBicX, MovImmAndImm, AddWAddW,
+    BEqLdrbU, SubsXBLs, AddXTstImmNeX, LdpXUNop,
     FenceLoad, FenceStore,
     /// DMB, or DSB with its instruction word in `imm`: after maintenance it waits for others.
     FenceAll,
+}
+
+/// Declares [`Rare`].
+macro_rules! rare {
+    ($($rare:ident,)+) => {
+        /// Data processing of the integer registers that the loop calls a function for.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(u8)]
+        pub(crate) enum Rare {
+            $($rare,)+
+        }
+
+        impl Rare {
+            /// All of them, in the order of their numbers.
+            pub const ALL: &'static [Self] = &[$(Self::$rare,)+];
+        }
+    };
+}
+
+rare! {
+    OrnW, EonX, EonW, BicW, BicsW,
+    AddsXs, AddsWs, SubWs, SubsWs, AndXs, AndWs, AndsWs, BicXs, BicWs, BicsXs, BicsWs,
+    OrnXs, OrnWs, EonXs, EonWs,
+    AddWe, AddsXe, AddsWe, SubXe, SubWe, SubsXe, SubsWe,
+    AdcW, AdcsW, SbcX, SbcW, SbcsW, CsinvW, CsnegX, CsnegW,
+    MsubW, Smsubl, Umsubl, Smulh, UdivX, UdivW, SdivX, SdivW,
+    AsrvX, AsrvW, RorvX, RorvW, RbitX, RbitW, Rev16X, Rev16W, Rev32X, ClsX, ClsW,
+}
+
+/// What an instruction becomes: an op of the loop's own, or one that it calls a function for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Action {
+    Loop(Code),
+    Call(Rare),
 }
 
 /// Whose kind a [`Code::Group`] op names.
@@ -117,6 +163,13 @@ impl Op {
 
     pub const fn new(code: Code) -> Self {
         Self { code, d: 0, n: 0, m: 0, aux: 0, imm: 0 }
+    }
+
+    pub const fn of(action: Action) -> Self {
+        match action {
+            Action::Loop(code) => Self::new(code),
+            Action::Call(rare) => Self { imm: rare as u64, ..Self::new(Code::Outside) },
+        }
     }
 
     /// The instruction that the slow path executes from its word.
