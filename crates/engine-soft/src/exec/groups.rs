@@ -4,7 +4,7 @@ use crate::cpu::{Cpu, Env, Flow};
 use crate::decode::{Atomic, Crypto, ScalarFp, Simd, SimdFp, Structures};
 use crate::lower::{Group, Op};
 
-use super::{atomic, crypto, scalar_fp, simd, structures, system, vector};
+use super::{atomic, crypto, scalar_fp, simd, structures, system, vector, vector_fp};
 
 /// [`Code::Group`](crate::lower::Code::Group): finds the group, and the kind in it.
 ///
@@ -42,7 +42,11 @@ pub(super) fn execute(cpu: &mut Cpu, env: &Env, op: &Op) -> Flow {
             crypto::execute(cpu, Crypto::ALL[number], word);
             true
         }
-        Group::SimdFp | Group::Atomic => false,
+        Group::Atomic => false,
+        Group::SimdFp => {
+            vector_fp::execute(cpu, SimdFp::ALL[number], word);
+            true
+        }
         Group::Structures => return structures::execute(cpu, env, word),
     };
     if executed { Flow::Next } else { system::missing(cpu, env, op.aux, word) }

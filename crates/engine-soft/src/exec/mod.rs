@@ -31,6 +31,8 @@ mod simd;
 mod structures;
 mod system;
 mod vector;
+mod vector_fp;
+mod vector_fp_lanes;
 
 pub(crate) use run::execute;
 pub(crate) use simd::check as check_simd;

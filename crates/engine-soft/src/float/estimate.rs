@@ -100,15 +100,3 @@ pub(crate) fn recip_x<F: Format>(operand: u64, context: &mut Context) -> u64 {
     };
     F::sign(operand.negative) | (exponent as u64) << F::FRACTION_BITS
 }
-
-/// An estimate of `1 / operand`, in units of `2^-32` and `2^-31`
-/// [DDI0487 J1 UnsignedRecipEstimate].
-pub(crate) const fn unsigned_recip_estimate(operand: u32) -> u32 {
-    if operand >> 31 == 0 { u32::MAX } else { reciprocal(operand >> 23) << 23 }
-}
-
-/// An estimate of `1 / sqrt(operand)`, in units of `2^-32` and `2^-31`
-/// [DDI0487 J1 UnsignedRSqrtEstimate].
-pub(crate) const fn unsigned_rsqrt_estimate(operand: u32) -> u32 {
-    if operand >> 30 == 0 { u32::MAX } else { reciprocal_root(operand >> 23) << 23 }
-}

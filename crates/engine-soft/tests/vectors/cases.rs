@@ -10,7 +10,7 @@
     reason = "numbers are cut to fields of instructions, and offsets are taken modulo 2^64"
 )]
 
-use abide_engine_soft::decode::{Atomic, Cube, Entry, Kind, Simd, entries};
+use abide_engine_soft::decode::{Atomic, Cube, Entry, Kind, Simd, SimdFp, entries};
 
 use crate::groups::Group;
 use crate::operands::Source;
@@ -209,7 +209,7 @@ impl Line {
 
     /// Vector registers full of what the line may get wrong, and any FPCR and FPSR.
     fn fill_vectors(&self, case: &mut Case, rng: &mut Rng) {
-        let float = self.group == Group::ScalarFp
+        let float = matches!(self.group, Group::ScalarFp | Group::SimdFp)
             || self.name.starts_with('f')
             || self.name.ends_with("cvtf");
         let source = Source::new(rng, case.words[0], float);
@@ -253,12 +253,20 @@ const QEMU_ERRS: [Cube; 3] = [
     Cube::parse("0x1 01111 00000 xxx 1111 11 xxxxx xxxxx"),
 ];
 
+/// FCVTZS (vector, fixed-point), the scalar form from half precision.
+pub const FCVTZS_HALF: Cube = Cube::parse("01 0 111110 001 xxxx 111111 xxxxx xxxxx");
+
 /// Why the words of a line of the table are not tried here, or the family they belong to.
 pub fn family(entry: &Entry) -> Result<Family, &'static str> {
     Ok(match entry.kind() {
-        Kind::Simd(Simd::DupGeneral) | Kind::ScalarFp(_) => Family::Plain,
+        Kind::SimdFp(SimdFp::FcvtzsVectorFixedPoint)
+            if entry.pattern().contains(FCVTZS_HALF.word(0)) =>
+        {
+            return Err("QEMU leaves ones above a negative half-precision result");
+        }
+        Kind::Simd(Simd::DupGeneral) | Kind::ScalarFp(_) | Kind::SimdFp(_) => Family::Plain,
         Kind::Crypto(_) => Family::Plain,
-        Kind::Simd(_) | Kind::SimdFp(_) => return Err("not executed yet"),
+        Kind::Simd(_) => return Err("not executed yet"),
         Kind::Structures(_) => Family::Structures,
         Kind::Unallocated
             if Group::of(entry) == Group::Simd

@@ -11,6 +11,8 @@ pub enum Group {
     ScalarFp,
     /// Advanced SIMD.
     Simd,
+    /// Advanced SIMD on floating-point numbers.
+    SimdFp,
     /// Loads and stores of structures.
     Structures,
     /// Atomic operations on memory.
@@ -21,8 +23,15 @@ pub enum Group {
 
 impl Group {
     /// Every group.
-    pub const ALL: [Self; 6] =
-        [Self::Base, Self::ScalarFp, Self::Simd, Self::Structures, Self::Atomic, Self::Crypto];
+    pub const ALL: [Self; 7] = [
+        Self::Base,
+        Self::ScalarFp,
+        Self::Simd,
+        Self::SimdFp,
+        Self::Structures,
+        Self::Atomic,
+        Self::Crypto,
+    ];
 
     /// Its folder, and its name on the recorder's command line.
     pub const fn name(self) -> &'static str {
@@ -30,6 +39,7 @@ impl Group {
             Self::Base => "base",
             Self::ScalarFp => "scalar-fp",
             Self::Simd => "simd",
+            Self::SimdFp => "simd-fp",
             Self::Structures => "structures",
             Self::Atomic => "atomic",
             Self::Crypto => "crypto",
@@ -40,7 +50,8 @@ impl Group {
     pub fn of(entry: &Entry) -> Self {
         match entry.kind() {
             Kind::ScalarFp(_) => Self::ScalarFp,
-            Kind::Simd(_) | Kind::SimdFp(_) => Self::Simd,
+            Kind::Simd(_) => Self::Simd,
+            Kind::SimdFp(_) => Self::SimdFp,
             Kind::Crypto(_) => Self::Crypto,
             Kind::Structures(_) => Self::Structures,
             Kind::Atomic(_) => Self::Atomic,

@@ -35,6 +35,22 @@ const ENDS: [i64; 36] = [
     -2, -1, 0, 1, 2, 7, 8, 10, 11, 15, 16, 17, 24, 31, 32, 53, 63, 64, 127, 1023,
 ];
 
+/// Where vectors of half-precision elements are sources, as mask and value [DDI0487 C4.1]: three
+/// same, two registers, across lanes, shift by immediate, by element, FCVTL.
+const HALF_VECTORS: [(u32, u32); 6] = [
+    (0x0f60_c400, 0x0e40_0400),
+    (0x0f7e_0c00, 0x0e78_0800),
+    (0x2f3e_0c00, 0x0e30_0800),
+    (0x0ff0_0400, 0x0f10_0400),
+    (0x0fc0_0400, 0x0f00_0000),
+    (0x3fff_fc00, 0x0e21_7800),
+];
+
+fn is_half_vector(word: u32) -> bool {
+    let scalar_fp = word >> 28 & 5 == 1;
+    !scalar_fp && HALF_VECTORS.iter().any(|&(mask, value)| word & mask == value)
+}
+
 /// How the vector registers of one case are filled.
 #[derive(Clone, Copy)]
 pub struct Source {
@@ -53,6 +69,7 @@ impl Source {
             // `ftype` of scalars, `sz` of vectors.
             (true, 0) => any(rng).max(16),
             (true, _) if word >> 22 & 3 == 3 && word >> 28 & 5 == 1 => 16,
+            (true, _) if is_half_vector(word) => 16,
             (true, _) if word >> 22 & 1 == 1 => 64,
             (true, _) => 32,
         };
