@@ -64,6 +64,8 @@ enum Task {
     Userland(userland::Arguments),
     /// Take figures
     Bench(tasks::bench::Arguments),
+    /// Make the files of a release that every later version must restore
+    Golden(tasks::golden::Arguments),
     /// Build the guest programs
     Guests(tasks::guests::Arguments),
     /// Fetch Debian arm64 kernels into the user's cache and print where they are
@@ -97,6 +99,7 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Lab(arguments) => lab::task(&arguments)?,
         Task::Userland(arguments) => userland::task(&arguments)?,
         Task::Bench(arguments) => tasks::bench::task(&arguments)?,
+        Task::Golden(arguments) => tasks::golden::task(&arguments)?,
         Task::Guests(arguments) => tasks::guests::task(&arguments)?,
         Task::GuestKernel(arguments) => debian::kernel::task(&arguments)?,
         Task::GuestDebian(arguments) => debian::root::task(&arguments)?,

@@ -5,6 +5,7 @@ pub mod ci;
 pub mod decoder;
 pub mod deny;
 pub mod fmt;
+pub mod golden;
 pub mod guests;
 pub mod lint;
 pub mod setup;
