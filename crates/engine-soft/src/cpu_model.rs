@@ -179,8 +179,8 @@ const fn fields(slot: Slot) -> Fields {
         Slot::IdAa64Dfr0 => {
             &[(0, 1 << 6), (2, ZERO | ABSENT), (3, ANY), (5, ANY), (7, ANY), (9, ZERO | ABSENT)]
         }
-        // CRC32, Atomic.
-        Slot::IdAa64Isar0 => &[(4, UP_TO_1), (5, 0b101)],
+        // CRC32, Atomic, RDM, DP.
+        Slot::IdAa64Isar0 => &[(4, UP_TO_1), (5, 0b101), (7, UP_TO_1), (11, UP_TO_1)],
         // LRCPC, SB.
         Slot::IdAa64Isar1 => &[(5, UP_TO_1), (9, UP_TO_1)],
         // PARange, ASIDBits, SNSMem, TGran16 absent, TGran64 absent, TGran4, stage 2 granules.

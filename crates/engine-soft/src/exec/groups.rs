@@ -26,28 +26,18 @@ pub(super) fn execute(cpu: &mut Cpu, env: &Env, op: &Op) -> Flow {
     if !cpu.ids.has(extension) {
         return system::hidden(cpu, env, word);
     }
-    if group == Group::Atomic {
-        return atomic::execute(cpu, env, Atomic::ALL[number], word);
-    }
-    if let Err(flow) = simd::check(cpu) {
+    if group != Group::Atomic
+        && let Err(flow) = simd::check(cpu)
+    {
         return flow;
     }
-    let executed = match group {
-        Group::ScalarFp => {
-            scalar_fp::execute(cpu, ScalarFp::ALL[number], word);
-            true
-        }
+    match group {
+        Group::ScalarFp => scalar_fp::execute(cpu, ScalarFp::ALL[number], word),
         Group::Simd => vector::execute(cpu, Simd::ALL[number], word),
-        Group::Crypto => {
-            crypto::execute(cpu, Crypto::ALL[number], word);
-            true
-        }
-        Group::Atomic => false,
-        Group::SimdFp => {
-            vector_fp::execute(cpu, SimdFp::ALL[number], word);
-            true
-        }
+        Group::SimdFp => vector_fp::execute(cpu, SimdFp::ALL[number], word),
+        Group::Crypto => crypto::execute(cpu, Crypto::ALL[number], word),
         Group::Structures => return structures::execute(cpu, env, word),
-    };
-    if executed { Flow::Next } else { system::missing(cpu, env, op.aux, word) }
+        Group::Atomic => return atomic::execute(cpu, env, Atomic::ALL[number], word),
+    }
+    Flow::Next
 }

@@ -87,13 +87,6 @@ pub(super) fn hidden(cpu: &mut Cpu, env: &Env, word: u32) -> Flow {
     unimplemented(cpu, env, decode(word), word)
 }
 
-/// An instruction of a group that the engine decodes and does not execute; `number` tells it from
-/// the others.
-pub(super) fn missing(cpu: &mut Cpu, env: &Env, number: u32, word: u32) -> Flow {
-    name(cpu, env, 4 << 32 | u64::from(number), word);
-    cpu.undefined()
-}
-
 /// Names what is not implemented, once for each kind, and makes it UNDEFINED.
 fn unimplemented(cpu: &mut Cpu, env: &Env, kind: Kind, word: u32) -> Flow {
     let named = match kind {
@@ -101,17 +94,12 @@ fn unimplemented(cpu: &mut Cpu, env: &Env, kind: Kind, word: u32) -> Flow {
         // What programs try on purpose is not worth a line each.
         _ => 3 << 32,
     };
-    name(cpu, env, named, word);
-    cpu.undefined()
-}
-
-/// Names an instruction in the log unless that was done before under the same number.
-fn name(cpu: &Cpu, env: &Env, number: u64, word: u32) {
-    if env.shared.warn_once(number) {
-        let (pc, el, kind) = (cpu.current_pc(), cpu.el, decode(word));
+    if env.shared.warn_once(named) {
+        let (pc, el) = (cpu.current_pc(), cpu.el);
         tracing::warn!(%kind, word = %format_args!("{word:#010x}"), el,
             pc = %format_args!("{pc:#x}"), "instruction is UNDEFINED to the guest");
     }
+    cpu.undefined()
 }
 
 /// Whether EL0 may mask interrupts: SCTLR_EL1.UMA.

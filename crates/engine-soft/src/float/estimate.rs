@@ -5,7 +5,7 @@ use super::{Context, Format, flag};
 
 /// The reciprocal of `scaled / 512`, which is at least a half, in units of 1/256
 /// [DDI0487 J1 RecipEstimate].
-const fn reciprocal(scaled: u32) -> u32 {
+pub(crate) const fn reciprocal(scaled: u32) -> u32 {
     // The middle of what the eight digits can stand for, rounded to the nearest.
     let middle = scaled * 2 + 1;
     ((1 << 19) / middle).div_ceil(2)
@@ -13,7 +13,7 @@ const fn reciprocal(scaled: u32) -> u32 {
 
 /// The reciprocal of the root of `scaled / 512`, which is at least a quarter, in units of 1/256
 /// [DDI0487 J1 RecipSqrtEstimate].
-const fn reciprocal_root(scaled: u32) -> u32 {
+pub(crate) const fn reciprocal_root(scaled: u32) -> u32 {
     let middle = if scaled < 256 { scaled * 2 + 1 } else { (scaled | 1) * 2 };
     // The largest number whose square, times the middle, is below 2^28.
     ((((1 << 28) - 1) / middle).isqrt()).div_ceil(2)

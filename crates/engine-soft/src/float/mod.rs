@@ -37,7 +37,7 @@ pub(crate) use arithmetic::{
 };
 pub(crate) use compare::{Which, compare, compare_eq, compare_ge, compare_gt, max_min};
 pub(crate) use convert::{Integer, convert, fixed_to_fp, fp_to_fixed, round_int};
-pub(crate) use estimate::{recip_estimate, recip_x, rsqrt_estimate};
+pub(crate) use estimate::{recip_estimate, recip_x, reciprocal, reciprocal_root, rsqrt_estimate};
 pub(crate) use format::{Double, Format, Half, Single};
 
 /// The cumulative exception bits of FPSR [DDI0487 C5.2 FPSR].

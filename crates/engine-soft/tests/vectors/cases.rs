@@ -10,7 +10,7 @@
     reason = "numbers are cut to fields of instructions, and offsets are taken modulo 2^64"
 )]
 
-use abide_engine_soft::decode::{Atomic, Cube, Entry, Kind, Simd, SimdFp, entries};
+use abide_engine_soft::decode::{Atomic, Cube, Entry, Kind, SimdFp, entries};
 
 use crate::groups::Group;
 use crate::operands::Source;
@@ -264,9 +264,7 @@ pub fn family(entry: &Entry) -> Result<Family, &'static str> {
         {
             return Err("QEMU leaves ones above a negative half-precision result");
         }
-        Kind::Simd(Simd::DupGeneral) | Kind::ScalarFp(_) | Kind::SimdFp(_) => Family::Plain,
-        Kind::Crypto(_) => Family::Plain,
-        Kind::Simd(_) => return Err("not executed yet"),
+        Kind::ScalarFp(_) | Kind::Simd(_) | Kind::SimdFp(_) | Kind::Crypto(_) => Family::Plain,
         Kind::Structures(_) => Family::Structures,
         Kind::Unallocated
             if Group::of(entry) == Group::Simd

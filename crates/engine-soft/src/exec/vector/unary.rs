@@ -1,0 +1,60 @@
+//! Instructions with one source: bits of elements, their order, sums of neighbours, estimates.
+
+use super::Operands;
+use super::lanes::{Lane, signed, signed_narrow, unsigned, unsigned_narrow};
+use crate::decode::Simd;
+use crate::float::{reciprocal, reciprocal_root};
+
+/// Instructions on the elements of one vector that neither saturate nor change their size.
+pub(super) fn result(kind: Simd, operands: &Operands) -> Option<u128> {
+    let Operands { n, size, .. } = *operands;
+    Some(match kind {
+        Simd::Abs => signed!(size, T => T::map(n, T::wrapping_abs)),
+        Simd::NegVector => signed!(size, T => T::map(n, T::wrapping_neg)),
+        Simd::ClsVector => {
+            signed!(size, T => T::map(n, |a| ((a ^ (a >> 1)).leading_zeros() - 1) as T))
+        }
+        Simd::ClzVector => unsigned!(size, T => T::map(n, |a| a.leading_zeros() as T)),
+        Simd::Cnt => u8::map(n, |a| a.count_ones() as u8),
+        Simd::Not => !n,
+        Simd::RbitVector => u8::map(n, u8::reverse_bits),
+        Simd::Rev16Vector => u16::map(n, u16::swap_bytes),
+        Simd::Rev32Vector => within_elements(u32::map(n, u32::swap_bytes), size),
+        Simd::Rev64 => within_elements(u64::map(n, u64::swap_bytes), size),
+        Simd::Urecpe => u32::map(n, unsigned_recip_estimate),
+        Simd::Ursqrte => u32::map(n, unsigned_rsqrt_estimate),
+        _ => return neighbours(kind, operands),
+    })
+}
+
+/// The bytes of each element the other way round.
+fn within_elements(vector: u128, size: u32) -> u128 {
+    unsigned!(size, T => T::map(vector, T::swap_bytes))
+}
+
+/// Sums of each two neighbours, of twice the width.
+fn neighbours(kind: Simd, operands: &Operands) -> Option<u128> {
+    let Operands { n, d, size, .. } = *operands;
+    let sums = match kind {
+        Simd::Saddlp | Simd::Sadalp => signed_narrow!(size, T W => {
+            W::map(n, |pair| W::from(pair as T) + W::from((pair >> T::BITS) as T))
+        }),
+        Simd::Uaddlp | Simd::Uadalp => unsigned_narrow!(size, T W => {
+            W::map(n, |pair| W::from(pair as T) + W::from((pair >> T::BITS) as T))
+        }),
+        _ => return None,
+    };
+    let is_sum = matches!(kind, Simd::Sadalp | Simd::Uadalp);
+    let wide = size + 1;
+    Some(if is_sum { unsigned!(wide, T => T::map2(d, sums, T::wrapping_add)) } else { sums })
+}
+
+/// [DDI0487 J1 UnsignedRecipEstimate].
+const fn unsigned_recip_estimate(operand: u32) -> u32 {
+    if operand >> 31 == 0 { u32::MAX } else { reciprocal(operand >> 23) << 23 }
+}
+
+/// [DDI0487 J1 UnsignedRSqrtEstimate].
+const fn unsigned_rsqrt_estimate(operand: u32) -> u32 {
+    if operand >> 30 == 0 { u32::MAX } else { reciprocal_root(operand >> 23) << 23 }
+}
