@@ -60,8 +60,8 @@ const DISCARD_SECTORS_MAX: u32 = 65_536;
 /// How much is copied at once, in bytes.
 const PIECE_LEN: usize = 256 << 10;
 
-const CAPACITY: RegDef = RegDef::state(RegId::named("virtio-blk.capacity"), "capacity", 8);
-const ID: RegDef = RegDef::state(RegId::named("virtio-blk.id"), "id string", ID_LEN);
+const CAPACITY: RegDef = RegDef::state(RegId::named("virtio.blk.capacity"), "capacity", 8);
+const ID: RegDef = RegDef::state(RegId::named("virtio.blk.id"), "id string", ID_LEN);
 
 /// A request that the host could not do. What happened, the host knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

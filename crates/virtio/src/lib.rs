@@ -32,6 +32,7 @@ mod chain;
 mod console;
 mod device;
 mod error;
+pub mod fuzz;
 mod guest;
 pub mod net;
 mod queue;
