@@ -203,7 +203,7 @@ impl<D: Device + PartialEq + std::fmt::Debug> Driver<'_, D> {
 fn drive<D: Device + PartialEq + std::fmt::Debug>(device: D, host: &mut D::Host, data: &[u8]) {
     let Ok(ram) = GuestRam::new(RAM_BASE, RAM_LEN) else { return };
     let mut driver = Driver { mmio: Mmio::new(device), ram, host };
-    driver.bring_up(u64::MAX & driver.mmio.device().features() | 3 << 28);
+    driver.bring_up(driver.mmio.device().features() | 3 << 28);
     for step in steps(data) {
         driver.step(step);
         driver.check();
