@@ -7,7 +7,7 @@ use abide_machine::board::BoardConfig;
 use abide_machine::runner::{Command, Control, Outcome, Reply, RunConfig, Status, control};
 use abide_machine::{Machine, TimeSource};
 use abide_reg::Gpa;
-use abide_testkit::guest::{IMAGE_HEADER_BYTES, Label, Program, RAM, asm, x};
+use abide_testkit::guest::{Label, Program, RAM, asm, x};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 /// Where programs have their data.
@@ -16,6 +16,9 @@ pub const DATA: Gpa = Gpa(RAM.0 + (8 << 20));
 pub const DONE: u32 = 0;
 /// Within data: where a program's own begin, in bytes.
 pub const OWN: u32 = 2048;
+
+/// Before the program: an Image's header, and what aligns vectors.
+const HEADER_LEN: usize = 2048;
 
 pub const RAM_LEN: u64 = 16 << 20;
 pub const PSCI_CPU_OFF: u32 = 0x8400_0002;
@@ -34,7 +37,7 @@ pub const SEV: u32 = 0xd503_209f;
 /// are the body's own for good; `fail` ends the machine by a reset. When every vCPU has come to the
 /// body's end, the first switches the machine off.
 pub fn image(vcpus: u32, body: impl FnOnce(&mut Program, Label)) -> Vec<u8> {
-    let mut program = Program::new(Gpa(RAM.0 + IMAGE_HEADER_BYTES as u64));
+    let mut program = Program::new(Gpa(RAM.0 + HEADER_LEN as u64));
     let [secondary, start, last, fail] = [(); 4].map(|()| program.label());
     for number in 1..vcpus {
         switch_on(&mut program, number, secondary);
@@ -57,7 +60,15 @@ pub fn image(vcpus: u32, body: impl FnOnce(&mut Program, Label)) -> Vec<u8> {
     program.system_off();
     program.bind(fail);
     program.system_reset();
-    program.finish_image(1 << 20).expect("a program that fits")
+    let mut image = vec![0; HEADER_LEN];
+    // b #0x800, the length in memory, little-endian with 4 KiB pages, the magic number
+    // [linux Documentation/arch/arm64/booting.rst].
+    image[..4].copy_from_slice(&0x1400_0200_u32.to_le_bytes());
+    image[16..24].copy_from_slice(&(1_u64 << 20).to_le_bytes());
+    image[24] = 0xa;
+    image[56..60].copy_from_slice(b"ARM\x64");
+    image.extend(program.finish().expect("a program that assembles"));
+    image
 }
 
 /// Switches vCPU `number` on at `entry`, with its number in x0.
