@@ -2,7 +2,7 @@
 
 use crate::cpu::Cpu;
 use crate::decode::{ScalarFp, fields};
-use crate::float::{self, Context, Double, Format, Half, Integer, Rounding, Single, Which};
+use crate::float::{self, Context, Double, Half, Host, Integer, Rounding, Single, Which};
 use crate::lower::slot;
 
 use super::integer::holds;
@@ -19,7 +19,7 @@ pub(super) fn execute(cpu: &mut Cpu, kind: ScalarFp, word: u32) {
 }
 
 /// The low bits of a vector register, as many as the format has.
-fn read<F: Format>(cpu: &Cpu, number: u8) -> u64 {
+fn read<F: Host>(cpu: &Cpu, number: u8) -> u64 {
     cpu.v[usize::from(number & 31)] as u64 & F::MASK
 }
 
@@ -41,7 +41,7 @@ fn write_general(cpu: &mut Cpu, number: u8, value: u64) {
 }
 
 /// Executes in the format that `ftype` says.
-fn execute_in<F: Format>(cpu: &mut Cpu, kind: ScalarFp, word: u32) {
+fn execute_in<F: Host>(cpu: &mut Cpu, kind: ScalarFp, word: u32) {
     let context = &mut Context::new(cpu.fpcr, cpu.fpsr);
     let n = read::<F>(cpu, fields::rn(word));
     let result = match kind {
@@ -69,16 +69,32 @@ fn execute_in<F: Format>(cpu: &mut Cpu, kind: ScalarFp, word: u32) {
         | ScalarFp::UcvtfInteger
         | ScalarFp::ScvtfFixed
         | ScalarFp::UcvtfFixed => from_integer::<F>(cpu, kind, word, context),
+        ScalarFp::Fmul
+        | ScalarFp::Fdiv
+        | ScalarFp::Fadd
+        | ScalarFp::Fsub
+        | ScalarFp::Fmax
+        | ScalarFp::Fmin
+        | ScalarFp::Fmaxnm
+        | ScalarFp::Fminnm
+        | ScalarFp::Fnmul => {
+            let m = read::<F>(cpu, fields::rm(word));
+            two_source::<F>(kind, n, m, context)
+        }
+        ScalarFp::Fsqrt
+        | ScalarFp::Fcvt
+        | ScalarFp::Frintn
+        | ScalarFp::Frintp
+        | ScalarFp::Frintm
+        | ScalarFp::Frintz
+        | ScalarFp::Frinta
+        | ScalarFp::Frintx
+        | ScalarFp::Frinti => one_source::<F>(kind, word, n, context),
         _ => {
-            if let Some(value) = to_integer::<F>(kind, word, n, context) {
-                write_general(cpu, fields::rd(word), value);
-                cpu.fpsr = context.fpsr;
-                return;
-            }
-            one_source::<F>(kind, word, n, context).unwrap_or_else(|| {
-                let m = read::<F>(cpu, fields::rm(word));
-                two_source::<F>(kind, n, m, context)
-            })
+            let value = to_integer::<F>(kind, word, n, context);
+            write_general(cpu, fields::rd(word), value);
+            cpu.fpsr = context.fpsr;
+            return;
         }
     };
     cpu.fpsr = context.fpsr;
@@ -86,7 +102,7 @@ fn execute_in<F: Format>(cpu: &mut Cpu, kind: ScalarFp, word: u32) {
 }
 
 /// Moves bits between a general register and those of a vector register from `place` on.
-fn move_general<F: Format>(cpu: &mut Cpu, word: u32, place: u32) {
+fn move_general<F: Host>(cpu: &mut Cpu, word: u32, place: u32) {
     let (d, n) = (fields::rd(word), fields::rn(word));
     let from_general = word >> 16 & 1 == 1;
     if !from_general {
@@ -99,7 +115,7 @@ fn move_general<F: Format>(cpu: &mut Cpu, word: u32, place: u32) {
     cpu.v[usize::from(d)] = kept | u128::from(value) << place;
 }
 
-fn compare<F: Format>(cpu: &mut Cpu, kind: ScalarFp, word: u32, context: &mut Context) {
+fn compare<F: Host>(cpu: &mut Cpu, kind: ScalarFp, word: u32, context: &mut Context) {
     let conditional = matches!(kind, ScalarFp::Fccmp | ScalarFp::Fccmpe);
     if conditional && !holds(cpu, word >> 12 & 15) {
         cpu.set_nzcv(u64::from(word & 15) << 28);
@@ -113,14 +129,14 @@ fn compare<F: Format>(cpu: &mut Cpu, kind: ScalarFp, word: u32, context: &mut Co
     cpu.set_nzcv(u64::from(order.nzcv()) << 28);
 }
 
-fn three_source<F: Format>(kind: ScalarFp, [n, m, a]: [u64; 3], context: &mut Context) -> u64 {
+fn three_source<F: Host>(kind: ScalarFp, [n, m, a]: [u64; 3], context: &mut Context) -> u64 {
     let negate = |value, wanted| if wanted { float::neg::<F>(value) } else { value };
     let n = negate(n, matches!(kind, ScalarFp::Fmsub | ScalarFp::Fnmadd));
     let a = negate(a, matches!(kind, ScalarFp::Fnmadd | ScalarFp::Fnmsub));
     float::mul_add::<F>(a, n, m, context)
 }
 
-fn two_source<F: Format>(kind: ScalarFp, n: u64, m: u64, context: &mut Context) -> u64 {
+fn two_source<F: Host>(kind: ScalarFp, n: u64, m: u64, context: &mut Context) -> u64 {
     match kind {
         ScalarFp::Fmul => float::mul::<F>(n, m, context),
         // A NaN, too, gets the other sign.
@@ -135,17 +151,16 @@ fn two_source<F: Format>(kind: ScalarFp, n: u64, m: u64, context: &mut Context) 
     }
 }
 
-/// The result, if the instruction is one of a single source.
-fn one_source<F: Format>(kind: ScalarFp, word: u32, n: u64, context: &mut Context) -> Option<u64> {
+fn one_source<F: Host>(kind: ScalarFp, word: u32, n: u64, context: &mut Context) -> u64 {
     let current = context.fpcr.rounding();
     let (mode, exact) = match kind {
-        ScalarFp::Fsqrt => return Some(float::sqrt::<F>(n, context)),
+        ScalarFp::Fsqrt => return float::sqrt::<F>(n, context),
         ScalarFp::Fcvt => {
-            return Some(match word >> 15 & 3 {
+            return match word >> 15 & 3 {
                 0 => float::convert::<F, Single>(n, current, context),
                 1 => float::convert::<F, Double>(n, current, context),
                 _ => float::convert::<F, Half>(n, current, context),
-            });
+            };
         }
         ScalarFp::Frintn => (Rounding::TieEven, false),
         ScalarFp::Frintp => (Rounding::PosInf, false),
@@ -153,10 +168,9 @@ fn one_source<F: Format>(kind: ScalarFp, word: u32, n: u64, context: &mut Contex
         ScalarFp::Frintz => (Rounding::Zero, false),
         ScalarFp::Frinta => (Rounding::TieAway, false),
         ScalarFp::Frintx => (current, true),
-        ScalarFp::Frinti => (current, false),
-        _ => return None,
+        _ => (current, false),
     };
-    Some(float::round_int::<F>(n, mode, exact, context))
+    float::round_int::<F>(n, mode, exact, context)
 }
 
 /// `scale`, the number of binary places of a fixed-point number.
@@ -169,7 +183,7 @@ fn general_type(word: u32, unsigned: bool) -> Integer {
     Integer { bits: if fields::is_64_bit(word) { 64 } else { 32 }, unsigned }
 }
 
-fn from_integer<F: Format>(cpu: &Cpu, kind: ScalarFp, word: u32, context: &mut Context) -> u64 {
+fn from_integer<F: Host>(cpu: &Cpu, kind: ScalarFp, word: u32, context: &mut Context) -> u64 {
     let unsigned = matches!(kind, ScalarFp::UcvtfInteger | ScalarFp::UcvtfFixed);
     let fixed = matches!(kind, ScalarFp::ScvtfFixed | ScalarFp::UcvtfFixed);
     let places = if fixed { binary_places(word) } else { 0 };
@@ -177,8 +191,7 @@ fn from_integer<F: Format>(cpu: &Cpu, kind: ScalarFp, word: u32, context: &mut C
     float::fixed_to_fp::<F>(value, places, general_type(word, unsigned), context)
 }
 
-/// The result, if the instruction converts to an integer.
-fn to_integer<F: Format>(kind: ScalarFp, word: u32, n: u64, context: &mut Context) -> Option<u64> {
+fn to_integer<F: Host>(kind: ScalarFp, word: u32, n: u64, context: &mut Context) -> u64 {
     let (mode, unsigned) = match kind {
         ScalarFp::Fcvtns => (Rounding::TieEven, false),
         ScalarFp::Fcvtnu => (Rounding::TieEven, true),
@@ -189,10 +202,9 @@ fn to_integer<F: Format>(kind: ScalarFp, word: u32, n: u64, context: &mut Contex
         ScalarFp::Fcvtms => (Rounding::NegInf, false),
         ScalarFp::Fcvtmu => (Rounding::NegInf, true),
         ScalarFp::FcvtzsInteger | ScalarFp::FcvtzsFixed => (Rounding::Zero, false),
-        ScalarFp::FcvtzuInteger | ScalarFp::FcvtzuFixed => (Rounding::Zero, true),
-        _ => return None,
+        _ => (Rounding::Zero, true),
     };
     let fixed = matches!(kind, ScalarFp::FcvtzsFixed | ScalarFp::FcvtzuFixed);
     let places = if fixed { binary_places(word) } else { 0 };
-    Some(float::fp_to_fixed::<F>(n, places, general_type(word, unsigned), mode, context))
+    float::fp_to_fixed::<F>(n, places, general_type(word, unsigned), mode, context)
 }

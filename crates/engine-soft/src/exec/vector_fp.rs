@@ -2,7 +2,7 @@
 
 use crate::cpu::Cpu;
 use crate::decode::{Extension, SimdFp, fields};
-use crate::float::{Context, Double, Format, Half, Rounding, Single, convert, neg};
+use crate::float::{Context, Double, Half, Host, Rounding, Single, convert, neg};
 
 use super::vector_fp_lanes::{Binary, across, binary, fixed_point, mul_add, pairwise, unary};
 
@@ -34,18 +34,18 @@ fn is_double(kind: SimdFp, word: u32) -> bool {
 struct Lanes(u128);
 
 impl Lanes {
-    fn get<F: Format>(self, index: u32) -> u64 {
+    fn get<F: Host>(self, index: u32) -> u64 {
         (self.0 >> (index * F::BITS)) as u64 & F::MASK
     }
 
     /// A vector of what `element` says for each place.
-    fn collect<F: Format>(count: u32, mut element: impl FnMut(u32) -> u64) -> u128 {
+    fn collect<F: Host>(count: u32, mut element: impl FnMut(u32) -> u64) -> u128 {
         (0..count).fold(0, |vector, index| vector | u128::from(element(index)) << (index * F::BITS))
     }
 }
 
 /// How many elements there are: one in the scalar forms, else as `Q` says.
-fn lane_count<F: Format>(word: u32) -> u32 {
+fn lane_count<F: Host>(word: u32) -> u32 {
     match (word >> 28 & 1, word >> 30 & 1) {
         (1, _) => 1,
         (_, quad) => (64 << quad) / F::BITS,
@@ -53,7 +53,7 @@ fn lane_count<F: Format>(word: u32) -> u32 {
 }
 
 /// The result in elements of one format.
-fn execute_in<F: Format>(cpu: &Cpu, kind: SimdFp, word: u32, context: &mut Context) -> u128 {
+fn execute_in<F: Host>(cpu: &Cpu, kind: SimdFp, word: u32, context: &mut Context) -> u128 {
     let count = lane_count::<F>(word);
     let register = |number: u8| Lanes(cpu.v[usize::from(number)]);
     let n = register(fields::rn(word));
@@ -91,7 +91,7 @@ fn execute_in<F: Format>(cpu: &Cpu, kind: SimdFp, word: u32, context: &mut Conte
 }
 
 /// The second source: a register, or copies of one element.
-fn second_source<F: Format>(cpu: &Cpu, kind: SimdFp, word: u32, count: u32) -> Lanes {
+fn second_source<F: Host>(cpu: &Cpu, kind: SimdFp, word: u32, count: u32) -> Lanes {
     let by_element = matches!(
         kind,
         SimdFp::FmlaByElement
@@ -115,7 +115,7 @@ fn second_source<F: Format>(cpu: &Cpu, kind: SimdFp, word: u32, count: u32) -> L
 }
 
 /// Both halves reduced, then one with the other [DDI0487 J1 Reduce].
-fn reduce<F: Format>(
+fn reduce<F: Host>(
     lanes: Lanes,
     first: u32,
     count: u32,
@@ -131,13 +131,7 @@ fn reduce<F: Format>(
 }
 
 /// Neighbours in the first source, then in the second; or the two of a scalar form.
-fn pairs<F: Format>(
-    n: Lanes,
-    m: Lanes,
-    word: u32,
-    function: Binary,
-    context: &mut Context,
-) -> u128 {
+fn pairs<F: Host>(n: Lanes, m: Lanes, word: u32, function: Binary, context: &mut Context) -> u128 {
     let count = lane_count::<F>(word);
     Lanes::collect::<F>(count, |index| {
         let place = 2 * index;

@@ -2,7 +2,7 @@
 
 use crate::decode::SimdFp;
 use crate::float::{
-    self, Context, Format, Integer, Rounding, Which, fixed_to_fp, fp_to_fixed, max_min, round_int,
+    self, Context, Host, Integer, Rounding, Which, fixed_to_fp, fp_to_fixed, max_min, round_int,
 };
 
 pub(super) use crate::float::mul_add;
@@ -15,12 +15,12 @@ pub(super) type Binary = fn(u64, u64, &mut Context) -> u64;
 pub(super) type FixedPoint = fn(u64, u32, &mut Context) -> u64;
 
 /// All ones where a comparison holds.
-fn mask<F: Format>(holds: bool) -> u64 {
+fn mask<F: Host>(holds: bool) -> u64 {
     if holds { F::MASK } else { 0 }
 }
 
 /// Of instructions with two sources, element by element.
-pub(super) fn binary<F: Format>(kind: SimdFp) -> Option<Binary> {
+pub(super) fn binary<F: Host>(kind: SimdFp) -> Option<Binary> {
     Some(match kind {
         SimdFp::FaddVector => float::add::<F>,
         SimdFp::FsubVector => float::sub::<F>,
@@ -47,24 +47,24 @@ pub(super) fn binary<F: Format>(kind: SimdFp) -> Option<Binary> {
     })
 }
 
-fn max<F: Format>(a: u64, b: u64, context: &mut Context) -> u64 {
+fn max<F: Host>(a: u64, b: u64, context: &mut Context) -> u64 {
     max_min::<F>(Which::Max, a, b, context)
 }
 
-fn min<F: Format>(a: u64, b: u64, context: &mut Context) -> u64 {
+fn min<F: Host>(a: u64, b: u64, context: &mut Context) -> u64 {
     max_min::<F>(Which::Min, a, b, context)
 }
 
-fn max_num<F: Format>(a: u64, b: u64, context: &mut Context) -> u64 {
+fn max_num<F: Host>(a: u64, b: u64, context: &mut Context) -> u64 {
     max_min::<F>(Which::MaxNum, a, b, context)
 }
 
-fn min_num<F: Format>(a: u64, b: u64, context: &mut Context) -> u64 {
+fn min_num<F: Host>(a: u64, b: u64, context: &mut Context) -> u64 {
     max_min::<F>(Which::MinNum, a, b, context)
 }
 
 /// Of instructions that join neighbours.
-pub(super) fn pairwise<F: Format>(kind: SimdFp) -> Option<Binary> {
+pub(super) fn pairwise<F: Host>(kind: SimdFp) -> Option<Binary> {
     Some(match kind {
         SimdFp::FaddpVector | SimdFp::FaddpScalar => float::add::<F>,
         SimdFp::FmaxpVector | SimdFp::FmaxpScalar => max::<F>,
@@ -76,7 +76,7 @@ pub(super) fn pairwise<F: Format>(kind: SimdFp) -> Option<Binary> {
 }
 
 /// Of instructions that make one element of a vector.
-pub(super) fn across<F: Format>(kind: SimdFp) -> Option<Binary> {
+pub(super) fn across<F: Host>(kind: SimdFp) -> Option<Binary> {
     Some(match kind {
         SimdFp::Fmaxv => max::<F>,
         SimdFp::Fminv => min::<F>,
@@ -86,16 +86,16 @@ pub(super) fn across<F: Format>(kind: SimdFp) -> Option<Binary> {
     })
 }
 
-const fn signed<F: Format>() -> Integer {
+const fn signed<F: Host>() -> Integer {
     Integer { bits: F::BITS, unsigned: false }
 }
 
-const fn unsigned<F: Format>() -> Integer {
+const fn unsigned<F: Host>() -> Integer {
     Integer { bits: F::BITS, unsigned: true }
 }
 
 /// Of instructions with one source, element by element; those that round as FPCR says look there.
-pub(super) fn unary<F: Format>(kind: SimdFp, context: &Context) -> Option<Unary> {
+pub(super) fn unary<F: Host>(kind: SimdFp, context: &Context) -> Option<Unary> {
     let current = context.fpcr.rounding();
     Some(match kind {
         SimdFp::FabsVector => |a, _| float::abs::<F>(a),
@@ -125,7 +125,7 @@ pub(super) fn unary<F: Format>(kind: SimdFp, context: &Context) -> Option<Unary>
 }
 
 /// A function that rounds to an integral number.
-fn round<F: Format>(mode: Rounding) -> Unary {
+fn round<F: Host>(mode: Rounding) -> Unary {
     match mode {
         Rounding::TieEven => |a, context| round_int::<F>(a, Rounding::TieEven, false, context),
         Rounding::TieAway => |a, context| round_int::<F>(a, Rounding::TieAway, false, context),
@@ -138,7 +138,7 @@ fn round<F: Format>(mode: Rounding) -> Unary {
 }
 
 /// Conversions to integers of the element's width.
-fn to_integer<F: Format>(kind: SimdFp) -> Option<Unary> {
+fn to_integer<F: Host>(kind: SimdFp) -> Option<Unary> {
     macro_rules! to {
         ($integer:ident, $mode:ident) => {
             |a, context| fp_to_fixed::<F>(a, 0, $integer::<F>(), Rounding::$mode, context)
@@ -160,7 +160,7 @@ fn to_integer<F: Format>(kind: SimdFp) -> Option<Unary> {
 }
 
 /// Conversions from and to fixed-point numbers of the element's width.
-pub(super) fn fixed_point<F: Format>(kind: SimdFp) -> Option<FixedPoint> {
+pub(super) fn fixed_point<F: Host>(kind: SimdFp) -> Option<FixedPoint> {
     Some(match kind {
         SimdFp::ScvtfVectorFixedPoint => {
             |a, places, context| fixed_to_fp::<F>(a, places, signed::<F>(), context)

@@ -62,13 +62,13 @@ fn product(a: &Unpacked, b: &Unpacked) -> Wide {
 }
 
 /// `a + b` [DDI0487 J1 FPAdd].
-pub(crate) fn add<F: Format>(a: u64, b: u64, context: &mut Context) -> u64 {
+pub(super) fn add<F: Format>(a: u64, b: u64, context: &mut Context) -> u64 {
     let (a, b) = (unpack::<F>(a, context), unpack::<F>(b, context));
     add_unpacked::<F>(&a, &b, context)
 }
 
 /// `a - b` [DDI0487 J1 FPSub].
-pub(crate) fn sub<F: Format>(a: u64, b: u64, context: &mut Context) -> u64 {
+pub(super) fn sub<F: Format>(a: u64, b: u64, context: &mut Context) -> u64 {
     let (a, mut b) = (unpack::<F>(a, context), unpack::<F>(b, context));
     // A NaN keeps its sign.
     if !b.is_nan() {
@@ -104,12 +104,12 @@ impl Wide {
 }
 
 /// `a * b` [DDI0487 J1 FPMul].
-pub(crate) fn mul<F: Format>(a: u64, b: u64, context: &mut Context) -> u64 {
+pub(super) fn mul<F: Format>(a: u64, b: u64, context: &mut Context) -> u64 {
     multiply::<F>(a, b, context, |_, context| invalid::<F>(context))
 }
 
 /// `a * b`, where infinity times zero is two [DDI0487 J1 FPMulX].
-pub(crate) fn mulx<F: Format>(a: u64, b: u64, context: &mut Context) -> u64 {
+pub(super) fn mulx<F: Format>(a: u64, b: u64, context: &mut Context) -> u64 {
     multiply::<F>(a, b, context, |sign, _| sign | F::power_of_two(1))
 }
 
@@ -138,7 +138,7 @@ fn multiply<F: Format>(
 }
 
 /// `a / b` [DDI0487 J1 FPDiv].
-pub(crate) fn div<F: Format>(a: u64, b: u64, context: &mut Context) -> u64 {
+pub(super) fn div<F: Format>(a: u64, b: u64, context: &mut Context) -> u64 {
     let (a, b) = (unpack::<F>(a, context), unpack::<F>(b, context));
     if let (Class::Number, Class::Number) = (a.class, b.class) {
         return round_sum::<F>(quotient(&a, &b), context);
@@ -168,7 +168,7 @@ fn quotient(a: &Unpacked, b: &Unpacked) -> Option<Exact> {
 }
 
 /// The square root [DDI0487 J1 FPSqrt].
-pub(crate) fn sqrt<F: Format>(operand: u64, context: &mut Context) -> u64 {
+pub(super) fn sqrt<F: Format>(operand: u64, context: &mut Context) -> u64 {
     let operand = unpack::<F>(operand, context);
     if let Some(nan) = process_nans::<F>(&[&operand], context) {
         return nan;
@@ -191,7 +191,7 @@ pub(crate) fn sqrt<F: Format>(operand: u64, context: &mut Context) -> u64 {
 }
 
 /// `addend + a * b`, rounded once [DDI0487 J1 FPMulAdd].
-pub(crate) fn mul_add<F: Format>(addend: u64, a: u64, b: u64, context: &mut Context) -> u64 {
+pub(super) fn mul_add<F: Format>(addend: u64, a: u64, b: u64, context: &mut Context) -> u64 {
     let addend = unpack::<F>(addend, context);
     let (a, b) = (unpack::<F>(a, context), unpack::<F>(b, context));
     let numbers = a.class == Class::Number && b.class == Class::Number;

@@ -52,8 +52,11 @@ pub(crate) fn compare<F: Format>(
 ) -> Order {
     let (a, b) = (unpack::<F>(a, context), unpack::<F>(b, context));
     let order = order::<F>(&a, &b);
+    if order != Order::Unordered {
+        return order;
+    }
     let signaling = [a.class, b.class].contains(&Class::SignalingNan);
-    if order == Order::Unordered && (signal_nans || signaling) {
+    if signal_nans || signaling {
         context.raise(flag::IOC);
     }
     order

@@ -11,6 +11,7 @@
 //! | [`unpack`] | from bits to numbers; NaNs |
 //! | [`round`] | from numbers to bits |
 //! | [`arithmetic`] | sums, products, quotients, roots |
+//! | [`host`] | a short cut for some of that |
 //! | [`compare`] | comparison, minimum, maximum |
 //! | [`convert`] | other formats, integers, rounding to integers |
 //! | [`estimate`] | reciprocals |
@@ -26,19 +27,19 @@ mod compare;
 mod convert;
 mod estimate;
 mod format;
+mod host;
 mod round;
 mod unpack;
 
 #[cfg(test)]
 mod tests;
 
-pub(crate) use arithmetic::{
-    add, div, mul, mul_add, mulx, recip_step_fused, rsqrt_step_fused, sqrt, sub,
-};
+pub(crate) use arithmetic::{recip_step_fused, rsqrt_step_fused};
 pub(crate) use compare::{Which, compare, compare_eq, compare_ge, compare_gt, max_min};
 pub(crate) use convert::{Integer, convert, fixed_to_fp, fp_to_fixed, round_int};
 pub(crate) use estimate::{recip_estimate, recip_x, reciprocal, reciprocal_root, rsqrt_estimate};
 pub(crate) use format::{Double, Format, Half, Single};
+pub(crate) use host::{Host, add, div, mul, mul_add, mulx, sqrt, sub};
 
 /// The cumulative exception bits of FPSR [DDI0487 C5.2 FPSR].
 pub(crate) mod flag {

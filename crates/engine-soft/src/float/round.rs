@@ -84,6 +84,7 @@ pub(super) fn round_cv<F: Format>(value: Exact, mode: Rounding, context: &mut Co
 
 /// The bits of the magnitude as if exponents had no end, and whether it is inexact. Underflow is
 /// found before rounding.
+#[inline]
 fn round_finite<F: Format>(value: Exact, mode: Rounding, context: &mut Context) -> (u64, bool) {
     let dropped = 63 - F::FRACTION_BITS;
     let below = F::EXPONENT_MIN - value.exponent;

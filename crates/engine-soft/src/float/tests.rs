@@ -20,7 +20,7 @@ fn run(fpcr: u32, function: impl FnOnce(&mut Context) -> u64) -> (u64, u32) {
 }
 
 /// Bits of numbers that are often near each other, near the ends, or special.
-fn bits<F: Format>() -> impl Strategy<Value = u64> {
+pub(super) fn bits<F: Format>() -> impl Strategy<Value = u64> {
     let special = [0, 1, F::FRACTION, F::INFINITY, F::MAX_NORMAL, F::DEFAULT_NAN, F::INFINITY | 1];
     let near_one = F::power_of_two(0);
     let spread = 4 << F::FRACTION_BITS;

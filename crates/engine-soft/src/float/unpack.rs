@@ -41,6 +41,7 @@ impl Unpacked {
 }
 
 /// Takes an operand apart; FPCR says whether denormal numbers are zero [DDI0487 J1 FPUnpack].
+#[inline]
 pub(super) fn unpack<F: Format>(bits: u64, context: &mut Context) -> Unpacked {
     let biased = F::biased_exponent(bits);
     if biased == F::EXPONENT_MAX {
@@ -78,6 +79,7 @@ fn not_finite<F: Format>(bits: u64) -> Unpacked {
 }
 
 /// Zero or a number, whatever the exponent.
+#[inline]
 fn finite<F: Format>(bits: u64) -> Unpacked {
     let negative = bits & F::SIGN != 0;
     let biased = F::biased_exponent(bits);
