@@ -101,13 +101,14 @@ impl MachineBus {
         delivered || has_moved
     }
 
-    /// Lets virtio devices look outside; tells whether an interrupt line rose.
+    /// Lets virtio devices look outside; tells whether an interrupt line rose or there is more.
     fn poll_virtio(&self) -> bool {
         let mut has_risen = false;
         for (slot, device) in self.virtio.iter().enumerate() {
             let mut device = lock(device);
             let before = device.irq_level();
             device.poll(&self.outside());
+            has_risen |= device.is_unserved();
             if device.irq_level() != before {
                 has_risen |= !before;
                 self.drive_virtio(slot, &device);

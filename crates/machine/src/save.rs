@@ -157,6 +157,10 @@ impl Machine {
         let compression = if compress { Compression::Lz4 } else { Compression::None };
         // First the name: what cannot be written is known before anything is read.
         let writer = Writer::create(path, existing)?;
+        // The file is of no use with a disk that lost what the guest wrote before.
+        for device in &self.bus.virtio {
+            lock(device).flush()?;
+        }
         #[cfg(feature = "next-version")]
         self.next.count_save();
         let mut records: Vec<Record> = self.state()?.into_iter().map(Record::Unit).collect();

@@ -2,7 +2,7 @@
 
 use super::{decoder, deny, fmt, guests, lint, setup, test};
 use crate::tally::{Count, Tally};
-use crate::{abide, evolution, lab, oracle, process, tidy};
+use crate::{abide, disks, evolution, lab, oracle, process, tidy};
 use anyhow::{Result, bail};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
@@ -32,6 +32,7 @@ pub fn task(arguments: &Arguments) -> ExitCode {
     tally.step("demo", demo);
     tally.counted("evolution", evolution::run);
     tally.counted("oracle", |count| oracle::run(&oracle::Arguments::default(), count));
+    tally.counted("disks", |count| disks::run(&disks::Arguments::default(), count));
     tally.counted("lab", |count| lab::run(&lab::Arguments::default(), count));
     println!("\n{tally}");
     let total = tally.total();

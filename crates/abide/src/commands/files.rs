@@ -4,7 +4,7 @@
 use crate::cli::{DiffArgs, InspectArgs, VerifyArgs};
 use crate::exit::Exit;
 use crate::out::print;
-use abide_machine::names::register_name;
+use abide_machine::names::{register_name, register_value};
 use abide_reg::RegId;
 use abide_snapshot::{
     Container, Difference, Finding, Inspection, OpenError, ReadError, RecordView, Side, Verdict,
@@ -93,7 +93,7 @@ fn record_json(record: &RecordView) -> Value {
             "id": entry.id.to_string(),
             "name": entry.name,
             "class": entry.class.to_string(),
-            "value": entry.value.to_string(),
+            "value": register_value(entry.id, &entry.value),
         })).collect::<Vec<_>>(),
     })
 }
@@ -143,7 +143,8 @@ fn inspection_text(seen: &Inspection) -> String {
             let name = entry.name.as_deref().unwrap_or("");
             let id = entry.id.to_string();
             let id = if id == name { String::new() } else { id };
-            out += &format!("  {name:<24} {:<22} {id}\n", entry.value.to_string());
+            let value = register_value(entry.id, &entry.value);
+            out += &format!("  {name:<24} {value:<22} {id}\n");
         }
     }
     for finding in &seen.findings {

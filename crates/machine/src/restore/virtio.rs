@@ -2,7 +2,7 @@
 
 use super::Pending;
 use crate::board::{BoardConfig, VIRTIO_SLOTS};
-use crate::devices::virtio::{Disk, DiskConfig, VirtioDevice};
+use crate::devices::virtio::{Disk, DiskConfig, DiskError, VirtioDevice};
 use crate::error::RestoreError;
 use crate::save::VIRTIO;
 use crate::units::Unit;
@@ -97,13 +97,25 @@ impl Pending {
         let readonly = mmio.device().is_readonly();
         let config =
             DiskConfig { path, readonly, direct: saved.is_some_and(|(_, direct)| *direct) };
-        let disk = Disk::open(&config).map_err(|source| RestoreError::Disk { slot, source })?;
+        let disk = open(&config).map_err(|source| RestoreError::Disk { slot, source })?;
         let (found, saved) = (disk.sectors(), mmio.device().capacity());
         if found != saved {
             let path = config.path;
             return Err(RestoreError::DiskLen { slot, path, found, saved });
         }
         Ok(VirtioDevice::Block { mmio, disk })
+    }
+}
+
+/// Opens a disk as it was used, or through the page cache where this host has no other way: the
+/// guest cannot tell.
+fn open(config: &DiskConfig) -> Result<Disk, DiskError> {
+    match Disk::open(config) {
+        Err(DiskError::Direct { path }) => {
+            tracing::warn!(path = %path.display(), "disk goes through the page cache here");
+            Disk::open(&DiskConfig { direct: false, ..config.clone() })
+        }
+        opened => opened,
     }
 }
 

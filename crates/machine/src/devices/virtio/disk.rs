@@ -3,6 +3,7 @@
 use abide_reg::{Class, Entry, Intake, IntakeError, Leftover, RegDef, RegId, Value};
 use abide_virtio::block::{IoFailed, SECTOR_LEN, Storage};
 use rustix::fs::{FallocateFlags, FileType, Mode, OFlags};
+use rustix::io::Errno;
 use std::ffi::OsStr;
 use std::fs::{File, TryLockError};
 use std::io::{Seek, SeekFrom};
@@ -12,7 +13,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 /// Where a disk's path stands in a snapshot: a fact about the host, of any length.
-const PATH: RegId = RegId::named("disk.path");
+pub const DISK_PATH: RegId = RegId::named("disk.path");
 const DIRECT: RegDef = RegDef::state(RegId::named("disk.direct"), "O_DIRECT", 1);
 
 /// The registers of fixed width of a disk's host side; its path stands before them.
@@ -42,6 +43,23 @@ pub enum DiskError {
     /// It cannot be opened.
     #[error("disk {}: {source}", path.display())]
     Open {
+        /// The disk.
+        path: PathBuf,
+        /// What the host said.
+        source: std::io::Error,
+    },
+    /// Its file system cannot pass the page cache by.
+    #[error(
+        "disk {}: cannot be used past the page cache here; leave `direct` out",
+        path.display()
+    )]
+    Direct {
+        /// The disk.
+        path: PathBuf,
+    },
+    /// What the guest wrote cannot be made to last.
+    #[error("disk {}: cannot be flushed: {source}", path.display())]
+    Flush {
         /// The disk.
         path: PathBuf,
         /// What the host said.
@@ -110,6 +128,9 @@ impl Disk {
             flags |= OFlags::DIRECT;
         }
         let fd = rustix::fs::open(&config.path, flags, Mode::empty());
+        if config.direct && matches!(fd, Err(Errno::INVAL)) {
+            return Err(DiskError::Direct { path });
+        }
         let mut file = File::from(fd.map_err(|errno| open(errno.into()))?);
         let stat = rustix::fs::fstat(&file).map_err(|errno| open(errno.into()))?;
         let found = match FileType::from_raw_mode(stat.st_mode) {
@@ -147,12 +168,21 @@ impl Disk {
         self.len / SECTOR_LEN
     }
 
+    /// Makes what the guest wrote last, also what it did not flush: a snapshot counts on it.
+    ///
+    /// # Errors
+    /// [`DiskError::Flush`].
+    pub fn make_last(&self) -> Result<(), DiskError> {
+        let flush = |source| DiskError::Flush { path: self.config.path.clone(), source };
+        self.file.sync_data().map_err(flush)
+    }
+
     /// Where it is and how it is used, for a snapshot.
     #[must_use]
     pub fn save(&self) -> Vec<Entry> {
         let DiskConfig { path, readonly: _, direct } = &self.config;
         vec![
-            Entry::new(PATH, Class::Volatile, Value::bytes(path.as_os_str().as_bytes())),
+            Entry::new(DISK_PATH, Class::Volatile, Value::bytes(path.as_os_str().as_bytes())),
             Entry::new(DIRECT.id, Class::Volatile, Value::u8(u8::from(*direct))),
         ]
     }
@@ -164,12 +194,12 @@ impl Disk {
     pub(crate) fn saved(
         mut entries: Vec<Entry>,
     ) -> Result<((PathBuf, bool), Leftover), IntakeError> {
-        let place = entries.iter().position(|entry| entry.id == PATH);
-        let missing = IntakeError::Missing { id: PATH, name: "path" };
+        let place = entries.iter().position(|entry| entry.id == DISK_PATH);
+        let missing = IntakeError::Missing { id: DISK_PATH, name: "path" };
         let path = entries.remove(place.ok_or(missing)?).value;
         if path.width() == 0 || path.as_bytes().contains(&0) {
             let allowed = "a path: at least one byte, none of them 0";
-            return Err(IntakeError::Value { id: PATH, found: path, allowed });
+            return Err(IntakeError::Value { id: DISK_PATH, found: path, allowed });
         }
         let path = PathBuf::from(OsStr::from_bytes(path.as_bytes()));
         let mut intake = Intake::new(entries)?;
@@ -221,7 +251,7 @@ impl Disk {
         match rustix::fs::fallocate(&self.file, how | FallocateFlags::KEEP_SIZE, at, len) {
             Ok(()) => return Ok(()),
             // A host that has no such thing; every other failure is one.
-            Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::INVAL) => {}
+            Err(Errno::OPNOTSUPP | Errno::INVAL) => {}
             Err(errno) => return Err(errno.into()),
         }
         let zeros = vec![0; ZEROS_LEN];

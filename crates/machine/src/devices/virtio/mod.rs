@@ -5,7 +5,7 @@
 
 mod disk;
 
-pub use disk::{DISK_TABLE, Disk, DiskConfig, DiskError};
+pub use disk::{DISK_PATH, DISK_TABLE, Disk, DiskConfig, DiskError};
 
 use crate::bus::lock;
 use crate::console::Console;
@@ -135,6 +135,22 @@ impl VirtioDevice {
             Self::Block { mmio, disk } => mmio.poll(ram, disk),
             Self::Rng { mmio } => mmio.poll(ram, &mut *lock(outside.entropy)),
             Self::Console { mmio } => mmio.poll(ram, &mut *lock(outside.console)),
+        }
+    }
+
+    /// Whether a burst left requests that it goes on with when it is polled.
+    pub(crate) fn is_unserved(&self) -> bool {
+        any!(self, mmio => mmio.is_unserved())
+    }
+
+    /// Makes what it wrote on the host last.
+    ///
+    /// # Errors
+    /// [`DiskError`].
+    pub(crate) fn flush(&self) -> Result<(), DiskError> {
+        match self {
+            Self::Block { disk, .. } => disk.make_last(),
+            _ => Ok(()),
         }
     }
 
