@@ -1,5 +1,7 @@
 //! Bodies of fuzz targets: library functions, so that ordinary tests replay what a fuzzer found.
 
+pub use crate::exec::fuzz_float;
+
 use crate::SoftEngine;
 use crate::cpu_model::MODELS;
 use abide_arm64::{SysReg, kvm};

@@ -22,6 +22,7 @@ mod atomic;
 mod crypto;
 mod exclusive;
 mod fetch;
+mod fuzz_float;
 mod groups;
 pub(crate) mod integer;
 mod rare;
@@ -34,5 +35,6 @@ mod vector;
 mod vector_fp;
 mod vector_fp_lanes;
 
+pub use fuzz_float::fuzz_float;
 pub(crate) use run::execute;
 pub(crate) use simd::check as check_simd;
