@@ -163,12 +163,13 @@ const ABSENT: u16 = 1 << 15;
 
 const fn fields(slot: Slot) -> Fields {
     match slot {
-        // EL0 and EL1 in AArch64; FP and Advanced SIMD without FP16, or none; GIC; CSV2; CSV3.
+        // EL0 and EL1 in AArch64; FP and Advanced SIMD, with FP16 or without, or none; GIC; CSV2;
+        // CSV3.
         Slot::IdAa64Pfr0 => &[
             (0, 0b10),
             (1, 0b10),
-            (4, ZERO | ABSENT),
-            (5, ZERO | ABSENT),
+            (4, UP_TO_1 | ABSENT),
+            (5, UP_TO_1 | ABSENT),
             (6, UP_TO_1),
             (14, 0b1111),
             (15, UP_TO_1),
@@ -214,6 +215,9 @@ pub(crate) fn permitted(slot: Slot, value: u64) -> Result<(), &'static str> {
             let allowed = "DIC 0 and IminLine at most 9";
             if refused { Err(allowed) } else { Ok(()) }
         }
+        Slot::IdAa64Pfr0 if value >> 16 & 0xf != value >> 20 & 0xf => {
+            Err("the same for floating point and Advanced SIMD")
+        }
         _ if is_aarch32(slot) => Ok(()),
         _ => {
             let fields = fields(slot);
@@ -256,6 +260,9 @@ mod tests {
         assert!(permitted(Slot::IdAa64Mmfr0, 0x22).is_err());
         assert!(permitted(Slot::IdAa64Pfr0, 0x0000_0000_0000_0111).is_err());
         assert!(permitted(Slot::IdAa64Pfr0, 0x0000_0001_0000_0011).is_err());
+        // FP16 for scalars only.
+        assert!(permitted(Slot::IdAa64Pfr0, 0x0000_0000_0001_0011).is_err());
+        assert!(permitted(Slot::IdAa64Pfr0, 0x0000_0000_0011_0011).is_ok());
         assert!(permitted(Slot::MidrEl1, 0x4100_d0c0).is_ok());
     }
 }
