@@ -101,6 +101,10 @@ fn work() -> Result<(), Failure> {
         }
         say(format_args!("random bits, hash {:016x}", hash_of_bytes(&bytes)));
     }
+    if let Ok(console) = File::open(c"/dev/hvc0", file::O_RDWR) {
+        let line = b"abide-disk: this is hvc0\n";
+        console.write_at(None, line).map_err(of("write hvc0"))?;
+    }
     raw_disk()?;
     match File::open(c"/dev/vdb", file::O_RDONLY) {
         Ok(_) => file_system(),

@@ -25,6 +25,8 @@ const RAW_LEN: u64 = 16 << 20;
 const FILES_LEN: u64 = 32 << 20;
 /// What the guest says.
 const SAYS: &str = "abide-disk: ";
+/// What it says on a virtio console, which it has here and not in QEMU.
+const OVER_VIRTIO: &str = "this is hvc0";
 /// QEMU's run may take this long.
 const LIMIT: Duration = Duration::from_secs(300);
 
@@ -135,6 +137,9 @@ fn run_kernel(
     let whole = abide::ran(guest.run(&disks), folder, "untouched", POWERED_OFF)?;
     let said = said(&whole.console);
     ensure!(said.last().is_some_and(|line| line == "done"), "the guest did not finish: {said:?}");
+    let over_virtio = format!("{SAYS}{OVER_VIRTIO}");
+    let console = String::from_utf8_lossy(&whole.console);
+    ensure!(console.contains(&over_virtio), "nothing came over the virtio console");
     println!(
         "{series}: {} instructions, ends as {}",
         whole.report.instructions, whole.report.state_hash
@@ -168,17 +173,18 @@ fn initramfs(series: &str) -> Result<Vec<u8>> {
     Ok(archive.finish())
 }
 
-/// What the guest itself said, line by line, besides of what is random.
+/// What the guest itself said, line by line, of its disks.
 fn said(console: &[u8]) -> Vec<String> {
     let text = String::from_utf8_lossy(console);
     let lines = text.lines().filter_map(|line| line.trim_end().strip_prefix(SAYS));
-    lines.filter(|line| !line.starts_with("random")).map(str::to_owned).collect()
+    let is_of_disks = |line: &&str| !line.starts_with("random") && *line != OVER_VIRTIO;
+    lines.filter(is_of_disks).map(str::to_owned).collect()
 }
 
 impl Guest<'_> {
     fn run(&self, disks: &Disks) -> Command {
         let mut command = self.linux.run(self.program);
-        command.args(["--deterministic", "--rng"]);
+        command.args(["--deterministic", "--rng", "--virtio-console"]);
         command.arg("--disk").arg(&disks.raw).arg("--disk").arg(&disks.files);
         command
     }
