@@ -19,6 +19,7 @@ mod paths;
 mod process;
 mod tally;
 mod tasks;
+mod threads;
 mod tidy;
 mod userland;
 
@@ -58,6 +59,8 @@ enum Task {
     Evolution(evolution::Arguments),
     /// Save and restore Linux guests that work on disks, and compare disks and ends
     Disks(disks::Arguments),
+    /// Boot Linux with a host thread for each vCPU, saved and restored on the way
+    Threads(threads::Arguments),
     /// Run abide on real host kernels, emulated
     Lab(lab::Arguments),
     /// Run programs of a Debian guest and compare what they say
@@ -96,6 +99,7 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Oracle(arguments) => oracle::task(&arguments)?,
         Task::Evolution(arguments) => evolution::task(&arguments)?,
         Task::Disks(arguments) => disks::task(&arguments)?,
+        Task::Threads(arguments) => threads::task(&arguments)?,
         Task::Lab(arguments) => lab::task(&arguments)?,
         Task::Userland(arguments) => userland::task(&arguments)?,
         Task::Bench(arguments) => tasks::bench::task(&arguments)?,

@@ -1,6 +1,6 @@
 //! `oracle`: a guest that was saved and restored must end exactly like one that never was.
 //!
-//! Each kernel is booted once untouched. Then, for each save point, one process runs the guest up
+//! Each kernel is booted once untouched, on each number of vCPUs. Then, for each save point, one process runs the guest up
 //! to there and saves it away, and another restores the file and runs it to its end. The hash over
 //! the whole guest state, the number of instructions and every byte of the console must agree.
 
@@ -16,18 +16,24 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-/// How much state a guest may have besides its RAM, in bytes.
+/// How much state a guest may have besides its RAM, in bytes for each vCPU.
 const STATE_BYTES_MAX: u64 = 24 * 1024;
 
 /// The kernel series that a guest may have.
 pub const KERNELS: [&str; 3] = ["6.1", "6.12", "7.2"];
+
+/// The numbers of vCPUs that a guest has: alone, and taking turns.
+const VCPUS: [u32; 3] = [1, 2, 4];
 
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Kernel series
     #[arg(long = "kernel", value_name = "SERIES", default_values_t = KERNELS.map(String::from))]
     kernels: Vec<String>,
-    /// Save points for each kernel
+    /// Numbers of vCPUs
+    #[arg(long, value_name = "N", value_delimiter = ',', default_values_t = VCPUS)]
+    vcpus: Vec<u32>,
+    /// Save points for each kernel on one vCPU; on several a quarter as many
     #[arg(long, default_value_t = 20)]
     points: u64,
     /// What the save points are drawn from; the same seed gives the same points
@@ -40,7 +46,8 @@ pub struct Arguments {
 
 impl Default for Arguments {
     fn default() -> Self {
-        Self { kernels: KERNELS.map(String::from).into(), points: 20, seed: 1, jobs: 2 }
+        let kernels = KERNELS.map(String::from).into();
+        Self { kernels, vcpus: VCPUS.into(), points: 20, seed: 1, jobs: 2 }
     }
 }
 
@@ -60,38 +67,52 @@ pub fn run(arguments: &Arguments, count: &mut Count) -> Result<()> {
     let work = paths::cache()?.join("work");
     fs::create_dir_all(&work).with_context(|| format!("making {work:?}"))?;
     for series in &arguments.kernels {
-        let folder = tempfile::tempdir_in(&work)?;
-        // One kernel that does not boot must not hide the others.
-        if let Err(error) = run_kernel(arguments, series, &program, folder.path(), count) {
-            println!("{series}: FAILED: {error:#}");
-            count.failed += arguments.points + 1;
+        for &vcpus in &arguments.vcpus {
+            let folder = tempfile::tempdir_in(&work)?;
+            let points = if vcpus == 1 { arguments.points } else { arguments.points.div_ceil(4) };
+            let cell = Cell { series, vcpus, points };
+            // One that does not boot must not hide the others.
+            if let Err(error) = run_cell(arguments, cell, &program, folder.path(), count) {
+                println!("{series}, {vcpus} vCPUs: FAILED: {error:#}");
+                count.failed += points + 1;
+            }
         }
     }
     Ok(())
 }
 
+/// A kernel on a number of vCPUs.
+#[derive(Clone, Copy)]
+struct Cell<'a> {
+    series: &'a str,
+    vcpus: u32,
+    points: u64,
+}
+
 /// The run that nobody disturbed.
 struct Untouched<'a> {
     linux: &'a Linux,
+    vcpus: u32,
     program: &'a Path,
     console: Vec<u8>,
     report: abide::Report,
 }
 
-fn run_kernel(
+fn run_cell(
     arguments: &Arguments,
-    series: &str,
+    cell: Cell<'_>,
     program: &Path,
     folder: &Path,
     count: &mut Count,
 ) -> Result<()> {
+    let Cell { series, vcpus, points: _ } = cell;
     let linux = Linux::debian(series)?;
     let origin = fs::read_to_string(with_ending(&linux.kernel, "txt")).unwrap_or_default();
     let mut command = linux.run(program);
-    command.arg("--deterministic");
+    command.arg("--deterministic").arg("--vcpus").arg(vcpus.to_string());
     let whole = abide::ran(command, folder, "untouched", POWERED_OFF)?;
     println!(
-        "{series} ({}): {} instructions, {} bytes of state besides RAM, ends as {}, seed {}",
+        "{series} ({}) on {vcpus} vCPUs: {} instructions, {} bytes of state besides RAM, ends as {}, seed {}",
         origin.trim(),
         whole.report.instructions,
         whole.report.state_bytes,
@@ -100,10 +121,10 @@ fn run_kernel(
     );
     let said = String::from_utf8_lossy(&whole.console);
     ensure!(said.contains("abide-init: done"), "the guest's init did not finish:\n{said}");
-    *count += Count::one(whole.report.state_bytes <= STATE_BYTES_MAX);
+    *count += Count::one(whole.report.state_bytes <= STATE_BYTES_MAX * u64::from(vcpus));
     let untouched =
-        Untouched { linux: &linux, program, console: whole.console, report: whole.report };
-    let points = points(arguments.seed, arguments.points, untouched.report.instructions);
+        Untouched { linux: &linux, vcpus, program, console: whole.console, report: whole.report };
+    let points = points(arguments.seed, cell.points, untouched.report.instructions);
     let next = AtomicUsize::new(0);
     let shared = Mutex::new(count);
     thread::scope(|scope| {
@@ -113,7 +134,7 @@ fn run_kernel(
                     let result = untouched.check(*point, folder);
                     let passed = result.is_ok();
                     let text = result.unwrap_or_else(|error| format!("FAILED: {error:#}"));
-                    println!("{series}: save at {point}: {text}");
+                    println!("{series}, {vcpus} vCPUs: save at {point}: {text}");
                     if let Ok(mut count) = shared.lock() {
                         **count += Count::one(passed);
                     }
@@ -129,7 +150,11 @@ impl Untouched<'_> {
     fn check(&self, point: u64, folder: &Path) -> Result<String> {
         let file = folder.join(format!("{point}.abide"));
         let mut save = self.linux.run(self.program);
-        save.arg("--deterministic").arg("--save-at").arg(point.to_string());
+        save.arg("--deterministic")
+            .arg("--vcpus")
+            .arg(self.vcpus.to_string())
+            .arg("--save-at")
+            .arg(point.to_string());
         save.arg("--save-to").arg(&file);
         let before = abide::ran(save, folder, &format!("{point}.save"), SAVED_AWAY)?;
         let mut restore = Command::new(self.program);

@@ -1,0 +1,125 @@
+//! `threads`: Linux guests with a host thread for each vCPU, saved and restored on their way.
+//!
+//! In the host's time no two runs are the same, so not the state at the end is compared but what
+//! the guest's init says: its results, line by line, are those of an untouched run in virtual time
+//! on one vCPU. Each kernel boots on each number of vCPUs, untouched and through a chain of
+//! processes, each of which restores what the one before it saved away.
+
+use crate::abide::{self, Linux, POWERED_OFF, SAVED_AWAY};
+use crate::oracle::{KERNELS, points};
+use crate::paths;
+use crate::tally::Count;
+use anyhow::{Context, Result, ensure};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Kernel series
+    #[arg(long = "kernel", value_name = "SERIES", default_values_t = KERNELS.map(String::from))]
+    kernels: Vec<String>,
+    /// Numbers of vCPUs
+    #[arg(long, value_name = "N", value_delimiter = ',', default_values_t = VCPUS)]
+    vcpus: Vec<u32>,
+    /// Saves on the way of a chain
+    #[arg(long, default_value_t = 4)]
+    saves: u64,
+    /// What the save points are drawn from
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+/// The numbers of vCPUs that a guest has.
+const VCPUS: [u32; 4] = [1, 2, 4, 8];
+
+impl Default for Arguments {
+    fn default() -> Self {
+        Self { kernels: KERNELS.map(String::from).into(), vcpus: VCPUS.into(), saves: 4, seed: 1 }
+    }
+}
+
+pub fn task(arguments: &Arguments) -> Result<()> {
+    let mut count = Count::default();
+    run(arguments, &mut count)?;
+    println!("{count}");
+    ensure!(count.failed == 0, "{} runs failed", count.failed);
+    Ok(())
+}
+
+pub fn run(arguments: &Arguments, count: &mut Count) -> Result<()> {
+    let program = abide::build()?;
+    let work = paths::cache()?.join("work");
+    fs::create_dir_all(&work).with_context(|| format!("making {work:?}"))?;
+    for series in &arguments.kernels {
+        let folder = tempfile::tempdir_in(&work)?;
+        let linux = Linux::debian(series)?;
+        let mut command = linux.run(&program);
+        command.arg("--deterministic");
+        let alone = abide::ran(command, folder.path(), "alone", POWERED_OFF)?;
+        let expected = results(&alone.console);
+        ensure!(expected.contains("abide-init: done"), "the guest's init did not finish");
+        let guest = Guest { linux: &linux, program: &program, expected, folder: folder.path() };
+        for &vcpus in &arguments.vcpus {
+            let chain = points(arguments.seed, arguments.saves, alone.report.instructions);
+            for saves in [Vec::new(), chain] {
+                let result = guest.check(vcpus, saves.clone());
+                *count += Count::one(result.is_ok());
+                let text = result.unwrap_or_else(|error| format!("FAILED: {error:#}"));
+                println!("{series}, {vcpus} vCPUs, {} saves: {text}", saves.len());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What init says of its work.
+fn results(console: &[u8]) -> String {
+    let said = String::from_utf8_lossy(console);
+    let lines = said.lines().filter_map(|line| line.find("abide-init: ").map(|at| &line[at..]));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+struct Guest<'a> {
+    linux: &'a Linux,
+    program: &'a Path,
+    expected: String,
+    folder: &'a Path,
+}
+
+impl Guest<'_> {
+    /// Runs the guest from its birth to its end, through a file after each number of instructions.
+    fn check(&self, vcpus: u32, mut saves: Vec<u64>) -> Result<String> {
+        saves.sort_unstable();
+        let mut console = Vec::new();
+        let mut command = self.linux.run(self.program);
+        command.arg("--vcpus").arg(vcpus.to_string());
+        let mut saved_at = Vec::new();
+        for (link, instructions) in saves.iter().enumerate() {
+            let file = self.folder.join(format!("{link}.abide"));
+            command.arg("--save-at").arg(instructions.to_string()).arg("--save-to").arg(&file);
+            let ran = abide::ran(command, self.folder, &format!("{vcpus}.{link}"), SAVED_AWAY)?;
+            saved_at.push(ran.report.instructions.to_string());
+            console.extend(ran.console);
+            command = Command::new(self.program);
+            command.arg("restore").arg(&file);
+        }
+        let ran = abide::ran(command, self.folder, &format!("{vcpus}.end"), POWERED_OFF)?;
+        console.extend(ran.console);
+        let found = results(&console);
+        ensure!(found == self.expected, "init said\n{found}\nand not\n{}", self.expected);
+        let saved_at = saved_at.join(", ");
+        Ok(format!("init's results are right (saved at [{saved_at}])"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_are_found_behind_what_the_kernel_says() {
+        let console = b"[ 1.0] x\n[ 2.0] abide-init: hello\nabide-init: 2\nother\n";
+        assert_eq!(results(console), "abide-init: hello\nabide-init: 2");
+    }
+}
