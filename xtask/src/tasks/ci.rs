@@ -32,11 +32,8 @@ pub fn task(arguments: &Arguments) -> ExitCode {
     tally.step("demo", demo);
     tally.counted("evolution", evolution::run);
     tally.counted("oracle", |count| oracle::run(&oracle::Arguments::default(), count));
-<<<<<<< HEAD
     tally.counted("disks", |count| disks::run(&disks::Arguments::default(), count));
-=======
     tally.counted("threads", |count| threads::run(&threads::Arguments::default(), count));
->>>>>>> dbba23c (xtask: Compare ends on 2 and 4 vCPUs, and boot Linux in threads)
     tally.counted("lab", |count| lab::run(&lab::Arguments::default(), count));
     println!("\n{tally}");
     let total = tally.total();
