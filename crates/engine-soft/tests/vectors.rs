@@ -24,6 +24,8 @@ mod board;
 mod cases;
 #[path = "vectors/groups.rs"]
 mod groups;
+#[path = "vectors/half.rs"]
+mod half;
 #[path = "vectors/operands.rs"]
 mod operands;
 #[path = "vectors/programs.rs"]

@@ -24,6 +24,8 @@ pub mod cases;
 pub mod decode;
 #[path = "../../tests/vectors/groups.rs"]
 mod groups;
+#[path = "../../tests/vectors/half.rs"]
+mod half;
 mod machine;
 #[path = "../../tests/faults/monitor.rs"]
 mod monitor;

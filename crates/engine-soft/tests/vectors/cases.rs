@@ -115,6 +115,8 @@ pub enum Family {
     Neighbours,
     /// Many instructions: loops, forward branches, loads, stores.
     Program,
+    /// Every half-precision number.
+    Half,
 }
 
 /// A group of cases: a line of the decode table, or one of [`extra_lines`].
@@ -148,6 +150,7 @@ impl Line {
             (Family::Undefined, _) => 8,
             (Family::BranchImmediate | Family::BranchRegister, _) => 32,
             (Family::Program | Family::Neighbours, _) => 512,
+            (Family::Half, _) => crate::half::CASES / BLOCK,
             (_, Group::Base) => 96,
             (_, Group::Atomic) => 48,
             _ => 128,
@@ -345,7 +348,11 @@ fn extra_lines() -> impl Iterator<Item = Line> {
         line("Two instructions", Family::Neighbours)((1, "neighbours")),
         line("Many instructions", Family::Program)((0, "programs")),
     ];
-    moves.chain(caches).chain(more)
+    let half = Line {
+        group: Group::SimdFp,
+        ..line("One operand", Family::Half)((2, "half-precision numbers"))
+    };
+    moves.chain(caches).chain(more).chain([half])
 }
 
 /// The registers that a word names.
@@ -436,6 +443,10 @@ fn shape(family: Family, case: &mut Case, rng: &mut Rng) -> Option<()> {
         Family::Cache => aim(case, rng, t, 0, 1, 1),
         Family::Neighbours => {
             crate::programs::neighbours(case, rng);
+            Some(())
+        }
+        Family::Half => {
+            crate::half::fill(case);
             Some(())
         }
         Family::Program => {
