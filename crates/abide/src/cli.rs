@@ -96,8 +96,13 @@ pub enum EngineName {
 pub enum CpuName {
     /// The smallest: no floating point, no optional features
     Int,
-    /// What KVM on a Cortex-A57 host can hold too; floating point is shown, its arithmetic is not
-    /// implemented by the software engine yet
+    /// Armv8.0: floating point, Advanced SIMD, AES, SHA-1, SHA-256, CRC32
+    #[value(name = "v8.0")]
+    V80,
+    /// Armv8.2 as of a Neoverse-N1: v8.0, atomics (LSE), half precision, rounding multiply-add
+    /// (RDM), dot product, LDAPR, DC CVAP
+    N1Like,
+    /// What KVM on a Cortex-A57 host can hold too: floating point, Advanced SIMD, CRC32
     Portable,
 }
 
@@ -168,9 +173,9 @@ pub struct RunArgs {
     /// What executes the guest
     #[arg(long, value_enum, default_value_t = EngineName::Soft)]
     pub engine: EngineName,
-    /// CPU features shown to the guest
-    #[arg(long, value_enum, default_value_t = CpuName::Int)]
-    pub cpu: CpuName,
+    /// CPU features shown to the guest [default: v8.0; the host's with --engine kvm]
+    #[arg(long, value_enum)]
+    pub cpu: Option<CpuName>,
     /// Let executed instructions make time pass, so that every run is the same to the last bit;
     /// standard input is not read, and the end shows a hash over the whole guest state
     #[arg(long)]

@@ -23,10 +23,12 @@ const fn id(op1: u16, crn: u16, crm: u16, op2: u16) -> SysReg {
 const MIDR_EL1: SysReg = id(0, 0, 0, 0);
 const CTR_EL0: SysReg = id(3, 0, 0, 1);
 const CLIDR_EL1: SysReg = id(1, 0, 0, 1);
+const ID_PFR1_EL1: SysReg = id(0, 0, 1, 1);
 const ID_DFR0_EL1: SysReg = id(0, 0, 1, 2);
 const ID_AA64PFR0_EL1: SysReg = id(0, 0, 4, 0);
 const ID_AA64DFR0_EL1: SysReg = id(0, 0, 5, 0);
 const ID_AA64ISAR0_EL1: SysReg = id(0, 0, 6, 0);
+const ID_AA64ISAR1_EL1: SysReg = id(0, 0, 6, 1);
 const ID_AA64MMFR0_EL1: SysReg = id(0, 0, 7, 0);
 
 /// The smallest CPU: integer instructions of Armv8.0 only. A guest kernel finds no errata to work
@@ -48,12 +50,46 @@ pub const INT: CpuModel = CpuModel {
     ],
 };
 
+/// What programs for Armv8.0 expect, as a Cortex-A57 shows it: floating point, Advanced SIMD, AES,
+/// SHA-1, SHA-256 and CRC32. The name of the CPU is that of [`INT`]: a kernel that reads
+/// Cortex-A57 works around errata that are not here.
+pub const V8_0: CpuModel = CpuModel {
+    name: "v8.0",
+    registers: &[
+        (MIDR_EL1, 0x000f_0510),
+        (CTR_EL0, 0x9444_c004),
+        // As for INT, with Advanced SIMD and floating point.
+        (ID_AA64PFR0_EL1, 0x1100_0000_0100_0011),
+        // Armv8.0 debug, six breakpoints of which two match contexts, four watchpoints, no PMU.
+        (ID_AA64DFR0_EL1, 0x1030_5006),
+        // CRC32, SHA-256, SHA-1, AES with PMULL.
+        (ID_AA64ISAR0_EL1, 0x0001_1120),
+        (ID_AA64MMFR0_EL1, 0x0f00_0022),
+    ],
+};
+
+/// The instructions of a Neoverse-N1: those of [`V8_0`], half precision, rounding doubling
+/// multiply-add, dot product, atomics (LSE), LDAPR, DC CVAP.
+pub const N1_LIKE: CpuModel = CpuModel {
+    name: "n1-like",
+    registers: &[
+        (MIDR_EL1, 0x000f_0510),
+        (CTR_EL0, 0x9444_c004),
+        // As for V8_0, with half-precision arithmetic.
+        (ID_AA64PFR0_EL1, 0x1100_0000_0111_0011),
+        (ID_AA64DFR0_EL1, 0x1030_5006),
+        // DP, RDM, Atomic, CRC32, SHA2, SHA1, AES with PMULL.
+        (ID_AA64ISAR0_EL1, 0x0000_1000_1021_1120),
+        // LRCPC, DPB.
+        (ID_AA64ISAR1_EL1, 0x0010_0001),
+        (ID_AA64MMFR0_EL1, 0x0f00_0022),
+    ],
+};
+
 /// What a guest must have seen to go on under KVM on a Cortex-A57, the oldest Armv8.0 server core
 /// and the one that QEMU emulates with EL2.
 ///
-/// Floating point and Advanced SIMD are shown, because KVM does not let anyone hide them, though
-/// this engine has only their registers, loads and stores: guest programs that compute with them
-/// get SIGILL here.
+/// It has less than a Cortex-A57: what such a host can hide is hidden.
 pub const PORTABLE: CpuModel = CpuModel {
     name: "portable",
     registers: &[
@@ -62,6 +98,9 @@ pub const PORTABLE: CpuModel = CpuModel {
         (CTR_EL0, 0x8444_c004),
         // One level of cache. KVM wants that told wherever data caches need cleaning.
         (CLIDR_EL1, 0x0920_0003),
+        // The system registers of GICv3. Newer hosts show them of AArch32, too, and let nobody take
+        // them away; older ones keep what they are given.
+        (ID_PFR1_EL1, 0x1000_0000),
         // KVM lets nobody take the debug architecture of AArch32 away, though nothing here uses it.
         (ID_DFR0_EL1, 0x6),
         // CSV3, no CSV2, GICv3 registers, Advanced SIMD, floating point, AArch64 at EL1 and EL0.
@@ -75,7 +114,7 @@ pub const PORTABLE: CpuModel = CpuModel {
 };
 
 /// Every model.
-pub const MODELS: &[CpuModel] = &[INT, PORTABLE];
+pub const MODELS: &[CpuModel] = &[INT, V8_0, N1_LIKE, PORTABLE];
 
 /// The ID registers of one VM.
 #[derive(Clone, Debug)]
@@ -129,6 +168,11 @@ impl IdSpace {
         self.get(Slot::IdAa64Isar0) >> 16 & 0xf != 0
     }
 
+    /// DC CVAP is there.
+    pub fn has_dc_cvap(&self) -> bool {
+        self.get(Slot::IdAa64Isar1) & 0xf != 0
+    }
+
     /// SB is there.
     pub fn has_sb(&self) -> bool {
         self.get(Slot::IdAa64Isar1) >> 36 & 0xf != 0
@@ -180,10 +224,18 @@ const fn fields(slot: Slot) -> Fields {
         Slot::IdAa64Dfr0 => {
             &[(0, 1 << 6), (2, ZERO | ABSENT), (3, ANY), (5, ANY), (7, ANY), (9, ZERO | ABSENT)]
         }
-        // CRC32, Atomic, RDM, DP.
-        Slot::IdAa64Isar0 => &[(4, UP_TO_1), (5, 0b101), (7, UP_TO_1), (11, UP_TO_1)],
-        // LRCPC, SB.
-        Slot::IdAa64Isar1 => &[(5, UP_TO_1), (9, UP_TO_1)],
+        // AES, SHA1, SHA2, CRC32, Atomic, RDM, DP.
+        Slot::IdAa64Isar0 => &[
+            (1, UP_TO_2),
+            (2, UP_TO_1),
+            (3, UP_TO_1),
+            (4, UP_TO_1),
+            (5, 0b101),
+            (7, UP_TO_1),
+            (11, UP_TO_1),
+        ],
+        // DPB, LRCPC, SB.
+        Slot::IdAa64Isar1 => &[(0, UP_TO_1), (5, UP_TO_1), (9, UP_TO_1)],
         // PARange, ASIDBits, SNSMem, TGran16 absent, TGran64 absent, TGran4, stage 2 granules.
         Slot::IdAa64Mmfr0 => &[
             (0, 0b11_1111),
@@ -263,6 +315,8 @@ mod tests {
         // FP16 for scalars only.
         assert!(permitted(Slot::IdAa64Pfr0, 0x0000_0000_0001_0011).is_err());
         assert!(permitted(Slot::IdAa64Pfr0, 0x0000_0000_0011_0011).is_ok());
+        // SHA-512.
+        assert!(permitted(Slot::IdAa64Isar0, 0x0000_2000).is_err());
         assert!(permitted(Slot::MidrEl1, 0x4100_d0c0).is_ok());
     }
 }

@@ -298,6 +298,8 @@ fn cache_from_el0(cpu: &mut Cpu, code: &mut CodeCache, env: &Env, word: u32, va:
     }
     match (crm, op2) {
         (4, 1) => zero_block(cpu, env, va),
+        // DC CVAP: memory keeps what is written to it as well as anything here does.
+        (12, 1) if cpu.ids.has_dc_cvap() => maintain(cpu, env, va, Access::Read),
         // DC CVAC, CVAU, CIVAC.
         (10 | 11 | 14, 1) => maintain(cpu, env, va, Access::Read),
         // IC IVAU.

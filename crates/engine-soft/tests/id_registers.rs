@@ -1,0 +1,113 @@
+//! ID registers as a promise, both ways: what a CPU model hides is UNDEFINED, what it shows works.
+
+mod support;
+
+use abide_engine_soft::cpu_model::{CpuModel, INT, N1_LIKE, PORTABLE, V8_0};
+use abide_engine_soft::decode::{Entry, Extension, Kind, entries};
+use abide_reg::Value;
+use support::{CODE, DATA, ESR, Guest, asm};
+
+/// What a word outside the base set needs.
+fn extension(line: &Entry, word: u32) -> Option<Extension> {
+    Some(match line.kind() {
+        Kind::ScalarFp(kind) => kind.extension(word),
+        Kind::Simd(kind) => kind.extension(word),
+        Kind::SimdFp(kind) => kind.extension(word),
+        Kind::Crypto(kind) => kind.extension(word),
+        Kind::Structures(kind) => kind.extension(word),
+        Kind::Atomic(kind) => kind.extension(word),
+        _ => return None,
+    })
+}
+
+/// Words of a line with registers that all may be used: base x1, no other register like it.
+fn words(line: &'static Entry) -> impl Iterator<Item = u32> {
+    const SPREAD: u32 = 0x9e37_79b9;
+    let word = move |number: u32| {
+        let free = number.wrapping_mul(SPREAD) & !(0x001f_03ff) | 2 << 16 | 1 << 5 | 4;
+        line.pattern().word(free)
+    };
+    (0..64).map(word).filter(|&word| line.contains(word))
+}
+
+/// Whether the guest executed the word, instead of finding it UNDEFINED.
+fn works(guest: &mut Guest, word: u32) -> bool {
+    guest.set_x(1, DATA);
+    guest.run(&[word]);
+    let (pc, esr) = (guest.pc(), guest.sys(ESR));
+    assert!(pc == CODE + 8 || esr == 1 << 25, "{word:#010x}: {esr:#x}");
+    pc == CODE + 8
+}
+
+fn check(model: &'static CpuModel, shown: &[Extension]) {
+    let mut guest = Guest::with_model(model);
+    guest.stop_at_vectors();
+    let mut tried = 0;
+    for line in entries() {
+        for word in words(line) {
+            let Some(extension) = extension(line, word) else { continue };
+            let expected = shown.contains(&extension);
+            assert_eq!(works(&mut guest, word), expected, "{}: {word:#010x}, {line:?}", model.name);
+            tried += 1;
+        }
+    }
+    assert!(tried > 10_000, "only {tried}");
+}
+
+const ARMV8_0: [Extension; 6] = [
+    Extension::Fp,
+    Extension::AdvSimd,
+    Extension::Aes,
+    Extension::Pmull,
+    Extension::Sha1,
+    Extension::Sha256,
+];
+
+#[test]
+fn int_has_nothing_beyond_the_base_set() {
+    check(&INT, &[]);
+}
+
+#[test]
+fn portable_has_floating_point_and_advanced_simd() {
+    check(&PORTABLE, &ARMV8_0[..2]);
+}
+
+#[test]
+fn v8_0_has_what_armv8_0_has() {
+    check(&V8_0, &ARMV8_0);
+}
+
+#[test]
+fn n1_like_has_every_extension_there_is() {
+    let mut shown = ARMV8_0.to_vec();
+    shown.extend([Extension::Fp16, Extension::Rdm, Extension::DotProd]);
+    shown.extend([Extension::Lse, Extension::Lrcpc]);
+    check(&N1_LIKE, &shown);
+}
+
+/// Instructions of the base set's classes that ID registers tell of.
+#[test]
+fn base_extensions_keep_to_their_fields() {
+    let crc32x = 0x9ac2_4c23; // crc32x w3, w1, x2
+    let dc_cvap = asm::sys(3, 7, 12, 1, 1);
+    for (model, crc, cvap) in [
+        (&INT, false, false),
+        (&PORTABLE, true, false),
+        (&V8_0, true, false),
+        (&N1_LIKE, true, true),
+    ] {
+        let mut guest = Guest::with_model(model);
+        guest.stop_at_vectors();
+        assert_eq!(works(&mut guest, crc32x), crc, "{}", model.name);
+        assert_eq!(works(&mut guest, dc_cvap), cvap, "{}", model.name);
+    }
+}
+
+/// A host of Linux 7.2 shows the registers of GICv3 in ID_PFR1_EL1 and takes no other value.
+#[test]
+fn portable_shows_the_gic_of_aarch32() {
+    let guest = Guest::with_model(&PORTABLE);
+    let id_pfr1 = abide_arm64::kvm::sysreg(support::reg(3, 0, 0, 1, 1));
+    assert_eq!(guest.vcpu.load(id_pfr1).ok(), Some(Value::u64(0x1000_0000)));
+}
