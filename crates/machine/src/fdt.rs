@@ -218,6 +218,19 @@ mod tests {
     }
 
     #[test]
+    fn each_slot_with_a_device_has_a_node() {
+        let virtio = vec![abide_virtio::DeviceId::BLOCK, abide_virtio::DeviceId::ENTROPY];
+        let board = BoardConfig { virtio, ..BoardConfig::DEFAULT };
+        let tree = build(&board, &chosen("")).unwrap();
+        let has = |text: &str| tree.windows(text.len()).any(|bytes| bytes == text.as_bytes());
+        assert!(has("virtio_mmio@a000000\0") && has("virtio_mmio@a000200\0"));
+        assert!(has("virtio,mmio\0") && has("dma-coherent\0"));
+        assert!(!has("virtio_mmio@a000400\0"));
+        // SPI 17, level high, of the second.
+        assert!(has("\0\0\0\0\0\0\0\x11\0\0\0\x04"));
+    }
+
+    #[test]
     fn command_line_with_nul_is_refused() {
         let result = build(&BoardConfig::DEFAULT, &chosen("a\0b"));
         assert!(matches!(result, Err(LoadError::CommandLine)));

@@ -5,10 +5,11 @@ mod support;
 
 use abide_engine_soft::SoftEngine;
 use abide_machine::Machine;
+use abide_machine::devices::virtio::{DiskConfig, VirtioConfig};
 use abide_machine::runner::{Command, Outcome, RunConfig, SavePoint, control};
 use abide_reg::Gpa;
 use abide_testkit::guest::{Label, Program, RAM, asm, sysreg, x};
-use support::{BOARD, born_with, file_with, restored};
+use support::{BOARD, born_with, born_with_virtio, file_with, restored};
 
 /// Values that mean something different in every field.
 const GARBAGE: [u64; 5] =
@@ -72,7 +73,12 @@ fn image(program: Program) -> Vec<u8> {
 }
 
 fn guest(program: Program) -> Machine {
-    born_with(&SoftEngine::new(), &image(program), BOARD, abide_machine::TimeSource::Virtual)
+    guest_with(program, &[])
+}
+
+fn guest_with(program: Program, virtio: &[VirtioConfig]) -> Machine {
+    let time = abide_machine::TimeSource::Virtual;
+    born_with_virtio(&SoftEngine::new(), &image(program), BOARD, time, virtio)
 }
 
 /// Runs it to its end, or until it is lost; whether it came to power off.
@@ -188,12 +194,19 @@ fn waits_with_garbage_in_the_timers_end() {
 
 #[test]
 fn every_device_register_takes_garbage() {
+    let folder = tempfile::tempdir().expect("a place for a disk");
+    let path = folder.path().join("disk.img");
+    std::fs::write(&path, [0; 512 * 8]).expect("a small disk");
+    // Read-only: it is open twice while a guest is taken back.
+    let disk = VirtioConfig::Block(DiskConfig { path, readonly: true, direct: false });
+    let virtio = [disk, VirtioConfig::Rng, VirtioConfig::Console];
     // Regions, and how far apart accesses are.
     let regions = [
         (0x0800_0000_u64, 0x1_0000_u64, 4_u64),
         (0x080a_0000, 0x4_0000, 4),
         (0x0900_0000, 0x1000, 1),
         (0x0901_0000, 0x1000, 1),
+        (0x0a00_0000, 0x800, 1),
         (0x0700_0000, 0x100_0000, 0xfffc),
     ];
     for value in GARBAGE {
@@ -225,7 +238,7 @@ fn every_device_register_takes_garbage() {
             );
             program.branch_if_zero(x(1), again);
             program.system_off();
-            let mut machine = guest(program);
+            let mut machine = guest_with(program, &virtio);
             // It is long, not lost.
             let came_to_its_end = (0..40).any(|_| survives(&mut machine));
             assert!(came_to_its_end, "{value:#x} at {base:#x}");

@@ -8,6 +8,7 @@ use abide_engine::{
 };
 use abide_firmware::Firmware;
 use abide_machine::board::BoardConfig;
+use abide_machine::devices::virtio::VirtioConfig;
 use abide_machine::error::RestoreError;
 use abide_machine::lifecycle::{Intent, Prepared};
 use abide_machine::{BirthConfig, Machine, TimeSource};
@@ -317,9 +318,19 @@ pub fn born_with(
     board: BoardConfig,
     time: TimeSource,
 ) -> Machine {
+    born_with_virtio(engine, kernel, board, time, &[])
+}
+
+pub fn born_with_virtio(
+    engine: &dyn Engine,
+    kernel: &[u8],
+    board: BoardConfig,
+    time: TimeSource,
+    virtio: &[VirtioConfig],
+) -> Machine {
     let birth = BirthConfig {
         board,
-        virtio: &[],
+        virtio,
         time,
         firmware: Firmware::default(),
         kernel,

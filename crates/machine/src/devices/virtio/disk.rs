@@ -14,7 +14,8 @@ use thiserror::Error;
 
 /// Where a disk's path stands in a snapshot: a fact about the host, of any length.
 pub const DISK_PATH: RegId = RegId::named("disk.path");
-const DIRECT: RegDef = RegDef::state(RegId::named("disk.direct"), "O_DIRECT", 1);
+const DIRECT: RegDef =
+    RegDef::state(RegId::named("disk.direct"), "O_DIRECT", 1).class(Class::Volatile);
 
 /// The registers of fixed width of a disk's host side; its path stands before them.
 pub const DISK_TABLE: &[RegDef] = &[DIRECT];
@@ -183,7 +184,7 @@ impl Disk {
         let DiskConfig { path, readonly: _, direct } = &self.config;
         vec![
             Entry::new(DISK_PATH, Class::Volatile, Value::bytes(path.as_os_str().as_bytes())),
-            Entry::new(DIRECT.id, Class::Volatile, Value::u8(u8::from(*direct))),
+            Entry::of(&DIRECT, Value::u8(u8::from(*direct))),
         ]
     }
 
