@@ -61,7 +61,7 @@ pub enum Command {
     Stop(NamedArgs),
     /// Move: write a running guest to a file
     Save(SaveArgs),
-    /// Move: let a saved guest go on, needing nothing but its file
+    /// Move: let a saved guest go on, needing nothing but its file, and its disks if it has any
     #[command(after_long_help = EXIT_CODES)]
     Restore(RestoreArgs),
     /// Files: show what a file holds, register by register
@@ -78,6 +78,7 @@ const RUN_EXAMPLES: &str = "\
 Examples:
   abide run                                    the guest that comes with abide
   abide run web --kernel Image --initrd initrd.gz --append 'console=ttyAMA0 quiet'
+  abide run --kernel Image --append 'console=ttyAMA0 root=/dev/vda' --disk root.img
   abide run --kernel Image --deterministic --report run.json
 
 In the terminal, Ctrl-A x ends the guest, Ctrl-A a sends Ctrl-A, Ctrl-A h tells more.";
@@ -118,11 +119,19 @@ pub struct StateDirArgs {
 /// Devices besides the UART and the clock.
 #[derive(Clone, Debug, Args)]
 pub struct DeviceArgs {
-    /// Give the guest a virtio disk: a raw file or block device, locked while it runs; may be
-    /// repeated, the first is /dev/vda. OPTIONS: readonly; direct (past the host's page cache)
+    /// Give the guest a virtio disk; may be repeated, the first is /dev/vda
+    ///
+    /// FILE is a raw disk image or a block device, a multiple of 512 bytes long. It is locked while
+    /// the guest runs: one writer, or any number of readers. What the guest flushes is on the host's
+    /// disk when it is told so.
+    ///
+    /// OPTIONS are `readonly` and `direct`, which passes the host's page cache by (then a multiple
+    /// of 4096 bytes). They end at an empty one: `a,b,` is the file `a,b`.
+    ///
+    /// A snapshot remembers where the disk is, not what is on it.
     #[arg(long = "disk", value_name = "FILE[,OPTIONS]", value_parser = parse_disk)]
     pub disks: Vec<DiskConfig>,
-    /// Give the guest a virtio source of random bits; with --deterministic the same in each run
+    /// Give the guest a virtio source of random bits; with --deterministic the same in every run
     #[arg(long)]
     pub rng: bool,
     /// Give the guest a virtio console (hvc0) beside the UART: both print here, what is typed goes
@@ -196,8 +205,12 @@ pub struct RunArgs {
 pub struct RestoreArgs {
     /// The file
     pub file: PathBuf,
-    /// Use another disk than the guest had: OLD is its path as `abide inspect --unit disk` shows
-    /// it, or its number (0 is the first device); its content must be that of the save
+    /// Take a disk from elsewhere than where the guest had it; may be repeated
+    ///
+    /// OLD is the path that `abide inspect FILE --unit disk` shows, or the disk's number, 0 for the
+    /// first. NEW must have its size, and its content as it was at the save: a snapshot holds no
+    /// disks. Without this option disks are opened where they were, so restore only files that you
+    /// trust.
     #[arg(long = "disk", value_name = "OLD=NEW", value_parser = parse_disk_change)]
     pub disks: Vec<DiskChange>,
     /// Name of the guest from here on [default: the file's name without ending, if free]

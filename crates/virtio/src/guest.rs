@@ -113,7 +113,7 @@ impl<'a> Guest<'a> {
         if let Some(found) = self.queues.get_mut(queue) {
             found.next_avail = found.next_avail.wrapping_sub(1);
             self.left[queue] += 1;
-            self.left_len += chain.len();
+            self.left_len = self.left_len.saturating_add(chain.len()).min(BURST_LEN);
         }
     }
 
