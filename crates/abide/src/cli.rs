@@ -122,8 +122,8 @@ pub struct DeviceArgs {
     /// Give the guest a virtio disk; may be repeated, the first is /dev/vda
     ///
     /// FILE is a raw disk image or a block device, a multiple of 512 bytes long. It is locked while
-    /// the guest runs: one writer, or any number of readers. What the guest flushes is on the host's
-    /// disk when it is told so.
+    /// the guest runs: one writer, or any number of readers. What the guest flushes is on the
+    /// host's disk when it is told so.
     ///
     /// OPTIONS are `readonly` and `direct`, which passes the host's page cache by (then a multiple
     /// of 4096 bytes). They end at an empty one: `a,b,` is the file `a,b`.
