@@ -2,6 +2,7 @@
 
 use abide_machine::devices::virtio::DiskConfig;
 use abide_machine::restore::DiskChange;
+use abide_net::{MacAddress, NetConfig};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -80,6 +81,7 @@ Examples:
   abide run web --kernel Image --initrd initrd.gz --append 'console=ttyAMA0 quiet'
   abide run --kernel Image --append 'console=ttyAMA0 root=/dev/vda' --disk root.img
   abide run --kernel Image --deterministic --report run.json
+  abide run web --kernel Image --initrd initrd.gz --net user,hostfwd=tcp:127.0.0.1:2222-:22
 
 In the terminal, Ctrl-A x ends the guest, Ctrl-A a sends Ctrl-A, Ctrl-A h tells more.";
 
@@ -138,6 +140,34 @@ pub struct DeviceArgs {
     /// to it alone
     #[arg(long)]
     pub virtio_console: bool,
+    /// Give the guest a virtio network card, plugged into NETWORK:
+    /// user[,hostfwd=tcp:HOST:PORT-GUEST:PORT][,dns=ADDR][,restrict=on], tap=NAME, echo or none;
+    /// mac=ADDR behind a comma gives the card an address
+    ///
+    /// user: the host's own network, with no root and no set-up. The guest gets 10.0.2.15 by DHCP;
+    /// 10.0.2.2 is the gateway and the host itself, 10.0.2.3 the name server. hostfwd leads a port
+    /// of the host to one of the guest (127.0.0.1 and 10.0.2.15 where left out) and may be
+    /// repeated; dns names another name server; restrict=on leaves the guest nothing but forwarded
+    /// ports. Connections end when the guest is saved; after a restore it is told so.
+    ///
+    /// tap=NAME: an interface of the host that exists already: `ip tuntap add NAME mode tap user
+    /// $USER` makes one, `ip link set NAME up` switches it on.
+    ///
+    /// echo: a gateway at 10.0.2.2 that answers by itself (DHCP, ARP, echo requests, and every UDP
+    /// datagram with itself): the one network that goes with --deterministic.
+    ///
+    /// none: a card whose cable is out.
+    #[arg(long, value_name = "NETWORK", value_parser = parse_net)]
+    pub net: Option<NetArg>,
+}
+
+/// A network card's network, and its address if one is given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NetArg {
+    /// What it is plugged into.
+    pub network: NetConfig,
+    /// Its address.
+    pub mac: Option<MacAddress>,
 }
 
 /// Saves on the way.
@@ -213,6 +243,9 @@ pub struct RestoreArgs {
     /// trust.
     #[arg(long = "disk", value_name = "OLD=NEW", value_parser = parse_disk_change)]
     pub disks: Vec<DiskChange>,
+    /// Plug the guest's network card into another network than before; as for `run`, without mac=
+    #[arg(long, value_name = "NETWORK", value_parser = parse_net)]
+    pub net: Option<NetArg>,
     /// Name of the guest from here on [default: the file's name without ending, if free]
     pub name: Option<String>,
     /// What executes the guest
@@ -377,6 +410,11 @@ fn parse_disk_change(text: &str) -> Result<DiskChange, String> {
         }
         _ => Err("OLD=NEW is needed".to_owned()),
     }
+}
+
+fn parse_net(text: &str) -> Result<NetArg, String> {
+    let (network, mac) = NetConfig::parse(text).map_err(|error| error.to_string())?;
+    Ok(NetArg { network, mac })
 }
 
 /// A size in bytes, with an optional suffix K, M or G (powers of 1024).

@@ -105,6 +105,9 @@ fn classify_restore(error: &RestoreError) -> Option<Exit> {
         | RestoreError::DiskLen { .. }
         | RestoreError::DiskUnknown { .. }
         | RestoreError::NoSuchDisk { .. }
+        | RestoreError::NetworkUnknown { .. }
+        | RestoreError::Network { .. }
+        | RestoreError::NoCard { .. }
         | RestoreError::GicTransfer(_) => Some(Exit::Refused),
         RestoreError::Intake { .. }
         | RestoreError::MissingUnit { .. }

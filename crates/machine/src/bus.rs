@@ -8,6 +8,7 @@ use crate::clock::MachineClock;
 use crate::console::Console;
 use crate::devices::virtio::{Outside, VirtioDevice};
 use crate::devices::{Pl011, Pl031};
+use crate::doorbell::Doorbell;
 use crate::entropy::Entropy;
 use crate::irqchip::SoftIrqchip;
 use abide_arm64::SysReg;
@@ -32,6 +33,8 @@ pub struct MachineBus {
     pub(crate) rtc: Mutex<Pl031>,
     /// The virtio devices, slot by slot.
     pub(crate) virtio: Vec<Mutex<VirtioDevice>>,
+    /// Rung for them from outside.
+    pub(crate) doorbell: Arc<Doorbell>,
     /// Whether one of them takes what is typed.
     pub(crate) has_virtio_console: bool,
     pub(crate) ram: Arc<GuestRam>,
@@ -109,6 +112,7 @@ impl MachineBus {
             let before = device.irq_level();
             device.poll(&self.outside());
             has_risen |= device.is_unserved();
+            self.see_to(&device);
             if device.irq_level() != before {
                 has_risen |= !before;
                 self.drive_virtio(slot, &device);
@@ -133,7 +137,24 @@ impl MachineBus {
             let has_panicked = lock(&self.console).has_panicked();
             self.panicked.store(has_panicked, Ordering::Relaxed);
         }
+        self.see_to(&device);
         self.drive_virtio(slot, &device);
+    }
+
+    /// A device that took its share goes on soon.
+    fn see_to(&self, device: &VirtioDevice) {
+        if device.is_unserved() {
+            self.doorbell.ring();
+        }
+    }
+
+    /// The guest goes on in this machine.
+    pub(crate) fn activate(&self) {
+        for (slot, device) in self.virtio.iter().enumerate() {
+            let mut device = lock(device);
+            device.activate();
+            self.drive_virtio(slot, &device);
+        }
     }
 
     /// As [`Self::deliver_input`], for who has the UART. Always the UART is locked first, then the

@@ -6,8 +6,9 @@ use crate::clock::MachineClock;
 use crate::console::Console;
 use crate::devices::virtio::{VirtioConfig, VirtioDevice};
 use crate::devices::{Pl011, Pl031};
+use crate::doorbell::Doorbell;
 use crate::entropy::Entropy;
-use crate::error::{LoadError, MachineError};
+use crate::error::{ConfigError, LoadError, MachineError};
 use crate::fdt::{self, Chosen};
 use crate::gic;
 use crate::irqchip::SoftIrqchip;
@@ -18,6 +19,7 @@ use abide_engine::{Abi, Engine, InterruptLines, Irqchip, Provider, Vcpu, Vm, VmC
 use abide_firmware::Firmware;
 use abide_gic::GicV3;
 use abide_memory::GuestRam;
+use abide_net::NetConfig;
 use abide_reg::{Value, VcpuId};
 use abide_virtio::DeviceId;
 use std::io::Write;
@@ -69,13 +71,15 @@ pub(crate) struct Parts {
     pub(crate) uart: Pl011,
     pub(crate) rtc: Pl031,
     pub(crate) virtio: Vec<VirtioDevice>,
+    pub(crate) doorbell: Arc<Doorbell>,
     pub(crate) firmware: Firmware,
 }
 
 impl Parts {
     /// Makes the VM on `engine` and wires everything to it.
     pub(crate) fn assemble(self, engine: &dyn Engine) -> Result<Machine, MachineError> {
-        let Self { board, ram, clock, entropy, console, uart, rtc, virtio, firmware } = self;
+        let Self { board, ram, clock, entropy, console, uart, rtc, virtio, doorbell, firmware } =
+            self;
         let mut vm = engine.create_vm(VmConfig {
             vcpu_count: board.vcpu_count,
             cntfrq_hz: board.cntfrq_hz,
@@ -95,6 +99,7 @@ impl Parts {
             rtc: Mutex::new(rtc),
             has_virtio_console: virtio.iter().any(|device| device.id() == DeviceId::CONSOLE),
             virtio: virtio.into_iter().map(Mutex::new).collect(),
+            doorbell,
             ram: Arc::clone(&ram),
             firmware: Mutex::new(firmware),
             irqchip: Arc::clone(&irqchip),
@@ -151,9 +156,29 @@ fn create_irqchip(
     Ok((Arc::clone(&chip) as Arc<dyn Irqchip>, Some(chip)))
 }
 
-fn create_virtio(configs: &[VirtioConfig]) -> Result<Vec<VirtioDevice>, MachineError> {
+fn create_virtio(
+    configs: &[VirtioConfig],
+    time: TimeSource,
+    doorbell: &Arc<Doorbell>,
+) -> Result<Vec<VirtioDevice>, MachineError> {
+    for config in configs {
+        if let VirtioConfig::Net(card) = config {
+            check_repeatable(&card.network, time == TimeSource::Virtual)?;
+        }
+    }
     let devices = configs.iter().enumerate();
-    devices.map(|(slot, config)| Ok(VirtioDevice::create(config, slot)?)).collect()
+    devices.map(|(slot, config)| VirtioDevice::create(config, slot, doorbell)).collect()
+}
+
+/// What comes from other people's networks comes whenever it comes.
+pub(crate) fn check_repeatable(
+    network: &NetConfig,
+    time_is_virtual: bool,
+) -> Result<(), ConfigError> {
+    if time_is_virtual && !network.is_repeatable() {
+        return Err(ConfigError::NotRepeatable { found: format!("network {network}") });
+    }
+    Ok(())
 }
 
 impl Machine {
@@ -162,7 +187,8 @@ impl Machine {
     /// # Errors
     /// [`MachineError`].
     pub fn create(engine: &dyn Engine, birth: BirthConfig<'_>) -> Result<Self, MachineError> {
-        let virtio = create_virtio(birth.virtio)?;
+        let doorbell = Arc::default();
+        let virtio = create_virtio(birth.virtio, birth.time, &doorbell)?;
         let mut board = birth.board;
         board.virtio = virtio.iter().map(VirtioDevice::id).collect();
         board.check()?;
@@ -196,6 +222,7 @@ impl Machine {
             uart: Pl011::default(),
             rtc: Pl031::new(),
             virtio,
+            doorbell,
             firmware,
         };
         let mut machine = parts.assemble(engine)?;

@@ -23,6 +23,12 @@ pub enum ConfigError {
         /// The most allowed.
         most: u64,
     },
+    /// Something that a run in virtual time cannot have.
+    #[error("{found} makes no two runs alike, which --deterministic promises; use --net echo")]
+    NotRepeatable {
+        /// What was asked for.
+        found: String,
+    },
     /// Memory comes in whole MiB.
     #[error("{found} bytes of memory asked for, a multiple of 1 MiB is allowed")]
     MemoryGranule {
@@ -139,6 +145,9 @@ pub enum MachineError {
     /// A disk cannot be used.
     #[error(transparent)]
     Disk(#[from] DiskError),
+    /// A network cannot be used.
+    #[error(transparent)]
+    Net(#[from] abide_net::NetError),
     /// The engine refused.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -273,6 +282,26 @@ pub enum RestoreError {
     DiskUnknown {
         /// The slot.
         slot: u32,
+    },
+    /// The snapshot does not tell what a card is plugged into.
+    #[error("virtio-net dev{slot}: the snapshot names no network for it; use --net")]
+    NetworkUnknown {
+        /// The slot.
+        slot: u32,
+    },
+    /// A card cannot be plugged in.
+    #[error("virtio-net dev{slot}: {source}; --net names another network")]
+    Network {
+        /// The slot.
+        slot: u32,
+        /// Why.
+        source: Box<MachineError>,
+    },
+    /// A network was named for a guest that has no card.
+    #[error("--net {network}: the snapshot has no network card")]
+    NoCard {
+        /// The network.
+        network: String,
     },
     /// A disk was named that the guest does not have.
     #[error("{old}: no disk of the snapshot; it has {has}")]

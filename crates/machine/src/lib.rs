@@ -18,6 +18,7 @@ pub mod clock;
 pub mod console;
 mod create;
 pub mod devices;
+mod doorbell;
 pub mod entropy;
 pub mod error;
 pub mod fdt;

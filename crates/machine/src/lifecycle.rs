@@ -61,11 +61,12 @@ impl Prepared {
 
     /// Commits and activates: from here on this is the guest, and it may run.
     ///
-    /// No unit of this board has anything to tell its guest yet, whatever the intent: a clock page
-    /// and a stolen-time record will.
+    /// Whatever the intent, network cards make themselves known where others must learn where they
+    /// are; nothing else has anything to tell its guest yet.
     #[must_use]
     pub fn commit(self, intent: Intent) -> Machine {
         tracing::debug!(?intent, registers = self.report.registers, "guest goes on");
+        self.machine.bus.activate();
         self.machine
     }
 }

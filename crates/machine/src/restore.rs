@@ -30,7 +30,7 @@ use std::sync::Arc;
 mod readback;
 mod virtio;
 
-pub use virtio::DiskChange;
+pub use virtio::{DiskChange, Elsewhere};
 
 /// What a restore did besides restoring.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -130,18 +130,18 @@ pub fn restore(
     reader: &Reader,
     console: Box<dyn Write + Send>,
 ) -> Result<Prepared, RestoreError> {
-    restore_with_disks(engine, reader, console, &[])
+    restore_elsewhere(engine, reader, console, &Elsewhere::default())
 }
 
-/// As [`restore`], with disks that are elsewhere than when the guest was saved.
+/// As [`restore`], with what is elsewhere on the host than when the guest was saved.
 ///
 /// # Errors
 /// [`RestoreError`]; nothing of the machine is left.
-pub fn restore_with_disks(
+pub fn restore_elsewhere(
     engine: &dyn Engine,
     reader: &Reader,
     console: Box<dyn Write + Send>,
-    disks: &[DiskChange],
+    elsewhere: &Elsewhere,
 ) -> Result<Prepared, RestoreError> {
     let header = &reader.snapshot().header;
     if header.architecture != Architecture::AARCH64 {
@@ -152,7 +152,7 @@ pub fn restore_with_disks(
     #[cfg(feature = "next-version")]
     let (snapshot, next) = next_version(snapshot)?;
     let mut pending = Pending::new(snapshot.units)?;
-    let parts = restore_parts(&mut pending, reader, console, disks)?;
+    let parts = restore_parts(&mut pending, reader, console, elsewhere)?;
     let mut machine = parts.assemble(engine)?;
     #[cfg(feature = "next-version")]
     {
@@ -184,7 +184,7 @@ fn restore_parts(
     pending: &mut Pending,
     reader: &Reader,
     console: Box<dyn Write + Send>,
-    disks: &[DiskChange],
+    elsewhere: &Elsewhere,
 ) -> Result<Parts, RestoreError> {
     let board = pending.build(Unit::Board, Scope::Vm, restore_board)?;
     let hz = board.cntfrq_hz;
@@ -198,7 +198,9 @@ fn restore_parts(
     let rtc = pending.build(Unit::Rtc, device, Pl031::restore)?;
     let ram = GuestRam::new(RAM_BASE, board.ram_len)
         .map_err(|error| RestoreError::Machine(error.into()))?;
-    let virtio = pending.build_virtio(&board, &ram, disks)?;
+    let doorbell = Arc::default();
+    let host = virtio::Host { elsewhere, clock: &clock, doorbell: &doorbell };
+    let virtio = pending.build_virtio(&board, &ram, &host)?;
     reader.restore_memory(&ram)?;
     Ok(Parts {
         board,
@@ -209,6 +211,7 @@ fn restore_parts(
         uart,
         rtc,
         virtio,
+        doorbell,
         firmware: Firmware::default(),
     })
 }
@@ -246,6 +249,7 @@ impl Machine {
             Unit::Board | Unit::Clock | Unit::Entropy | Unit::Console => Ok(()),
             Unit::Uart | Unit::Rtc => Ok(()),
             Unit::Disk | Unit::VirtioBlock | Unit::VirtioRng | Unit::VirtioConsole => Ok(()),
+            Unit::Cable | Unit::VirtioNet => Ok(()),
             Unit::Firmware if self.firmware_provider == Provider::Machine => {
                 let firmware = pending.build(unit, Scope::Vm, Firmware::restore)?;
                 *crate::bus::lock(&self.bus.firmware) = firmware;

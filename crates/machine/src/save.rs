@@ -95,9 +95,12 @@ impl Machine {
             Unit::Console => device(lock(&self.bus.console).save()),
             Unit::Uart => device(lock(&self.bus.uart).save()),
             Unit::Rtc => device(lock(&self.bus.rtc).save()),
-            Unit::Disk | Unit::VirtioBlock | Unit::VirtioRng | Unit::VirtioConsole => {
-                Ok(self.virtio_entries(unit))
-            }
+            Unit::Disk
+            | Unit::Cable
+            | Unit::VirtioBlock
+            | Unit::VirtioRng
+            | Unit::VirtioConsole
+            | Unit::VirtioNet => Ok(self.virtio_entries(unit)),
             Unit::Firmware if self.firmware_provider == Provider::Machine => {
                 vm(lock(&self.bus.firmware).save())
             }
@@ -118,6 +121,7 @@ impl Machine {
             let device = lock(device);
             let entries = match (unit, &*device) {
                 (Unit::Disk, VirtioDevice::Block { disk, .. }) => disk.save(),
+                (Unit::Cable, VirtioDevice::Net { cable, .. }) => cable.save(),
                 _ if VirtioDevice::unit_of(device.id()) == Some(unit) => device.save(),
                 _ => return None,
             };

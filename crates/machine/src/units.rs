@@ -25,6 +25,10 @@ pub enum Unit {
     VirtioRng,
     /// Each virtio console.
     VirtioConsole,
+    /// What each network card is plugged into on the host.
+    Cable,
+    /// Each virtio network card.
+    VirtioNet,
     /// CPU identification: one set for the VM.
     Identity,
     /// PSCI and SMCCC.
@@ -76,6 +80,8 @@ pub const ORDER: &[Place] = &[
     saved(Unit::VirtioBlock, "as the UART"),
     saved(Unit::VirtioRng, "as the UART"),
     saved(Unit::VirtioConsole, "as the UART"),
+    saved(Unit::Cable, "where it leads is known before its card is plugged in"),
+    saved(Unit::VirtioNet, "as the UART"),
     saved(Unit::Identity, "KVM fixes ID registers at the first run and checks others against them"),
     saved(Unit::Firmware, "KVM judges workaround registers by the ID registers"),
     saved(Unit::Cpu, "its registers may depend on identity; its timers raise no interrupt yet"),
@@ -98,6 +104,8 @@ impl Unit {
             Self::VirtioBlock => "virtio-blk",
             Self::VirtioRng => "virtio-rng",
             Self::VirtioConsole => "virtio-console",
+            Self::Cable => "cable",
+            Self::VirtioNet => "virtio-net",
             Self::Identity => "identity",
             Self::Firmware => "firmware",
             Self::Cpu => "cpu",
@@ -111,7 +119,7 @@ impl Unit {
     #[must_use]
     pub const fn class(self) -> Class {
         match self {
-            Self::Disk => Class::Volatile,
+            Self::Disk | Self::Cable => Class::Volatile,
             _ => Class::Mandatory,
         }
     }

@@ -8,7 +8,7 @@ use abide_firmware::Firmware;
 use abide_machine::devices::virtio::{DiskConfig, DiskError, VirtioConfig};
 use abide_machine::error::{MachineError, RestoreError};
 use abide_machine::lifecycle::Prepared;
-use abide_machine::restore::{DiskChange, restore_with_disks};
+use abide_machine::restore::{DiskChange, Elsewhere, restore_elsewhere};
 use abide_machine::runner::{Command, Outcome, Reply, control};
 use abide_machine::{BirthConfig, Machine, TimeSource};
 use abide_reg::{Gpa, IntakeError, RegId, Scope, Value};
@@ -123,7 +123,8 @@ fn bytes_at(machine: &Machine, gpa: Gpa, len: usize) -> Vec<u8> {
 
 fn restored(file: Vec<u8>, disks: &[DiskChange]) -> Result<Prepared, RestoreError> {
     let reader = Reader::from_bytes(file).unwrap();
-    restore_with_disks(&one_request(1), &reader, Box::new(std::io::sink()), disks)
+    let elsewhere = Elsewhere { disks: disks.to_vec(), ..Elsewhere::default() };
+    restore_elsewhere(&one_request(1), &reader, Box::new(std::io::sink()), &elsewhere)
 }
 
 fn refusal(file: Vec<u8>, disks: &[DiskChange]) -> RestoreError {

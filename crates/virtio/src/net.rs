@@ -28,6 +28,9 @@ const LOST_MAX: u32 = 256;
 /// In front of each frame for the guest: nothing special about it, and one buffer.
 const HEADER: [u8; HEADER_LEN] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0];
 
+/// `VIRTIO_NET_F_GUEST_ANNOUNCE`: the driver can be asked to make itself known `[VIRTIO 5.1.3]`.
+pub const GUEST_ANNOUNCE: u64 = 1 << 21;
+
 /// Feature bits `[VIRTIO 5.1.3]`.
 mod feature {
     /// `VIRTIO_NET_F_MAC`: the configuration tells the address.
@@ -36,8 +39,7 @@ mod feature {
     pub const STATUS: u64 = 1 << 16;
     /// `VIRTIO_NET_F_CTRL_VQ`: there is a control queue.
     pub const CTRL_VQ: u64 = 1 << 17;
-    /// `VIRTIO_NET_F_GUEST_ANNOUNCE`: the driver can be asked to make itself known.
-    pub const GUEST_ANNOUNCE: u64 = 1 << 21;
+    pub const GUEST_ANNOUNCE: u64 = super::GUEST_ANNOUNCE;
     /// All that this card can do.
     pub const ALL: u64 = MAC | STATUS | CTRL_VQ | GUEST_ANNOUNCE;
 }

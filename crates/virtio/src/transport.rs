@@ -59,6 +59,12 @@ impl<D: Device> Mmio<D> {
         self.status & (status::DRIVER_OK | status::DEVICE_NEEDS_RESET) == status::DRIVER_OK
     }
 
+    /// Whether its driver agreed to all these features.
+    #[must_use]
+    pub const fn agreed(&self, features: u64) -> bool {
+        self.status & status::FEATURES_OK != 0 && self.driver_features & features == features
+    }
+
     /// Whether its interrupt is asserted.
     #[must_use]
     pub const fn irq_level(&self) -> bool {

@@ -1,13 +1,14 @@
 //! The devices that arguments ask for.
 
-use crate::cli::DeviceArgs;
-use abide_machine::devices::virtio::{DiskConfig, VirtioConfig};
-use abide_machine::restore::DiskChange;
-use anyhow::{Context, Result};
+use crate::cli::{DeviceArgs, NetArg, RestoreArgs};
+use abide_machine::devices::virtio::{DiskConfig, NetCardConfig, VirtioConfig};
+use abide_machine::restore::{DiskChange, Elsewhere};
+use abide_net::MacAddress;
+use anyhow::{Context, Result, bail};
 use std::path::Path;
 
 /// The virtio devices, slot by slot: disks first, so that the first disk is in the first slot.
-pub fn virtio(args: &DeviceArgs) -> Result<Vec<VirtioConfig>> {
+pub fn virtio(args: &DeviceArgs, deterministic: bool, name: &str) -> Result<Vec<VirtioConfig>> {
     let mut devices = Vec::new();
     for disk in &args.disks {
         // A restore may have another working directory.
@@ -21,11 +22,35 @@ pub fn virtio(args: &DeviceArgs) -> Result<Vec<VirtioConfig>> {
     if args.virtio_console {
         devices.push(VirtioConfig::Console);
     }
+    if let Some(NetArg { network, mac }) = &args.net {
+        let mac = mac.unwrap_or_else(|| birth_address(deterministic, name));
+        devices.push(VirtioConfig::Net(NetCardConfig { network: network.clone(), mac }));
+    }
     Ok(devices)
 }
 
+/// A card's address where none is given: another for each name, so that guests on one network do
+/// not share it; the same in every run that can be repeated, whatever its name.
+fn birth_address(deterministic: bool, name: &str) -> MacAddress {
+    const REPEATABLE_SEED: u32 = 0x00e0_1dab;
+    let seed = if deterministic { REPEATABLE_SEED } else { crc32c::crc32c(name.as_bytes()) };
+    MacAddress::of_seed(seed)
+}
+
+/// What is elsewhere than when the guest was saved.
+pub fn elsewhere(args: &RestoreArgs) -> Result<Elsewhere> {
+    let network = match &args.net {
+        Some(NetArg { mac: Some(mac), .. }) => {
+            bail!("mac={mac}: a restored card keeps the address it was born with")
+        }
+        Some(NetArg { network, mac: None }) => Some(network.clone()),
+        None => None,
+    };
+    Ok(Elsewhere { disks: changes(&args.disks)?, network })
+}
+
 /// Disks that are elsewhere now, by slot or by the full path that snapshots hold.
-pub fn changes(changes: &[DiskChange]) -> Result<Vec<DiskChange>> {
+fn changes(changes: &[DiskChange]) -> Result<Vec<DiskChange>> {
     let full =
         |path: &Path| std::path::absolute(path).with_context(|| format!("disk {}", path.display()));
     let with_full_paths = changes.iter().map(|DiskChange { old, new }| {

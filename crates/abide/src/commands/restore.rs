@@ -7,7 +7,7 @@ use crate::engines;
 use crate::exit::Exit;
 use crate::out::say;
 use abide_machine::lifecycle::Intent;
-use abide_machine::restore::{RestoreReport, restore_with_disks};
+use abide_machine::restore::{RestoreReport, restore_elsewhere};
 use abide_snapshot::Reader;
 use anyhow::{Context, Result};
 
@@ -21,10 +21,10 @@ pub fn run(args: &RestoreArgs) -> Result<Exit> {
     let state_dir = args.state.state_dir.as_deref();
     let place = session::take_place(state_dir, args.name.as_deref(), wish)?;
     let output = Output::stdout();
-    let disks = devices::changes(&args.disks)?;
+    let elsewhere = devices::elsewhere(args)?;
     let console = Box::new(output.clone());
     let prepared =
-        restore_with_disks(engine.as_ref(), &reader, console, &disks).with_context(file)?;
+        restore_elsewhere(engine.as_ref(), &reader, console, &elsewhere).with_context(file)?;
     drop(reader);
     announce(place.name(), prepared.report());
     let machine = prepared.commit(Intent::Restore);

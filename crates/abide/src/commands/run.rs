@@ -35,7 +35,7 @@ pub fn run(args: &RunArgs) -> Result<Exit> {
     let board =
         BoardConfig { ram_len: args.memory, vcpu_count: args.vcpus, ..BoardConfig::DEFAULT };
     let time = if args.deterministic { TimeSource::Virtual } else { TimeSource::Host };
-    let virtio = devices::virtio(&args.devices)?;
+    let virtio = devices::virtio(&args.devices, args.deterministic, place.name())?;
     let output = Output::stdout();
     let machine = Machine::create(
         engine.as_ref(),

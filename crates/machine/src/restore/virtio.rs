@@ -2,14 +2,19 @@
 
 use super::Pending;
 use crate::board::{BoardConfig, VIRTIO_SLOTS};
-use crate::devices::virtio::{Disk, DiskConfig, DiskError, VirtioDevice};
-use crate::error::RestoreError;
+use crate::clock::MachineClock;
+use crate::create::check_repeatable;
+use crate::devices::virtio::{Disk, DiskConfig, DiskError, NetCable, SavedCable, VirtioDevice};
+use crate::doorbell::Doorbell;
+use crate::error::{MachineError, RestoreError};
 use crate::save::VIRTIO;
 use crate::units::Unit;
 use abide_memory::GuestRam;
+use abide_net::{MacAddress, NetConfig};
 use abide_reg::{Intake, IntakeError, Scope};
-use abide_virtio::{Block, DeviceId, Mmio};
+use abide_virtio::{Block, DeviceId, Mmio, Net};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// A disk that is elsewhere than when its guest was saved.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +23,23 @@ pub struct DiskChange {
     pub old: String,
     /// Where it is now.
     pub new: PathBuf,
+}
+
+/// What is elsewhere on this host than on the one where the guest was saved.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Elsewhere {
+    /// Disks.
+    pub disks: Vec<DiskChange>,
+    /// What its network cards are plugged into.
+    pub network: Option<NetConfig>,
+}
+
+/// What devices come back to.
+#[derive(Clone, Copy)]
+pub(super) struct Host<'a> {
+    pub(super) elsewhere: &'a Elsewhere,
+    pub(super) clock: &'a MachineClock,
+    pub(super) doorbell: &'a Arc<Doorbell>,
 }
 
 impl DiskChange {
@@ -45,8 +67,10 @@ impl Pending {
         &mut self,
         board: &BoardConfig,
         ram: &GuestRam,
-        disks: &[DiskChange],
+        host: &Host<'_>,
     ) -> Result<Vec<VirtioDevice>, RestoreError> {
+        let disks = &host.elsewhere.disks;
+        check_network(board, host.elsewhere)?;
         let mut places = Vec::new();
         for (slot, _) in (0..).zip(&board.virtio).filter(|(_, id)| **id == DeviceId::BLOCK) {
             places.push((slot, self.saved_disk(slot)?));
@@ -63,6 +87,7 @@ impl Pending {
                     let saved = saved.and_then(|(_, saved)| saved.as_ref());
                     self.build_block(slot, saved, ram, disks)?
                 }
+                Unit::VirtioNet => self.build_net(slot, ram, host)?,
                 Unit::VirtioConsole => {
                     self.build(unit, scope, |entries| VirtioDevice::restore_console(entries, ram))?
                 }
@@ -79,6 +104,34 @@ impl Pending {
             return Ok(None);
         }
         self.build(Unit::Disk, scope, Disk::saved).map(Some)
+    }
+
+    fn build_net(
+        &mut self,
+        slot: u32,
+        ram: &GuestRam,
+        host: &Host<'_>,
+    ) -> Result<VirtioDevice, RestoreError> {
+        let scope = Scope::Device(slot);
+        let is_saved = self.states.contains_key(&(Unit::Cable.name(), scope));
+        let saved =
+            is_saved.then(|| self.build(Unit::Cable, scope, NetCable::saved)).transpose()?;
+        let (network, lost) = match (&host.elsewhere.network, saved) {
+            (Some(network), Some(SavedCable { lost, .. })) => (network.clone(), lost),
+            (Some(network), None) => (network.clone(), Vec::new()),
+            (None, Some(SavedCable { network, lost })) => (network, lost),
+            (None, None) => return Err(RestoreError::NetworkUnknown { slot }),
+        };
+        let mmio: Mmio<Net> =
+            self.build(Unit::VirtioNet, scope, |entries| Mmio::restore(entries, ram))?;
+        let refuse = |source| RestoreError::Network { slot, source: Box::new(source) };
+        check_repeatable(&network, host.clock.is_virtual())
+            .map_err(|error| refuse(error.into()))?;
+        // The card's registers hold no other address.
+        let mac = MacAddress::new(mmio.device().mac()).unwrap_or(MacAddress::of_seed(0));
+        let cable = NetCable::plug(network, mac, &lost, host.doorbell)
+            .map_err(|error| refuse(MachineError::Net(error)))?;
+        Ok(VirtioDevice::Net { mmio, cable })
     }
 
     fn build_block(
@@ -116,6 +169,16 @@ fn open(config: &DiskConfig) -> Result<Disk, DiskError> {
             Disk::open(&DiskConfig { direct: false, ..config.clone() })
         }
         opened => opened,
+    }
+}
+
+/// A network that is named for nobody was meant for another guest: nothing is restored then.
+fn check_network(board: &BoardConfig, elsewhere: &Elsewhere) -> Result<(), RestoreError> {
+    match &elsewhere.network {
+        Some(network) if !board.virtio.contains(&DeviceId::NET) => {
+            Err(RestoreError::NoCard { network: network.to_string() })
+        }
+        _ => Ok(()),
     }
 }
 

@@ -168,10 +168,10 @@ pub(super) enum Waited {
 
 /// Tells the machine's runner, while it waits for commands, that something happened.
 #[derive(Clone)]
-pub(super) struct Notifier(Arc<Desk>);
+pub(crate) struct Notifier(Arc<Desk>);
 
 impl Notifier {
-    pub(super) fn notify(&self) {
+    pub(crate) fn notify(&self) {
         self.0.change(|state| state.noted = true);
     }
 }

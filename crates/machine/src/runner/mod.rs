@@ -13,6 +13,7 @@ mod firmware_requests;
 mod lockstep;
 mod threads;
 
+pub(crate) use control::Notifier;
 pub use control::{Command, Control, ControlQueue, Reply, Status, control};
 
 use crate::error::MachineError;
@@ -80,6 +81,7 @@ impl Machine {
         config: &RunConfig,
     ) -> Result<RunResult, MachineError> {
         self.clock.resume();
+        self.bus.doorbell.connect(Some(queue.notifier()));
         let mut run = Run::new(self, config);
         let outcome = if run.machine.clock.is_virtual() {
             Lockstep::new(&mut run, queue).until_end()
@@ -88,6 +90,7 @@ impl Machine {
         };
         let failed_saves = std::mem::take(&mut run.failed_saves);
         self.clock.pause();
+        self.bus.doorbell.connect(None);
         Ok(RunResult { outcome: outcome?, failed_saves })
     }
 }

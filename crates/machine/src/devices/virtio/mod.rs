@@ -3,18 +3,23 @@
 //! The devices themselves are state machines of `abide-virtio`; here they meet files, the console
 //! and the source of random bits.
 
+mod cable;
 mod disk;
 
+pub(crate) use cable::SavedCable;
+pub use cable::{NetCable, NetCardConfig};
 pub use disk::{DISK_PATH, DISK_TABLE, Disk, DiskConfig, DiskError};
 
 use crate::bus::lock;
 use crate::console::Console;
+use crate::doorbell::Doorbell;
 use crate::entropy::Entropy;
+use crate::error::MachineError;
 use crate::units::Unit;
 use abide_memory::GuestRam;
 use abide_reg::{Entry, IntakeError, Leftover};
-use abide_virtio::{Block, DeviceId, Mmio, RandomBits, Rng, Terminal};
-use std::sync::Mutex;
+use abide_virtio::{Block, DeviceId, Mmio, Net, RandomBits, Rng, Terminal};
+use std::sync::{Arc, Mutex};
 
 /// A virtio device that a board is to have.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +30,8 @@ pub enum VirtioConfig {
     Rng,
     /// A console beside the UART.
     Console,
+    /// A network card.
+    Net(NetCardConfig),
 }
 
 /// What virtio devices reach of their machine.
@@ -54,6 +61,13 @@ pub enum VirtioDevice {
         /// What the guest sees.
         mmio: Mmio<abide_virtio::Console>,
     },
+    /// A network card.
+    Net {
+        /// What the guest sees.
+        mmio: Mmio<Net>,
+        /// What it is plugged into.
+        cable: NetCable,
+    },
 }
 
 /// Does the same with whatever transport is in the slot.
@@ -63,6 +77,7 @@ macro_rules! any {
             VirtioDevice::Block { mmio: $mmio, .. } => $what,
             VirtioDevice::Rng { mmio: $mmio } => $what,
             VirtioDevice::Console { mmio: $mmio } => $what,
+            VirtioDevice::Net { mmio: $mmio, .. } => $what,
         }
     };
 }
@@ -71,8 +86,12 @@ impl VirtioDevice {
     /// The device that `config` asks for, in slot `slot`.
     ///
     /// # Errors
-    /// [`DiskError`].
-    pub(crate) fn create(config: &VirtioConfig, slot: usize) -> Result<Self, DiskError> {
+    /// [`MachineError::Disk`] or [`MachineError::Net`].
+    pub(crate) fn create(
+        config: &VirtioConfig,
+        slot: usize,
+        doorbell: &Arc<Doorbell>,
+    ) -> Result<Self, MachineError> {
         Ok(match config {
             VirtioConfig::Block(config) => {
                 let disk = Disk::open(config)?;
@@ -81,6 +100,10 @@ impl VirtioDevice {
             }
             VirtioConfig::Rng => Self::Rng { mmio: Mmio::new(Rng) },
             VirtioConfig::Console => Self::Console { mmio: Mmio::new(abide_virtio::Console) },
+            VirtioConfig::Net(NetCardConfig { network, mac }) => {
+                let cable = NetCable::plug(network.clone(), *mac, &[], doorbell)?;
+                Self::Net { mmio: Mmio::new(Net::new(mac.bytes())), cable }
+            }
         })
     }
 
@@ -91,6 +114,7 @@ impl VirtioDevice {
             Self::Block { .. } => DeviceId::BLOCK,
             Self::Rng { .. } => DeviceId::ENTROPY,
             Self::Console { .. } => DeviceId::CONSOLE,
+            Self::Net { .. } => DeviceId::NET,
         }
     }
 
@@ -101,6 +125,7 @@ impl VirtioDevice {
             DeviceId::BLOCK => Some(Unit::VirtioBlock),
             DeviceId::ENTROPY => Some(Unit::VirtioRng),
             DeviceId::CONSOLE => Some(Unit::VirtioConsole),
+            DeviceId::NET => Some(Unit::VirtioNet),
             _ => None,
         }
     }
@@ -125,6 +150,7 @@ impl VirtioDevice {
             Self::Console { mmio } => {
                 mmio.write(offset, size, value, ram, &mut *lock(outside.console));
             }
+            Self::Net { mmio, cable } => mmio.write(offset, size, value, ram, cable),
         }
     }
 
@@ -135,6 +161,17 @@ impl VirtioDevice {
             Self::Block { mmio, disk } => mmio.poll(ram, disk),
             Self::Rng { mmio } => mmio.poll(ram, &mut *lock(outside.entropy)),
             Self::Console { mmio } => mmio.poll(ram, &mut *lock(outside.console)),
+            Self::Net { mmio, cable } => mmio.poll(ram, cable),
+        }
+    }
+
+    /// The guest goes on elsewhere: what its neighbours must learn is told them.
+    pub(crate) fn activate(&mut self) {
+        if let Self::Net { mmio, cable } = self
+            && cable.has_neighbours()
+            && mmio.agreed(abide_virtio::net::GUEST_ANNOUNCE)
+        {
+            mmio.reconfigure(Net::announce);
         }
     }
 
