@@ -238,6 +238,10 @@ fn tininess_is_found_before_rounding() {
     let product = |fpcr| run(fpcr, |context| mul::<Single>(below_one, smallest, context));
     assert_eq!(product(0), (0x0080_0000, flag::UFC | flag::IXC));
     assert_eq!(product(Fpcr::FZ), (0, flag::UFC));
+    // The same of operands that the host could multiply, had it a way to tell.
+    let context = &mut Context::new(0, flag::IXC);
+    assert_eq!(mul::<Single>(0x1fff_ffff, 0x2000_0000, context), 0x0080_0000);
+    assert_eq!(context.fpsr, flag::UFC | flag::IXC);
 }
 
 #[test]
