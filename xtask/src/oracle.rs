@@ -1,8 +1,9 @@
 //! `oracle`: a guest that was saved and restored must end exactly like one that never was.
 //!
-//! Each kernel is booted once untouched, on each number of vCPUs. Then, for each save point, one process runs the guest up
-//! to there and saves it away, and another restores the file and runs it to its end. The hash over
-//! the whole guest state, the number of instructions and every byte of the console must agree.
+//! Each kernel is booted once untouched, on each number of vCPUs. Then, for each save point, one
+//! process runs the guest up to there and saves it away, and another restores the file and runs it
+//! to its end. The hash over the whole guest state, the number of instructions and every byte of
+//! the console must agree.
 
 use crate::abide::{self, Linux, POWERED_OFF, SAVED_AWAY};
 use crate::debian::kernel::with_ending;
@@ -112,7 +113,8 @@ fn run_cell(
     command.arg("--deterministic").arg("--vcpus").arg(vcpus.to_string());
     let whole = abide::ran(command, folder, "untouched", POWERED_OFF)?;
     println!(
-        "{series} ({}) on {vcpus} vCPUs: {} instructions, {} bytes of state besides RAM, ends as {}, seed {}",
+        "{series} ({}) on {vcpus} vCPUs: {} instructions, {} bytes of state besides RAM, ends as \
+         {}, seed {}",
         origin.trim(),
         whole.report.instructions,
         whole.report.state_bytes,
