@@ -4,8 +4,8 @@ use crate::dhcp;
 use crate::frame::{self, DatagramEnds, Ends, GATEWAY_MAC, Received, plan};
 use smoltcp::phy::ChecksumCapabilities;
 use smoltcp::wire::{
-    ArpOperation, ArpPacket, ArpRepr, EthernetFrame, EthernetProtocol, EthernetRepr, Icmpv4Packet,
-    Icmpv4Repr, IpProtocol, Ipv4Address,
+    ArpOperation, ArpPacket, ArpRepr, EthernetAddress, EthernetFrame, EthernetProtocol,
+    EthernetRepr, Icmpv4Packet, Icmpv4Repr, IpProtocol, Ipv4Address,
 };
 
 /// A gateway at 10.0.2.2 that gives the guest its address by DHCP, answers ARP and ICMP echo
@@ -79,16 +79,29 @@ fn arp(bytes: &[u8]) -> Option<Vec<u8>> {
         target_hardware_addr: source_hardware_addr,
         target_protocol_addr: source_protocol_addr,
     };
-    let mut bytes = vec![0; frame::FRAME_MIN_LEN + reply.buffer_len()];
+    Some(arp_frame(Ends::to(source_hardware_addr), &reply))
+}
+
+fn arp_frame(ends: Ends, repr: &ArpRepr) -> Vec<u8> {
+    let mut bytes = vec![0; frame::FRAME_MIN_LEN + repr.buffer_len()];
     let mut frame = EthernetFrame::new_unchecked(&mut bytes[..]);
-    let ethernet = EthernetRepr {
-        src_addr: GATEWAY_MAC,
-        dst_addr: source_hardware_addr,
-        ethertype: EthernetProtocol::Arp,
-    };
+    let ethernet =
+        EthernetRepr { src_addr: ends.from, dst_addr: ends.to, ethertype: EthernetProtocol::Arp };
     ethernet.emit(&mut frame);
-    reply.emit(&mut ArpPacket::new_unchecked(frame.payload_mut()));
-    Some(bytes)
+    repr.emit(&mut ArpPacket::new_unchecked(frame.payload_mut()));
+    bytes
+}
+
+/// The question for the gateway that a guest at `address` would ask.
+pub(crate) fn arp_question(mac: EthernetAddress, address: Ipv4Address) -> Vec<u8> {
+    let repr = ArpRepr::EthernetIpv4 {
+        operation: ArpOperation::Request,
+        source_hardware_addr: mac,
+        source_protocol_addr: address,
+        target_hardware_addr: EthernetAddress([0; 6]),
+        target_protocol_addr: plan::GATEWAY,
+    };
+    arp_frame(Ends { from: mac, to: EthernetAddress::BROADCAST }, &repr)
 }
 
 fn is_for_gateway(received: &Received<'_>) -> bool {
@@ -129,7 +142,6 @@ pub(crate) fn icmp(received: &Received<'_>) -> Option<Vec<u8>> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use smoltcp::wire::EthernetAddress;
 
     const GUEST_MAC: EthernetAddress = EthernetAddress([0x52, 0x54, 0, 1, 2, 3]);
 

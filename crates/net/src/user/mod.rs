@@ -85,8 +85,9 @@ pub fn open(
     let (port, link) = link(ready)?;
     let UserConfig { forwards: _, resolver, is_restricted } = config;
     let reach = Reach { resolver: *resolver, is_restricted: *is_restricted };
-    let mut nat = Nat::new(listeners, reach, seed(), Instant::now());
-    nat.forget(EthernetAddress(mac.bytes()), lost);
+    let now = Instant::now();
+    let mut nat = Nat::new(listeners, reach, seed(), now);
+    nat.forget(EthernetAddress(mac.bytes()), lost, now);
     let thread = std::thread::Builder::new().name("abide-user-net".into());
     let thread = thread
         .spawn(move || serve(nat, &link))

@@ -96,7 +96,17 @@ impl Nat {
 
     /// Asks the guest, whose card has `mac`, about connections that an earlier gateway held: what
     /// it answers belongs to none of this one's, and so it is told that they are over.
-    pub(super) fn forget(&mut self, mac: EthernetAddress, connections: &[Connection]) {
+    pub(super) fn forget(
+        &mut self,
+        mac: EthernetAddress,
+        connections: &[Connection],
+        now: Instant,
+    ) {
+        // The stack answers only whom it knows, and the guest sees no reason to introduce itself.
+        for guest in connections.iter().take(FLOWS_MAX).map(|connection| *connection.guest.ip()) {
+            self.feed_stack(echo::arp_question(mac, guest), now);
+        }
+        self.cable.to_guest.clear();
         let checksums = ChecksumCapabilities::default();
         for Connection { guest, peer } in connections.iter().take(FLOWS_MAX) {
             // Whatever its number, an established connection answers a SYN with the number that
