@@ -115,6 +115,8 @@ pub enum Family {
     Neighbours,
     /// Many instructions: loops, forward branches, loads, stores.
     Program,
+    /// Many instructions on vectors of integers.
+    VectorProgram,
     /// Every half-precision number.
     Half,
 }
@@ -149,7 +151,7 @@ impl Line {
         match (self.family, self.group) {
             (Family::Undefined, _) => 8,
             (Family::BranchImmediate | Family::BranchRegister, _) => 32,
-            (Family::Program | Family::Neighbours, _) => 512,
+            (Family::Program | Family::Neighbours | Family::VectorProgram, _) => 512,
             (Family::Half, _) => crate::half::CASES / BLOCK,
             (_, Group::Base) => 96,
             (_, Group::Atomic) => 48,
@@ -352,7 +354,11 @@ fn extra_lines() -> impl Iterator<Item = Line> {
         group: Group::SimdFp,
         ..line("One operand", Family::Half)((2, "half-precision numbers"))
     };
-    moves.chain(caches).chain(more).chain([half])
+    let vectors = Line {
+        group: Group::Simd,
+        ..line("Many instructions on vectors", Family::VectorProgram)((3, "vectors"))
+    };
+    moves.chain(caches).chain(more).chain([half, vectors])
 }
 
 /// The registers that a word names.
@@ -451,6 +457,10 @@ fn shape(family: Family, case: &mut Case, rng: &mut Rng) -> Option<()> {
         }
         Family::Program => {
             crate::programs::fill(case, rng);
+            Some(())
+        }
+        Family::VectorProgram => {
+            crate::programs::vectors(case, rng);
             Some(())
         }
     }

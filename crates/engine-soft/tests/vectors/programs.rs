@@ -7,6 +7,8 @@
 
 use std::sync::LazyLock;
 
+use abide_engine_soft::decode::decode;
+
 use crate::cases::{Case, DATA, Family, Line, lines};
 use crate::groups::Group;
 use crate::rng::Rng;
@@ -28,6 +30,11 @@ static PLAIN: LazyLock<Vec<Line>> = LazyLock::new(|| {
     lines(Group::Base).into_iter().filter(registers).collect()
 });
 
+/// Lines of vectors of integers.
+static VECTORS: LazyLock<Vec<Line>> = LazyLock::new(|| {
+    lines(Group::Simd).into_iter().filter(|line| line.family == Family::Plain).collect()
+});
+
 /// Makes `case` a program.
 pub fn fill(case: &mut Case, rng: &mut Rng) {
     let length = 6 + rng.below(9);
@@ -40,12 +47,32 @@ pub fn fill(case: &mut Case, rng: &mut Rng) {
             _ => data_processing(rng),
         });
     }
+    case.before.x[BASE as usize] = DATA + 0x1000;
+    repeat(case, words, rng);
+}
+
+/// Makes `case` a program on few vector registers.
+pub fn vectors(case: &mut Case, rng: &mut Rng) {
+    let length = 6 + rng.below(11);
+    let words = (0..length).map(|_| on_vectors(rng)).collect();
+    repeat(case, words, rng);
+}
+
+/// Makes `words` a loop.
+fn repeat(case: &mut Case, mut words: Vec<u32>, rng: &mut Rng) {
     words.push(0xd100_0400 | COUNTER << 5 | COUNTER); // sub x29, x29, #1
     let back = words.len() as u32;
     words.push(0xb500_0000 | (0x8_0000 - back) << 5 | COUNTER); // cbnz x29, the first word
     case.words = words;
-    case.before.x[BASE as usize] = DATA + 0x1000;
     case.before.x[COUNTER as usize] = 1 + rng.below(5);
+}
+
+/// An instruction on registers 0 to 7, where its word has room for them.
+fn on_vectors(rng: &mut Rng) -> u32 {
+    let line = &VECTORS[rng.below(VECTORS.len() as u64) as usize];
+    let word = line.case(rng.next()).words[0] & !0x18;
+    let low = word & !(!line.mask & 0x0018_0300);
+    if decode(low) == decode(word) { low } else { word }
 }
 
 /// Makes `case` a comparison with a branch, or ADRP with an ADD; or a jump to the second of them.

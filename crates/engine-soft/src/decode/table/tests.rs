@@ -38,8 +38,10 @@ fn check(lines: &[Vec<Cube>]) -> Result<(), Fault> {
             }
         }
     }
-    let rest = lines.iter().flatten().fold(vec![Cube::ALL], |rest, cube| {
-        rest.into_iter().flat_map(|left| left.minus(*cube)).collect()
+    let rest = lines.iter().flatten().fold(vec![Cube::ALL], |mut rest, cube| {
+        let cut: Vec<_> = rest.extract_if(.., |left| left.meets(*cube)).collect();
+        rest.extend(cut.into_iter().flat_map(|left| left.minus(*cube)));
+        rest
     });
     rest.first().map_or(Ok(()), |cube| Err(Fault::Hole(cube.value())))
 }
@@ -60,15 +62,8 @@ fn every_word_is_claimed_by_exactly_one_line() {
 #[test]
 fn a_missing_line_is_noticed() {
     let whole = table();
-    for removed in 0..whole.len() {
-        let words: u64 = whole
-            .iter()
-            .enumerate()
-            .filter(|(at, _)| *at != removed)
-            .flat_map(|(_, cubes)| cubes)
-            .map(|cube| cube.word_count())
-            .sum();
-        assert!(words < 1 << 32, "line {removed} claims nothing");
+    for (number, line) in whole.iter().enumerate() {
+        assert!(!line.is_empty(), "line {number} claims nothing");
     }
     for removed in (0..whole.len()).step_by(101) {
         let mut table = whole.clone();

@@ -5,9 +5,9 @@ use super::lanes::{Lane, signed, unsigned};
 use crate::decode::Simd;
 
 /// AND and its relatives, for which there are no elements.
-pub(super) fn logical(kind: Simd, operands: &Operands) -> Option<u128> {
+pub(super) fn logical(kind: Simd, operands: &Operands) -> u128 {
     let Operands { n, m, d, .. } = *operands;
-    Some(match kind {
+    match kind {
         Simd::AndVector => n & m,
         Simd::BicVectorRegister => n & !m,
         Simd::OrrVectorRegister => n | m,
@@ -15,15 +15,14 @@ pub(super) fn logical(kind: Simd, operands: &Operands) -> Option<u128> {
         Simd::EorVector => n ^ m,
         Simd::Bsl => m ^ (m ^ n) & d,
         Simd::Bit => d ^ (d ^ n) & m,
-        Simd::Bif => d ^ (d ^ n) & !m,
-        _ => return None,
-    })
+        _ => d ^ (d ^ n) & !m,
+    }
 }
 
 /// Instructions on elements that neither widen nor saturate.
-pub(super) fn result(kind: Simd, operands: &Operands) -> Option<u128> {
+pub(super) fn result(kind: Simd, operands: &Operands) -> u128 {
     let Operands { n, m, d, size, .. } = *operands;
-    Some(match kind {
+    match kind {
         Simd::AddVector => unsigned!(size, T => T::map2(n, m, T::wrapping_add)),
         Simd::SubVector => unsigned!(size, T => T::map2(n, m, T::wrapping_sub)),
         Simd::MulVector => unsigned!(size, T => T::map2(n, m, T::wrapping_mul)),
@@ -43,18 +42,17 @@ pub(super) fn result(kind: Simd, operands: &Operands) -> Option<u128> {
         Simd::Saba => {
             signed!(size, T => T::map3(d, n, m, |d, a, b| d.wrapping_add(a.abs_diff(b) as T)))
         }
-        Simd::Uaba => {
+        _ => {
             unsigned!(size, T => T::map3(d, n, m, |d, a, b| d.wrapping_add(a.abs_diff(b))))
         }
-        _ => return halving(kind, operands).or_else(|| dot_product(kind, operands)),
-    })
+    }
 }
 
 /// Sums and differences halved. They have one bit more than the elements, so they are never made:
 /// `a + b = 2 (a & b) + (a ^ b)`, and `a - b = (a ^ b) - 2 (!a & b)`.
-fn halving(kind: Simd, operands: &Operands) -> Option<u128> {
+pub(super) fn halving(kind: Simd, operands: &Operands) -> u128 {
     let Operands { n, m, size, .. } = *operands;
-    Some(match kind {
+    match kind {
         Simd::Shadd => signed!(size, T => T::map2(n, m, |a, b| (a & b) + ((a ^ b) >> 1))),
         Simd::Uhadd => unsigned!(size, T => T::map2(n, m, |a, b| (a & b) + ((a ^ b) >> 1))),
         Simd::Srhadd => signed!(size, T => T::map2(n, m, |a, b| (a | b) - ((a ^ b) >> 1))),
@@ -62,32 +60,30 @@ fn halving(kind: Simd, operands: &Operands) -> Option<u128> {
         Simd::Shsub => {
             signed!(size, T => T::map2(n, m, |a, b| ((a ^ b) >> 1).wrapping_sub(!a & b)))
         }
-        Simd::Uhsub => {
+        _ => {
             unsigned!(size, T => T::map2(n, m, |a, b| ((a ^ b) >> 1).wrapping_sub(!a & b)))
         }
-        _ => return None,
-    })
+    }
 }
 
 /// SDOT, UDOT: sums of four products of bytes.
-fn dot_product(kind: Simd, operands: &Operands) -> Option<u128> {
+pub(super) fn dot_product(kind: Simd, operands: &Operands) -> u128 {
     let Operands { n, m, d, .. } = *operands;
-    Some(match kind {
+    match kind {
         Simd::SdotVector => i32::map3(d, n, m, |d, a, b| {
             let pairs = a.to_le_bytes().into_iter().zip(b.to_le_bytes());
             let product =
                 |(a, b): (u8, u8)| i32::from(a.cast_signed()) * i32::from(b.cast_signed());
             pairs.map(product).fold(d, i32::wrapping_add)
         }),
-        Simd::UdotVector => u32::map3(d, n, m, |d, a, b| {
+        _ => u32::map3(d, n, m, |d, a, b| {
             let pairs = a.to_le_bytes().into_iter().zip(b.to_le_bytes());
             pairs.map(|(a, b)| u32::from(a) * u32::from(b)).fold(d, u32::wrapping_add)
         }),
-        _ => return None,
-    })
+    }
 }
 
 /// The product of polynomials over {0, 1}, without its upper half.
 fn polynomial_product(a: u8, b: u8) -> u8 {
-    (0..8).filter(|bit| b >> bit & 1 == 1).fold(0, |sum, bit| sum ^ a << bit)
+    (0..8).fold(0, |sum, bit| sum ^ (a & (b >> bit & 1).wrapping_neg()) << bit)
 }

@@ -5,9 +5,9 @@ use super::lanes::{Lane, signed, unsigned};
 use crate::decode::Simd;
 
 /// All instructions that compare integers.
-pub(super) fn result(kind: Simd, operands: &Operands) -> Option<u128> {
+pub(super) fn result(kind: Simd, operands: &Operands) -> u128 {
     let Operands { n, m, size, .. } = *operands;
-    Some(match kind {
+    match kind {
         Simd::CmeqRegister => equal(n, m, size),
         Simd::CmeqZero => equal(n, 0, size),
         Simd::CmgtRegister => greater(n, m, size),
@@ -18,9 +18,8 @@ pub(super) fn result(kind: Simd, operands: &Operands) -> Option<u128> {
         Simd::CmleZero => !greater(n, 0, size),
         Simd::CmhiRegister => higher(n, m, size),
         Simd::CmhsRegister => !higher(m, n, size),
-        Simd::Cmtst => !equal(n & m, 0, size),
-        _ => return None,
-    })
+        _ => !equal(n & m, 0, size),
+    }
 }
 
 fn equal(a: u128, b: u128, size: u32) -> u128 {

@@ -5,17 +5,16 @@ use super::moves::broadcast;
 use crate::decode::{Simd, fields};
 
 /// MOVI, MVNI, ORR and BIC with an immediate.
-pub(super) fn result(kind: Simd, operands: &Operands) -> Option<u128> {
+pub(super) fn result(kind: Simd, operands: &Operands) -> u128 {
     let Operands { whole_d, word, .. } = *operands;
     let value = match kind {
         Simd::Movi => expanded(word),
         Simd::Mvni => !expanded(word),
         Simd::OrrVectorImmediate => whole_d | expanded(word),
-        Simd::BicVectorImmediate => whole_d & !expanded(word),
-        _ => return None,
+        _ => whole_d & !expanded(word),
     };
     let mask = if fields::bit(word, 30) { u128::MAX } else { u64::MAX.into() };
-    Some(value & mask)
+    value & mask
 }
 
 /// The immediate in each element [DDI0487 J1 AdvSIMDExpandImm]; of a floating-point one not.

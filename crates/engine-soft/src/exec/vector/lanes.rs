@@ -45,11 +45,14 @@ pub(in crate::exec) trait Lane: Copy {
     /// Even elements of `low`, then of `high`; odd ones where `odd` is set.
     #[inline]
     fn unzip(low: u128, high: u128, odd: bool) -> u128 {
-        let (low, high) = (Self::split(low), Self::split(high));
         let mut row = Self::split(0);
-        let sources = low.as_ref().chunks_exact(2).chain(high.as_ref().chunks_exact(2));
-        let pick = |pair: &[Self]| if odd { pair[1] } else { pair[0] };
-        row.as_mut().iter_mut().zip(sources).for_each(|(place, pair)| *place = pick(pair));
+        let (first, second) = row.as_mut().split_at_mut(row_length::<Self>() / 2);
+        for (places, source) in [(first, Self::split(low)), (second, Self::split(high))] {
+            let (pairs, _) = source.as_ref().as_chunks::<2>();
+            for (place, [even_lane, odd_lane]) in places.iter_mut().zip(pairs) {
+                *place = if odd { *odd_lane } else { *even_lane };
+            }
+        }
         Self::join(row)
     }
 
@@ -85,6 +88,11 @@ pub(in crate::exec) trait Lane: Copy {
         let (first, others) = (row.as_ref()[0], &row.as_ref()[1..]);
         others.iter().fold(first, |sum, a| f(sum, *a))
     }
+}
+
+/// How many elements a vector has.
+const fn row_length<T: Lane>() -> usize {
+    16 / size_of::<T>()
 }
 
 /// An element of which there is one of twice the width.

@@ -115,41 +115,114 @@ fn mask(word: u32, size: u32) -> u128 {
     }
 }
 
+/// Where each instruction is written: the group of functions that has it.
+macro_rules! parts {
+    ($($part:ident: $($kind:ident)+;)+) => {
+        #[derive(Clone, Copy)]
+        enum Part { $($part,)+ }
+
+        const fn part(kind: Simd) -> Part {
+            match kind {
+                $($(Simd::$kind)|+ => Part::$part,)+
+            }
+        }
+    };
+}
+
+parts! {
+    Logical: AndVector BicVectorRegister OrrVectorRegister OrnVector EorVector Bsl Bit Bif;
+    Arithmetic: AddVector SubVector MulVector MlaVector MlsVector Pmul
+        Smax Smin Umax Umin Sabd Uabd Saba Uaba;
+    Halving: Shadd Uhadd Srhadd Urhadd Shsub Uhsub;
+    DotProduct: SdotVector UdotVector;
+    Compare: CmeqRegister CmeqZero CmgtRegister CmgtZero CmltZero CmgeRegister CmgeZero CmleZero
+        CmhiRegister CmhsRegister Cmtst;
+    ShiftByImmediate: Shl Sli Sri Sshr Ssra Srshr Srsra Ushr Usra Urshr Ursra
+        SqshlImmediate Sqshlu UqshlImmediate;
+    ShiftByRegister: Sshl Ushl Srshl Urshl SqshlRegister UqshlRegister Sqrshl Uqrshl;
+    Saturating: Sqadd Uqadd Sqsub Uqsub Sqabs Sqneg;
+    MixedSum: Suqadd Usqadd;
+    FixedPoint: SqdmulhVector SqrdmulhVector SqrdmlahVector SqrdmlshVector;
+    Unary: Abs NegVector ClsVector ClzVector Cnt Not RbitVector Rev16Vector Rev32Vector Rev64
+        Urecpe Ursqrte;
+    Neighbours: Saddlp Uaddlp Sadalp Uadalp;
+    Pairwise: AddpVector Smaxp Sminp Umaxp Uminp;
+    Permute: Uzp1 Uzp2 Trn1 Trn2 Zip1 Zip2;
+    ToGeneral: Umov Smov;
+    Move: DupElement DupGeneral InsGeneral InsElement Ext Tbl Tbx;
+    Immediate: Movi Mvni OrrVectorImmediate BicVectorImmediate;
+    Across: Addv AddpScalar Saddlv Uaddlv Smaxv Sminv Umaxv Uminv;
+    LongSum: Saddl Uaddl Ssubl Usubl Saddw Uaddw Ssubw Usubw Sabdl Uabdl Sabal Uabal;
+    LongProduct: SmullVector UmullVector SmlalVector UmlalVector SmlslVector UmlslVector;
+    DoubledProduct: SqdmullVector SqdmlalVector SqdmlslVector;
+    Unlike: Shll Pmull;
+    LongShift: Sshll Ushll;
+    NarrowShift: Shrn Rshrn Sqshrn Sqrshrn Uqshrn Uqrshrn Sqshrun Sqrshrun;
+    UpperHalf: Addhn Raddhn Subhn Rsubhn;
+    Extract: Xtn Sqxtn Uqxtn Sqxtun;
+    ByElement: MlaByElement MlsByElement MulByElement SmlalByElement SmlslByElement SmullByElement
+        UmlalByElement UmlslByElement UmullByElement SqdmlalByElement SqdmlslByElement
+        SqdmullByElement SqdmulhByElement SqrdmulhByElement SqrdmlahByElement SqrdmlshByElement
+        SdotByElement UdotByElement;
+}
+
 /// Executes an instruction that is neither hidden nor switched off.
 pub(super) fn execute(cpu: &mut Cpu, kind: Simd, word: u32) {
-    if moves::to_general(cpu, kind, word) {
-        return;
-    }
     let mut operands = Operands::new(cpu, word);
-    let kind = if is_by_element(word) { with_vector(kind) } else { kind };
-    let value = result(cpu, kind, &mut operands);
+    let value = match part(kind) {
+        Part::ToGeneral => return moves::to_general(cpu, kind, word),
+        Part::Move => moves::result(cpu, kind, &operands),
+        Part::Immediate => immediate::result(kind, &operands),
+        Part::ByElement => {
+            let kind = with_vector(kind);
+            result(part(kind), kind, &mut operands)
+        }
+        part => result(part, kind, &mut operands),
+    };
     cpu.v[usize::from(fields::rd(word))] = value;
     if operands.saturated {
         cpu.fpsr |= QC;
     }
 }
 
-/// The new Vd.
-fn result(cpu: &Cpu, kind: Simd, operands: &mut Operands) -> u128 {
-    let of_elements = arithmetic::logical(kind, operands)
-        .or_else(|| arithmetic::result(kind, operands))
-        .or_else(|| compare::result(kind, operands))
-        .or_else(|| shift::by_immediate(kind, operands))
-        .or_else(|| reduce::pairwise(kind, operands))
-        .or_else(|| moves::permuted(kind, operands))
-        .or_else(|| unary::result(kind, operands))
-        .or_else(|| fixed_point::result(kind, operands))
-        .or_else(|| shift::by_register(kind, operands));
-    if let Some(value) = of_elements {
-        return value & operands.mask;
+/// The new Vd, of instructions that compute it from elements.
+fn result(part: Part, kind: Simd, operands: &mut Operands) -> u128 {
+    let of_elements = match part {
+        Part::Logical => arithmetic::logical(kind, operands),
+        Part::Arithmetic => arithmetic::result(kind, operands),
+        Part::Halving => arithmetic::halving(kind, operands),
+        Part::DotProduct => arithmetic::dot_product(kind, operands),
+        Part::Compare => compare::result(kind, operands),
+        Part::ShiftByImmediate => shift::by_immediate(kind, operands),
+        Part::ShiftByRegister => shift::by_register(kind, operands),
+        Part::Saturating => fixed_point::result(kind, operands),
+        Part::MixedSum => fixed_point::mixed_sum(kind, operands),
+        Part::FixedPoint => fixed_point::product(kind, operands),
+        Part::Unary => unary::result(kind, operands),
+        Part::Neighbours => unary::neighbours(kind, operands),
+        Part::Pairwise => reduce::pairwise(kind, operands),
+        Part::Permute => moves::permuted(kind, operands),
+        Part::Across => return reduce::across(kind, operands),
+        Part::NarrowShift => return shift::narrow(kind, operands),
+        Part::UpperHalf => return operands.narrowed(long::upper_halves(kind, operands)),
+        Part::Extract => {
+            let half = long::extracted(kind, operands);
+            return operands.narrowed(half);
+        }
+        _ => return long(part, kind, operands) & operands.wide_mask(),
+    };
+    of_elements & operands.mask
+}
+
+/// The new Vd, of elements of twice the size.
+fn long(part: Part, kind: Simd, operands: &mut Operands) -> u128 {
+    match part {
+        Part::LongSum => long::sum(kind, operands),
+        Part::LongProduct => long::product(kind, operands),
+        Part::DoubledProduct => long::doubled_product(kind, operands),
+        Part::LongShift => shift::long(kind, operands),
+        _ => long::unlike(kind, operands),
     }
-    moves::result(cpu, kind, operands)
-        .or_else(|| immediate::result(kind, operands))
-        .or_else(|| long::result(kind, operands))
-        .or_else(|| long::narrow(kind, operands))
-        .or_else(|| shift::long_or_narrow(kind, operands))
-        .or_else(|| reduce::across(kind, operands))
-        .unwrap_or(operands.whole_d)
 }
 
 /// The instruction on vectors that does what `kind` does with one element for each element of Vm.

@@ -23,10 +23,10 @@ impl Operands {
 }
 
 /// ZIP, UZP, TRN.
-pub(super) fn permuted(kind: Simd, operands: &Operands) -> Option<u128> {
+pub(super) fn permuted(kind: Simd, operands: &Operands) -> u128 {
     let Operands { n, m, size, .. } = *operands;
     let (low, high) = operands.end_to_end();
-    Some(match kind {
+    match kind {
         Simd::Uzp1 => unsigned!(size, T => T::unzip(low, high, false)),
         Simd::Uzp2 => unsigned!(size, T => T::unzip(low, high, true)),
         Simd::Trn1 => unsigned!(size, T => T::transpose(n, m, false)),
@@ -34,9 +34,8 @@ pub(super) fn permuted(kind: Simd, operands: &Operands) -> Option<u128> {
         Simd::Zip1 => unsigned!(size, T => T::zip(n, m, false)),
         // All of two short vectors fits into a long one.
         Simd::Zip2 if !operands.is_upper() => unsigned!(size, T => T::zip(n, m, false)) >> 64,
-        Simd::Zip2 => unsigned!(size, T => T::zip(n, m, true)),
-        _ => return None,
-    })
+        _ => unsigned!(size, T => T::zip(n, m, true)),
+    }
 }
 
 /// Size and index of the element that imm5 names: log2 of its bytes, and its number.
@@ -52,11 +51,8 @@ const fn element(vector: u128, size: u32, index: u32) -> u64 {
     (vector >> (index * bits)) as u64 & (u64::MAX >> (64 - bits))
 }
 
-/// UMOV and SMOV; tells whether it was one of them.
-pub(super) fn to_general(cpu: &mut Cpu, kind: Simd, word: u32) -> bool {
-    if !matches!(kind, Simd::Umov | Simd::Smov) {
-        return false;
-    }
+/// UMOV and SMOV.
+pub(super) fn to_general(cpu: &mut Cpu, kind: Simd, word: u32) {
     let (size, index) = named(word);
     let value = element(cpu.v[usize::from(fields::rn(word))], size, index);
     let unused = 64 - (8 << size);
@@ -71,15 +67,14 @@ pub(super) fn to_general(cpu: &mut Cpu, kind: Simd, word: u32) -> bool {
         register => register,
     };
     cpu.x[usize::from(register)] = value;
-    true
 }
 
 /// DUP, INS, EXT, TBL, TBX.
-pub(super) fn result(cpu: &Cpu, kind: Simd, operands: &Operands) -> Option<u128> {
+pub(super) fn result(cpu: &Cpu, kind: Simd, operands: &Operands) -> u128 {
     let word = operands.word;
     let (size, index) = named(word);
     let general = || cpu.x[usize::from(fields::rn(word))];
-    Some(match kind {
+    match kind {
         Simd::DupElement if operands.is_scalar() => element(operands.whole_n, size, index).into(),
         Simd::DupElement => broadcast(operands.whole_n, size, index) & operands.vector_mask(),
         Simd::DupGeneral => broadcast(general().into(), size, 0) & operands.vector_mask(),
@@ -91,9 +86,8 @@ pub(super) fn result(cpu: &Cpu, kind: Simd, operands: &Operands) -> Option<u128>
         }
         Simd::Ext => extracted(cpu, operands),
         Simd::Tbl => looked_up(cpu, operands, 0),
-        Simd::Tbx => looked_up(cpu, operands, operands.whole_d),
-        _ => return None,
-    })
+        _ => looked_up(cpu, operands, operands.whole_d),
+    }
 }
 
 impl Operands {

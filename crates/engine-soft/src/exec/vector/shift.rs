@@ -22,8 +22,8 @@ impl Operands {
 }
 
 /// Shifts of elements by an immediate that keep their size.
-pub(super) fn by_immediate(kind: Simd, operands: &mut Operands) -> Option<u128> {
-    Some(match kind {
+pub(super) fn by_immediate(kind: Simd, operands: &mut Operands) -> u128 {
+    match kind {
         Simd::Shl | Simd::Sli => left(kind, operands),
         Simd::Sshr | Simd::Ssra | Simd::Srshr | Simd::Srsra => right_signed(kind, operands),
         Simd::Ushr | Simd::Usra | Simd::Urshr | Simd::Ursra => right_unsigned(kind, operands),
@@ -34,11 +34,8 @@ pub(super) fn by_immediate(kind: Simd, operands: &mut Operands) -> Option<u128> 
                 T::map2(d, n, |d, a| d & kept | a.unbounded_shr(by))
             })
         }
-        Simd::SqshlImmediate | Simd::Sqshlu | Simd::UqshlImmediate => {
-            left_saturating(kind, operands)
-        }
-        _ => return None,
-    })
+        _ => left_saturating(kind, operands),
+    }
 }
 
 fn left(kind: Simd, operands: &Operands) -> u128 {
@@ -93,10 +90,10 @@ fn left_saturating(kind: Simd, operands: &mut Operands) -> u128 {
 
 /// Shifts by the lowest byte of each element of Vm, a signed number: to the left where it is
 /// positive.
-pub(super) fn by_register(kind: Simd, operands: &mut Operands) -> Option<u128> {
+pub(super) fn by_register(kind: Simd, operands: &mut Operands) -> u128 {
     let (n, m, size, q) = (operands.n, operands.m, operands.size, &mut operands.saturated);
     let round = matches!(kind, Simd::Srshl | Simd::Urshl | Simd::Sqrshl | Simd::Uqrshl);
-    Some(match kind {
+    match kind {
         Simd::Sshl | Simd::Srshl => signed!(size, T => {
             T::map2(n, m, |a, by| shifted(a.into(), by.into(), round) as T)
         }),
@@ -106,11 +103,10 @@ pub(super) fn by_register(kind: Simd, operands: &mut Operands) -> Option<u128> {
         Simd::SqshlRegister | Simd::Sqrshl => signed!(size, T => T::map2(n, m, |a, by| {
             T::saturate(shifted_far(a.into(), by.into(), round, T::BITS), q)
         })),
-        Simd::UqshlRegister | Simd::Uqrshl => unsigned!(size, T => T::map2(n, m, |a, by| {
+        _ => unsigned!(size, T => T::map2(n, m, |a, by| {
             T::saturate(shifted_far(a.into(), by.into(), round, T::BITS), q)
         })),
-        _ => return None,
-    })
+    }
 }
 
 /// An element of at most 64 bits, shifted by the lowest byte of another; the low 64 bits are right.
@@ -137,29 +133,20 @@ const fn shifted_far(value: i128, by: i128, round: bool, bits: u32) -> i128 {
     }
 }
 
-/// SSHLL, USHLL, SHRN and its relatives.
-pub(super) fn long_or_narrow(kind: Simd, operands: &mut Operands) -> Option<u128> {
+/// SSHLL, USHLL.
+pub(super) fn long(kind: Simd, operands: &Operands) -> u128 {
+    let (half, by) = (operands.half(operands.n), operands.left());
     match kind {
-        Simd::Sshll => {
-            let (half, by) = (operands.half(operands.n), operands.left());
-            Some(signed_narrow!(operands.size, T W => W::map(T::extend(half), |a| a << by)))
-        }
-        Simd::Ushll => {
-            let (half, by) = (operands.half(operands.n), operands.left());
-            Some(unsigned_narrow!(operands.size, T W => W::map(T::extend(half), |a| a << by)))
-        }
-        _ => narrow(kind, operands),
+        Simd::Sshll => signed_narrow!(operands.size, T W => W::map(T::extend(half), |a| a << by)),
+        _ => unsigned_narrow!(operands.size, T W => W::map(T::extend(half), |a| a << by)),
     }
 }
 
 /// Wide elements, shifted right and made narrow.
-fn narrow(kind: Simd, operands: &mut Operands) -> Option<u128> {
+pub(super) fn narrow(kind: Simd, operands: &mut Operands) -> u128 {
     // The highest bit that is shifted out is added to what is kept.
-    let round = match kind {
-        Simd::Shrn | Simd::Sqshrn | Simd::Uqshrn | Simd::Sqshrun => 0_u8,
-        Simd::Rshrn | Simd::Sqrshrn | Simd::Uqrshrn | Simd::Sqrshrun => 1,
-        _ => return None,
-    };
+    let round =
+        u8::from(matches!(kind, Simd::Rshrn | Simd::Sqrshrn | Simd::Uqrshrn | Simd::Sqrshrun));
     let (source, by) = (operands.whole_n & operands.wide_mask(), operands.right());
     let (size, q) = (operands.size, &mut operands.saturated);
     let half = match kind {
@@ -185,5 +172,5 @@ fn narrow(kind: Simd, operands: &mut Operands) -> Option<u128> {
             }))
         }
     };
-    Some(operands.narrowed(half))
+    operands.narrowed(half)
 }

@@ -6,9 +6,9 @@ use crate::decode::Simd;
 use crate::float::{reciprocal, reciprocal_root};
 
 /// Instructions on the elements of one vector that neither saturate nor change their size.
-pub(super) fn result(kind: Simd, operands: &Operands) -> Option<u128> {
+pub(super) fn result(kind: Simd, operands: &Operands) -> u128 {
     let Operands { n, size, .. } = *operands;
-    Some(match kind {
+    match kind {
         Simd::Abs => signed!(size, T => T::map(n, T::wrapping_abs)),
         Simd::NegVector => signed!(size, T => T::map(n, T::wrapping_neg)),
         Simd::ClsVector => {
@@ -22,9 +22,8 @@ pub(super) fn result(kind: Simd, operands: &Operands) -> Option<u128> {
         Simd::Rev32Vector => within_elements(u32::map(n, u32::swap_bytes), size),
         Simd::Rev64 => within_elements(u64::map(n, u64::swap_bytes), size),
         Simd::Urecpe => u32::map(n, unsigned_recip_estimate),
-        Simd::Ursqrte => u32::map(n, unsigned_rsqrt_estimate),
-        _ => return neighbours(kind, operands),
-    })
+        _ => u32::map(n, unsigned_rsqrt_estimate),
+    }
 }
 
 /// The bytes of each element the other way round.
@@ -33,20 +32,19 @@ fn within_elements(vector: u128, size: u32) -> u128 {
 }
 
 /// Sums of each two neighbours, of twice the width.
-fn neighbours(kind: Simd, operands: &Operands) -> Option<u128> {
+pub(super) fn neighbours(kind: Simd, operands: &Operands) -> u128 {
     let Operands { n, d, size, .. } = *operands;
     let sums = match kind {
         Simd::Saddlp | Simd::Sadalp => signed_narrow!(size, T W => {
             W::map(n, |pair| W::from(pair as T) + W::from((pair >> T::BITS) as T))
         }),
-        Simd::Uaddlp | Simd::Uadalp => unsigned_narrow!(size, T W => {
+        _ => unsigned_narrow!(size, T W => {
             W::map(n, |pair| W::from(pair as T) + W::from((pair >> T::BITS) as T))
         }),
-        _ => return None,
     };
     let is_sum = matches!(kind, Simd::Sadalp | Simd::Uadalp);
     let wide = size + 1;
-    Some(if is_sum { unsigned!(wide, T => T::map2(d, sums, T::wrapping_add)) } else { sums })
+    if is_sum { unsigned!(wide, T => T::map2(d, sums, T::wrapping_add)) } else { sums }
 }
 
 /// [DDI0487 J1 UnsignedRecipEstimate].
