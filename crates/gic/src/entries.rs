@@ -9,10 +9,10 @@ use crate::layout::{self, BitField, Half, Key, Line};
 use crate::spec::{
     ATTR_AFFINITY_SHIFT, GICD_CTLR_ARE, GICD_CTLR_DS, GICD_CTLR_ENABLE_GRP0, GICD_CTLR_ENABLE_GRP1,
     GICD_CTLR_NASSGIREQ, GICD_IROUTER_IRM, GICR_CTLR_ENABLE_LPIS, GICR_TYPER, GICR_TYPER_LAST,
-    GICR_TYPER_NUMBER_SHIFT, GRP_NR_IRQS, GRP_REDIST_REGS, ICC_AP0R0_EL1, ICC_AP1R0_EL1,
-    ICC_BPR0_EL1, ICC_BPR1_EL1, ICC_CTLR_A3V, ICC_CTLR_CBPR, ICC_CTLR_EL1, ICC_CTLR_EOIMODE,
-    ICC_CTLR_IDBITS_SHIFT, ICC_CTLR_PRIBITS_SHIFT, ICC_CTLR_SEIS, ICC_IGRPEN0_EL1, ICC_IGRPEN1_EL1,
-    ICC_PMR_EL1, ICC_SRE_EL1, ICC_SRE_FIXED, PRIVATE_COUNT,
+    GICR_TYPER_NUMBER_SHIFT, GRP_CPU_SYSREGS, GRP_NR_IRQS, GRP_REDIST_REGS, ICC_AP0R0_EL1,
+    ICC_AP1R0_EL1, ICC_BPR0_EL1, ICC_BPR1_EL1, ICC_CTLR_A3V, ICC_CTLR_CBPR, ICC_CTLR_EL1,
+    ICC_CTLR_EOIMODE, ICC_CTLR_IDBITS_SHIFT, ICC_CTLR_PRIBITS_SHIFT, ICC_CTLR_SEIS,
+    ICC_IGRPEN0_EL1, ICC_IGRPEN1_EL1, ICC_PMR_EL1, ICC_SRE_EL1, ICC_SRE_FIXED, PRIVATE_COUNT,
 };
 use crate::state::{CpuState, GicState, IccState, IrqState, Route, TyperFields};
 use abide_reg::{Entry, Intake, IntakeError, RegId, Scope, Value};
@@ -29,6 +29,25 @@ pub struct Taken {
     pub carried: Sections,
     /// Unknown volatile registers: dropped, to be reported.
     pub dropped: Sections,
+    /// Registers that were saved in a form that no CPU interface keeps: to be reported.
+    pub normalised: Vec<Normalised>,
+}
+
+/// A register whose saved value is not the one that the state has, but means the same: kernels and
+/// other programs save PMR, BPRs and the tables' registers of a vCPU that never ran as they were
+/// written, and show them in the form of the hardware from the first run on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Normalised {
+    /// Whose.
+    pub scope: Scope,
+    /// The register.
+    pub id: RegId,
+    /// Its name in the specification.
+    pub name: &'static str,
+    /// The value saved.
+    pub found: Value,
+    /// The value that a controller holds, and shows, in its place.
+    pub made: Value,
 }
 
 impl GicState {
@@ -57,6 +76,7 @@ impl GicState {
             state: Self::at_reset(&GicConfig::new(cpus.iter().copied(), nr_irqs))?,
             carried: Vec::new(),
             dropped: Vec::new(),
+            normalised: Vec::new(),
         };
         let lines = layout::layout(nr_irqs, &cpus).into_iter();
         for ((scope, entries), (_, lines)) in sections.into_iter().zip(lines) {
@@ -74,9 +94,28 @@ impl GicState {
         }
         taken.carried.retain(|(_, entries)| !entries.is_empty());
         taken.dropped.retain(|(_, entries)| !entries.is_empty());
+        let saved = taken.state.clone();
         taken.state.normalise();
         taken.state.check()?;
+        if taken.state != saved {
+            taken.normalised = saved.differing(&taken.state, nr_irqs, &cpus);
+        }
         Ok(taken)
+    }
+
+    /// The registers in which `normal`, of the same dimensions, holds other values.
+    fn differing(&self, normal: &Self, nr_irqs: u32, cpus: &[Affinity]) -> Vec<Normalised> {
+        let mut differing = Vec::new();
+        for (scope, lines) in layout::layout(nr_irqs, cpus) {
+            for line in lines {
+                let (found, made) = (self.value(scope, &line), normal.value(scope, &line));
+                if found != made {
+                    let Line { def, .. } = line;
+                    differing.push(Normalised { scope, id: def.id, name: def.name, found, made });
+                }
+            }
+        }
+        differing
     }
 
     fn affinities(&self) -> Vec<Affinity> {
@@ -108,32 +147,46 @@ pub(crate) fn dimensions(sections: &Sections) -> Result<(u32, Vec<Affinity>), Gi
         return Err(GicError::ScopeMissing { scope: Scope::Vm });
     };
     let nr_irqs = RegId::gic(GRP_NR_IRQS, 0);
-    let found = vm.iter().find(|entry| entry.id == nr_irqs).and_then(|entry| entry.value.to_u32());
-    let Some(nr_irqs_found) = found else {
-        let source = IntakeError::Missing { id: nr_irqs, name: "NR_IRQS" };
-        return Err(GicError::Intake { scope: Scope::Vm, source });
+    let refused = |source| GicError::Intake { scope: Scope::Vm, source };
+    let Some(entry) = vm.iter().find(|entry| entry.id == nr_irqs) else {
+        return Err(refused(IntakeError::Missing { id: nr_irqs, name: "NR_IRQS" }));
+    };
+    let Some(nr_irqs_found) = entry.value.to_u32() else {
+        let found = entry.value.width();
+        return Err(refused(IntakeError::Width { id: nr_irqs, found, allowed: 4 }));
     };
     check_nr_irqs(nr_irqs_found)?;
     let cpus: Result<Vec<Affinity>, GicError> =
-        cpus.iter().map(|(scope, entries)| affinity_of(*scope, entries)).collect();
+        (0..).zip(cpus).map(|(n, (scope, entries))| affinity_of(n, *scope, entries)).collect();
     let cpus = cpus?;
     check_cpus(&cpus)?;
     Ok((nr_irqs_found, cpus))
 }
 
-/// The affinity that a vCPU's registers are named by.
-fn affinity_of(scope: Scope, entries: &[Entry]) -> Result<Affinity, GicError> {
-    let named = entries.iter().find_map(|entry| match entry.id {
-        RegId::Gic { group: GRP_REDIST_REGS, attr } => {
-            let affinity = u32::try_from(attr >> ATTR_AFFINITY_SHIFT).ok()?;
-            (attr & u64::from(u32::MAX) == u64::from(GICR_TYPER)).then_some(Affinity(affinity))
-        }
-        _ => None,
-    });
-    named.ok_or_else(|| {
-        let id = RegId::gic(GRP_REDIST_REGS, GICR_TYPER.into());
-        GicError::Intake { scope, source: IntakeError::Missing { id, name: "GICR_TYPER.low" } }
-    })
+/// The affinity that the registers of vCPU `n` are named by: that of its first `GICR_TYPER`.
+fn affinity_of(n: u32, scope: Scope, entries: &[Entry]) -> Result<Affinity, GicError> {
+    // Affinity and offset of each register of the redistributor and the CPU interface.
+    let named = || {
+        entries.iter().filter_map(|entry| match entry.id {
+            RegId::Gic { group: group @ (GRP_REDIST_REGS | GRP_CPU_SYSREGS), attr } => {
+                let affinity = Affinity(u32::try_from(attr >> ATTR_AFFINITY_SHIFT).ok()?);
+                Some((group, affinity, attr & u64::from(u32::MAX)))
+            }
+            _ => None,
+        })
+    };
+    let is_typer = |&(group, _, offset): &(u32, Affinity, u64)| {
+        group == GRP_REDIST_REGS && offset == u64::from(GICR_TYPER)
+    };
+    if let Some((_, affinity, _)) = named().find(is_typer) {
+        return Ok(affinity);
+    }
+    // What is missing has the affinity of what is there, else the one that KVM gives vCPU n.
+    let affinity = named().next().map_or(n & 0xf | n >> 4 << 8, |(_, affinity, _)| affinity.0);
+    let attr = u64::from(affinity) << ATTR_AFFINITY_SHIFT | u64::from(GICR_TYPER);
+    let id = RegId::gic(GRP_REDIST_REGS, attr);
+    let source = IntakeError::Missing { id, name: "GICR_TYPER.low" };
+    Err(GicError::Intake { scope, source })
 }
 
 // What each register holds of the state, and the way back. `set` answers which values are allowed

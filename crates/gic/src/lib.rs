@@ -70,7 +70,7 @@ pub use config::{
     CPU_COUNT_MAX, GicConfig, IccIds, NR_IRQS_MAX, NR_IRQS_MIN, Revision, gicd_typer, gicr_typer,
 };
 pub use cpu::Outputs;
-pub use entries::{Sections, Taken};
+pub use entries::{Normalised, Sections, Taken};
 pub use error::{GicError, TransferError};
 pub use gic::GicV3;
 pub use intid::{Affinity, IntId};

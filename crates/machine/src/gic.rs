@@ -3,10 +3,10 @@
 use crate::board::{GIC_INTIDS, mpidr};
 use crate::error::{MachineError, RestoreError};
 use crate::machine::Machine;
-use crate::restore::Pending;
+use crate::restore::{Changed, Pending};
 use crate::units::Unit;
 use abide_engine::Irqchip;
-use abide_gic::{Affinity, GicConfig, GicState};
+use abide_gic::{Affinity, GicConfig, GicState, Normalised};
 use abide_reg::{Entry, RegDef, RegError, RegId, Registers, Scope, Value, VcpuId};
 
 /// What the board's controller is made of.
@@ -74,6 +74,10 @@ impl Machine {
             pending.report.registers -= entries.len();
             pending.carry(unit, scope, entries);
         }
+        pending.report.changed.extend(taken.normalised.into_iter().map(|normalised| {
+            let Normalised { scope, id, name, found, made } = normalised;
+            Changed { unit, scope, id, name, found, made }
+        }));
         let mut chip = Chip { irqchip: self.irqchip.as_ref(), vcpu_count };
         abide_gic::restore(&mut chip, &taken.state)?;
         Ok(())

@@ -22,7 +22,7 @@ use abide_memory::GuestRam;
 use abide_reg::{
     Class, Entry, Intake, IntakeError, Leftover, Name, RegError, RegId, Scope, Value, VcpuId,
 };
-use abide_snapshot::{Architecture, Reader, UnitRecord};
+use abide_snapshot::{Architecture, Reader, RecordKind, UnitRecord};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::sync::Arc;
@@ -39,10 +39,29 @@ pub struct RestoreReport {
     pub dropped: Vec<(Name, Scope, RegId)>,
     /// Static registers that nothing here knows: kept, and saved again.
     pub carried: Vec<(Name, Scope, RegId)>,
-    /// Volatile records of unknown kinds: kind and unit; not restored.
+    /// Volatile records of unknown kinds, or without a register: kind and unit; not restored.
     pub dropped_records: Vec<(u32, Name)>,
+    /// Registers saved in a form that none keeps: restored as what they mean.
+    pub changed: Vec<Changed>,
     /// How many registers were written and read back.
     pub registers: usize,
+}
+
+/// A register that holds another value than the file, which means the same to the guest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Changed {
+    /// The unit.
+    pub unit: Name,
+    /// Whose.
+    pub scope: Scope,
+    /// The register.
+    pub id: RegId,
+    /// Its name in the specification.
+    pub name: &'static str,
+    /// The value in the file.
+    pub found: Value,
+    /// The value restored.
+    pub made: Value,
 }
 
 /// The records still to be restored.
@@ -110,6 +129,9 @@ impl Pending {
                 // A record without registers is carried like any other.
                 Class::Static if state.entries.is_empty() => self.carried.push(state),
                 Class::Static => self.carry(unit, scope, state.entries),
+                Class::Volatile if state.entries.is_empty() => {
+                    self.report.dropped_records.push((RecordKind::UNIT.0, unit));
+                }
                 Class::Volatile => {
                     for entry in &state.entries {
                         self.drop_entry(unit, scope, entry.id);
@@ -163,8 +185,8 @@ pub fn restore_elsewhere(
     }
     let (carried, mut report) = pending.finish()?;
     machine.carried = carried;
-    report.dropped_records =
-        snapshot.dropped.iter().map(|record| (record.kind().0, record.unit())).collect();
+    let dropped = snapshot.dropped.iter();
+    report.dropped_records.extend(dropped.map(|record| (record.kind().0, record.unit())));
     machine.carried_records = snapshot.carried;
     machine.check_readback(&original, &report)?;
     Ok(Prepared::new(machine, report))

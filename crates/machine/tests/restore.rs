@@ -20,9 +20,9 @@ use support::{
 /// A machine in which every unit holds something else than at birth.
 fn lived() -> Machine {
     let engine = MockEngine::new(|turn| {
-        turn.clock.retire(1003);
         match turn.next_step() {
             0 => {
+                turn.clock.retire(1003);
                 turn.write(UART_BASE.0 + 0x38, 0x10);
                 turn.write(UART_BASE.0, b'a'.into());
                 turn.write(RTC_BASE.0 + 4, 0x1000);
@@ -222,6 +222,38 @@ fn unknown_volatile_records_are_dropped_and_reported() {
     let (units, carried) = there_and_back(file);
     assert_eq!(units, machine.state().unwrap());
     assert_eq!(carried, []);
+}
+
+#[test]
+fn volatile_record_without_registers_is_reported_too() {
+    let machine = lived();
+    let unit = Name::new("newdev");
+    let file = file_with(&machine, |records| {
+        let (scope, class) = (Scope::Vm, Class::Volatile);
+        records.push(UnitRecord { unit, scope, class, entries: vec![] }.into());
+    });
+    let prepared = restore(&MockEngine::idle(), file).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(prepared.report().dropped_records, [(RecordKind::UNIT.0, unit)]);
+}
+
+#[test]
+fn form_that_no_interrupt_controller_keeps_is_restored_and_reported() {
+    let machine = lived();
+    let pmr = RegId::gic(6, 0xc230);
+    let file = file_with(&machine, |records| {
+        let gic = record(records, "gic", "vcpu0");
+        let entry = gic.entries.iter_mut().find(|entry| entry.id == pmr).unwrap();
+        entry.value = Value::u64(0x77);
+    });
+    let prepared = restore(&MockEngine::idle(), file).unwrap_or_else(|e| panic!("{e}"));
+    let [changed] = &prepared.report().changed[..] else {
+        panic!("{:?}", prepared.report().changed)
+    };
+    assert_eq!((changed.name, changed.id), ("ICC_PMR_EL1", pmr));
+    assert_eq!((changed.found.to_u64(), changed.made.to_u64()), (Some(0x77), Some(0x70)));
+    let state = prepared.machine().state().unwrap();
+    let held = state.iter().flat_map(|record| &record.entries).find(|entry| entry.id == pmr);
+    assert_eq!(held.and_then(|entry| entry.value.to_u64()), Some(0x70));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::engines;
 use crate::exit::Exit;
 use crate::out::say;
 use abide_machine::lifecycle::Intent;
-use abide_machine::restore::{RestoreReport, restore_elsewhere};
+use abide_machine::restore::{Changed, RestoreReport, restore_elsewhere};
 use abide_snapshot::Reader;
 use anyhow::{Context, Result};
 
@@ -38,6 +38,12 @@ fn announce(name: &str, report: &RestoreReport) {
     }
     for (kind, unit) in &report.dropped_records {
         say(&format!("{name}: {unit}: record of kind {kind} dropped: volatile, and unknown here"));
+    }
+    for Changed { unit, scope, name: register, found, made, .. } in &report.changed {
+        say(&format!(
+            "{name}: {unit} {scope}: {register} {found} taken as {made}: the form it has in every \
+             controller"
+        ));
     }
     for (unit, scope, id) in &report.carried {
         say(&format!("{name}: {unit} {scope}: {id} carried along: unknown here"));

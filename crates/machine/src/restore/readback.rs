@@ -23,13 +23,16 @@ impl Machine {
             found.extend(values.map(|(id, value)| ((state.unit, state.scope, id), value)));
         }
         let dropped: BTreeSet<&Key> = report.dropped.iter().collect();
+        let changed = report.changed.iter().map(|c| ((c.unit, c.scope, c.id), &c.made));
+        let changed: BTreeMap<Key, &Value> = changed.collect();
         // What the host knows may have changed: that is what it is for.
         let is_host_fact = |unit| Unit::by_name(unit).is_some_and(|u| u.class() == Class::Volatile);
         for state in original.iter().filter(|state| !is_host_fact(state.unit)) {
             for entry in &state.entries {
                 let key = (state.unit, state.scope, entry.id);
                 if !dropped.contains(&key) {
-                    check_one(key, &entry.value, found.get(&key))?;
+                    let expected = changed.get(&key).copied().unwrap_or(&entry.value);
+                    check_one(key, expected, found.get(&key))?;
                 }
             }
         }
