@@ -93,8 +93,8 @@ impl Parts {
         let (irqchip, soft_irqchip) = create_irqchip(vm.as_mut(), lines.clone())?;
         let bus = Arc::new(MachineBus {
             clock: Arc::clone(&clock),
+            panicked: AtomicBool::new(console.has_panicked()),
             console: Mutex::new(console),
-            panicked: AtomicBool::new(false),
             uart: Mutex::new(uart),
             rtc: Mutex::new(rtc),
             has_virtio_console: virtio.iter().any(|device| device.id() == DeviceId::CONSOLE),

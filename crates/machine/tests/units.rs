@@ -258,7 +258,13 @@ impl Subject for Output {
 
     fn drive(&mut self, random: u64) -> Vec<u8> {
         let bytes = random.to_le_bytes();
-        self.0.transmit(&bytes[..len(field(random, 0, 3))]);
+        if field(random, 3, 1) == 0 {
+            self.0.transmit(&bytes[..len(field(random, 0, 3))]);
+        } else {
+            // More or less of what a panic ends with.
+            let text = b"-----[ end Kernel panic";
+            self.0.transmit(&text[len(field(random, 4, 2))..len(field(random, 8, 4)) + 4]);
+        }
         let mut seen = self.0.tx_bytes().to_le_bytes().to_vec();
         seen.push(u8::from(self.0.has_panicked()));
         seen
