@@ -170,9 +170,13 @@ impl Program {
         self.align(4);
     }
 
-    /// Goes on at a multiple of `bytes` from the program's beginning; zeros in between.
+    /// Goes on at an address that is a multiple of `bytes`; zeros in between.
     pub fn align(&mut self, bytes: usize) {
-        self.assembler.align(bytes, 0);
+        let beyond = self.here().0 % bytes as u64;
+        if beyond > 0 {
+            let zeros = usize::try_from(bytes as u64 - beyond).unwrap_or(0);
+            self.assembler.extend(std::iter::repeat_n(0_u8, zeros));
+        }
     }
 
     /// `register` = `value`, in one to four instructions.

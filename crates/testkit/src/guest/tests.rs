@@ -124,6 +124,21 @@ fn vectors_are_aligned_and_go_to_their_handlers() {
 }
 
 #[test]
+fn vectors_are_aligned_behind_the_header_of_an_image() {
+    let mut program = Program::new(Gpa(RAM.0 + IMAGE_HEADER_BYTES as u64));
+    program.word(0xd503_201f);
+    let table = program.vectors([None; 16]);
+    program.address_of(x(0), table);
+    let image = program.finish_image(1 << 20).unwrap();
+    let word = |at: usize| u32::from_le_bytes(image[at..at + 4].try_into().unwrap());
+    // The image lies at a multiple of 2 MiB: each entry at a multiple of 128 of it is a branch.
+    for entry in 0..16 {
+        assert_eq!(word(2048 + 128 * entry) >> 26, 5, "entry {entry}");
+    }
+    assert_eq!(word(2044), 0, "nothing but zeros before the table");
+}
+
+#[test]
 fn image_has_the_documented_header() {
     let mut program = Program::new(RAM);
     program.spin();
