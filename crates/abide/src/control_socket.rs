@@ -14,6 +14,8 @@ use std::time::Duration;
 const LINE_MAX_LEN: u64 = 64 << 10;
 /// How long a peer may take to say something.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a guest may take to tell how it is.
+const STATUS_PATIENCE: Duration = Duration::from_secs(3);
 
 /// A command as it is sent.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -148,6 +150,26 @@ fn answer(request: Request, requests: &Requests) -> Response {
     }
 }
 
+fn refuse_if_stopped(name: &str, stream: &UnixStream) -> Result<()> {
+    if let Some(pid) = stopped_peer(stream) {
+        bail!(
+            "guest {name} cannot answer: its process {pid} is stopped (as by Ctrl-Z); \
+             `kill -CONT {pid}` lets it go on"
+        );
+    }
+    Ok(())
+}
+
+/// The process at the other end, if it stands still: it would be waited for in vain
+/// `[linux Documentation/filesystems/proc.rst 1.1]`.
+fn stopped_peer(stream: &UnixStream) -> Option<i32> {
+    let pid = rustix::net::sockopt::socket_peercred(stream).ok()?.pid.as_raw_nonzero().get();
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // Behind the name, which may hold anything.
+    let (_, fields) = stat.rsplit_once(')')?;
+    matches!(fields.trim_start().chars().next(), Some('T' | 't')).then_some(pid)
+}
+
 fn send(mut stream: &UnixStream, message: &impl Serialize) -> Result<()> {
     let mut line = serde_json::to_string(message)?;
     line.push('\n');
@@ -158,17 +180,25 @@ fn send(mut stream: &UnixStream, message: &impl Serialize) -> Result<()> {
 /// otherwise as long as a save that is under way there may be expected to.
 pub fn ask(state: &StateDir, name: &str, request: &Request) -> Result<Response> {
     let stream = state.connect(name)?;
+    refuse_if_stopped(name, &stream)?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    let patience = (!matches!(request, Request::Save { .. })).then_some(PATIENCE);
+    let patience = match request {
+        Request::Save { .. } => None,
+        // It is asked in turn, and a list should not wait for one of its lines.
+        Request::Status => Some(STATUS_PATIENCE),
+        Request::Pause | Request::Resume | Request::Stop => Some(PATIENCE),
+    };
     stream.set_read_timeout(patience)?;
     send(&stream, request).with_context(|| format!("guest {name}"))?;
     let mut line = String::new();
     match BufReader::new((&stream).take(LINE_MAX_LEN)).read_line(&mut line) {
-        Err(error) if error.kind() == ErrorKind::WouldBlock => bail!(
-            "guest {name} did not answer within {} s: it is being saved, or its process was \
-             stopped; try again later",
-            PATIENCE.as_secs()
-        ),
+        Err(error) if error.kind() == ErrorKind::WouldBlock => {
+            refuse_if_stopped(name, &stream)?;
+            bail!(
+                "guest {name} did not answer within {} s: it is being saved; try again later",
+                patience.unwrap_or(PATIENCE).as_secs()
+            );
+        }
         result => result.with_context(|| format!("guest {name}"))?,
     };
     if line.is_empty() {

@@ -90,3 +90,25 @@ fn names_are_taken_once_and_unknown_ones_refused() {
     assert_eq!(code(&unknown), 1);
     assert!(stderr(&unknown).contains("abide ps"), "{}", stderr(&unknown));
 }
+
+#[test]
+fn a_guest_whose_process_is_stopped_is_listed_and_named() {
+    let sandbox = Sandbox::new();
+    let guest = shipped_guest(&sandbox, "web");
+    let pid = guest.0.id().to_string();
+    let signal = |name: &str| {
+        let sent = std::process::Command::new("kill").args([name, &pid]).status().unwrap();
+        assert!(sent.success());
+    };
+    signal("-STOP");
+    let asked = sandbox.abide(&["ps"]);
+    assert_eq!(code(&asked), 0, "{}", stderr(&asked));
+    assert!(stdout(&asked).contains("web              silent"), "{}", stdout(&asked));
+    let said = stderr(&asked);
+    assert!(said.contains(&format!("`kill -CONT {pid}` lets it go on")), "{said}");
+    let refused = sandbox.abide(&["status", "web"]);
+    assert_eq!(code(&refused), 1, "{}", stderr(&refused));
+    signal("-CONT");
+    let asked = sandbox.abide(&["ps"]);
+    assert!(stdout(&asked).contains("web              running"), "{}", stdout(&asked));
+}

@@ -12,18 +12,22 @@ use std::time::{Duration, Instant};
 /// Lists guests.
 pub fn ps(args: &QueryArgs) -> Result<Exit> {
     let state = StateDir::open(args.state.state_dir.as_deref())?;
-    let mut guests = Vec::new();
+    let (mut guests, mut silent) = (Vec::new(), Vec::new());
     for name in state.running()? {
         match ask(&state, &name, &Request::Status) {
             Ok(Response::Status(status)) => guests.push((name, status)),
             // One that ends while it is asked is no longer running.
             Ok(_) => {}
             Err(_) if !state.is_running(&name) => {}
-            Err(error) => say(&format!("{error:#}")),
+            Err(error) => {
+                say(&format!("{error:#}"));
+                silent.push(name);
+            }
         }
     }
     if args.json {
-        let list: Vec<_> = guests.iter().map(|(name, status)| named(name, status)).collect();
+        let mut list: Vec<_> = guests.iter().map(|(name, status)| named(name, status)).collect();
+        list.extend(silent.iter().map(|name| json!({"name": name, "state": "silent"})));
         print(&serde_json::to_string_pretty(&list)?)?;
         return Ok(Exit::Fine);
     }
@@ -37,6 +41,9 @@ pub fn ps(args: &QueryArgs) -> Result<Exit> {
             "{name:<16} {:<8} {:>8} {:>6} {memory:>8}  {}\n",
             status.state, status.pid, status.vcpus, status.engine
         );
+    }
+    for name in &silent {
+        table += &format!("{name:<16} silent\n");
     }
     print(table.trim_end())?;
     Ok(Exit::Fine)
