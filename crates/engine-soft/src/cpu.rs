@@ -98,7 +98,7 @@ pub(crate) struct Cpu {
     pub daif: u64,
     /// PSTATE.IL: the next instruction is an Illegal Execution state exception.
     pub illegal: bool,
-    /// PSTATE.SS, kept but without effect: single-stepping is not implemented.
+    /// PSTATE.SS: one instruction is to be executed before a software step exception.
     pub single_step: bool,
     /// System registers, by [`Slot`].
     pub sys: [u64; 256],
@@ -389,6 +389,10 @@ pub(crate) mod esr {
     pub const SP_ALIGNMENT: u64 = class(0x26);
     pub const SERROR: u64 = class(0x2f);
     pub const BRK: u64 = class(0x3c);
+    /// From EL0; from EL1 the class is one more, as of the two next.
+    pub const BREAKPOINT: u64 = class(0x30);
+    pub const SOFTWARE_STEP: u64 = class(0x32);
+    pub const WATCHPOINT: u64 = class(0x34);
     /// What the class of an abort from EL1 has on top.
     pub const SAME_EL: u64 = 1 << 26;
     /// Data aborts: the access was a write.

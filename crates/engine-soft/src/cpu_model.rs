@@ -188,6 +188,11 @@ impl IdSpace {
         self.get(Slot::IdAa64Pfr0) >> 16 & 0xf == 1
     }
 
+    /// Breakpoints that can match a context; they have the highest numbers.
+    pub fn context_breakpoints(&self) -> u64 {
+        (self.get(Slot::IdAa64Dfr0) >> 28 & 0xf) + 1
+    }
+
     /// Breakpoints, or watchpoints.
     pub fn debug_registers(&self, watchpoints: bool) -> u64 {
         let shift = if watchpoints { 20 } else { 12 };

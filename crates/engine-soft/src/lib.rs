@@ -18,9 +18,9 @@
 //! | `vcpu` | interrupts, waiting and budgets between slices |
 //!
 //! **What is not implemented** is UNDEFINED to the guest, hidden in its ID registers and named once
-//! in the log: AArch32, EL2 and EL3, big-endian data, the 16 KiB and 64 KiB granules,
-//! single-stepping, breakpoints and watchpoints (their registers are state without effect), the
-//! performance monitors, and most extensions of Armv8.1 and later.
+//! in the log: AArch32, EL2 and EL3, big-endian data, the 16 KiB and 64 KiB granules, the
+//! performance monitors, and every extension of Armv8.1 and later but LSE, RDM, FP16, DotProd,
+//! LRCPC, DPB and SB.
 #![forbid(unsafe_code)]
 
 mod code_cache;

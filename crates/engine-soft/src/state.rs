@@ -132,7 +132,13 @@ static STATE: LazyLock<Table> = LazyLock::new(|| {
     table.state(kvm::FPCR, "FPCR", 4, Place::Fpcr);
     let stateful = |kind| matches!(kind, Kind::Plain | Kind::Custom);
     for def in TABLE.iter().filter(|def| stateful(def.kind) && def.slot != Slot::MpidrEl1) {
-        table.state(kvm_id(def.slot, def.reg), def.name, 8, Place::Sys(def.slot));
+        let (id, place) = (kvm_id(def.slot, def.reg), Place::Sys(def.slot));
+        // KVM has no OS double lock.
+        if def.slot == Slot::OsdlrEl1 {
+            table.own(id, def.name, 8, place);
+        } else {
+            table.state(id, def.name, 8, place);
+        }
     }
     for (id, name, timer) in [
         (kvm::TIMER_CNT, "CNTVCT_EL0", Timer::Virtual),

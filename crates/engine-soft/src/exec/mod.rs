@@ -20,6 +20,7 @@ pub(crate) mod access;
 mod aside;
 mod atomic;
 mod crypto;
+mod debug;
 mod exclusive;
 mod fetch;
 mod fuzz_float;
@@ -34,7 +35,16 @@ mod system;
 mod vector;
 mod vector_fp;
 mod vector_fp_lanes;
+mod watch;
 
 pub use fuzz_float::fuzz_float;
-pub(crate) use run::execute;
 pub(crate) use simd::check as check_simd;
+
+use crate::code_cache::CodeCache;
+use crate::cpu::{Cpu, Env, Exit};
+
+/// Executes from `cpu.pc` until the slice `cpu.left` is used up or something else ends it; then
+/// `cpu.pc` and `cpu.left` say where and what is left.
+pub(crate) fn execute(cpu: &mut Cpu, code: &mut CodeCache, env: &Env) -> Exit {
+    if cpu.debugs() { debug::execute(cpu, code, env) } else { run::execute(cpu, code, env) }
+}

@@ -10,8 +10,7 @@ use crate::lower::{Code, slot};
 use crate::tlb::{DEVICE, PAGE_MASK};
 use abide_memory::{Order, RamOffset};
 
-/// Executes from `cpu.pc` until the slice `cpu.left` is used up or something else ends it; then
-/// `cpu.pc` and `cpu.left` say where and what is left.
+/// Executes as [`super::execute`] does, without debug exceptions.
 ///
 /// Longer than other functions, because only as one is it fast: its operands stay in registers.
 pub(crate) fn execute(cpu: &mut Cpu, code: &mut CodeCache, env: &Env) -> Exit {

@@ -7,12 +7,18 @@ use abide_memory::{Order, RamOffset};
 
 use super::access::{Abort, index};
 
+impl Cpu {
+    /// Whether CPACR_EL1 lets SIMD and floating point be used here.
+    pub(super) fn simd_is_open(&self) -> bool {
+        let fpen = self.sys(crate::sysreg::Slot::CpacrEl1) >> 20 & 3;
+        if self.el == 0 { fpen == 3 } else { fpen & 1 == 1 }
+    }
+}
+
 /// Whether SIMD and floating point may be used here; else the exception is taken.
 #[inline]
 pub(crate) fn check(cpu: &mut Cpu) -> Result<(), Flow> {
-    let fpen = cpu.sys(crate::sysreg::Slot::CpacrEl1) >> 20 & 3;
-    let open = if cpu.el == 0 { fpen == 3 } else { fpen & 1 == 1 };
-    match (cpu.ids.has_fp(), open) {
+    match (cpu.ids.has_fp(), cpu.simd_is_open()) {
         (false, _) => Err(cpu.undefined()),
         (true, false) => Err(cpu.raise(esr::FP)),
         (true, true) => Ok(()),

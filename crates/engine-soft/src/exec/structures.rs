@@ -73,6 +73,11 @@ impl Shape {
     }
 }
 
+/// The bytes in memory that a word of the table is about.
+pub(super) fn length(word: u32) -> u64 {
+    Shape::of(word).total() as u64
+}
+
 /// Executes an instruction that is neither hidden nor switched off.
 pub(super) fn execute(cpu: &mut Cpu, env: &Env, word: u32) -> Flow {
     const LOAD: u32 = 1 << 22;

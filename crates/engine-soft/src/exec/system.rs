@@ -31,6 +31,8 @@ pub(super) fn execute(cpu: &mut Cpu, code: &mut CodeCache, env: &Env, word: u32)
         Kind::Svc => {
             let pc = cpu.current_pc().wrapping_add(4);
             cpu.leave_to(pc);
+            // The step is over [DDI0487 J1 SSAdvance].
+            cpu.single_step = false;
             cpu.enter_synchronous(esr::SVC | immediate(word), pc);
             Flow::Refetch
         }
@@ -155,9 +157,9 @@ fn exception_return(cpu: &mut Cpu, env: &Env) -> Flow {
     cpu.monitor.size = 0;
     cpu.event = true;
     if matches!(spsr & 0x1f, 0 | 4 | 5) {
+        let step = cpu.step_after_return(spsr);
         cpu.set_pstate(spsr);
-        // Without MDSCR_EL1.SS there is nothing to step [DDI0487 J1 DebugExceptionReturnSS].
-        cpu.single_step &= cpu.sys(Slot::MdscrEl1) & 1 == 1;
+        cpu.single_step = step;
     } else {
         // An illegal return: flags and masks are restored, level and stack pointer are not.
         cpu.set_nzcv(spsr);

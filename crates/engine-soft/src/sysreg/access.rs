@@ -236,6 +236,11 @@ impl Cpu {
                 self.set_sys(def.slot, value & def.mask);
                 return self.next_slice();
             }
+            // Another loop may have to execute what follows.
+            Slot::MdscrEl1 | Slot::OsdlrEl1 => {
+                self.set_sys(def.slot, value & def.mask);
+                return if old == value { Flow::Next } else { self.next_slice() };
+            }
             slot => {
                 self.set_sys(slot, value & def.mask);
                 return Flow::Next;
@@ -261,7 +266,10 @@ impl Cpu {
             }
             Slot::Fpcr => self.fpcr = (value & 0x07c8_0000) as u32 & self.fpcr_mask(),
             Slot::Fpsr => self.fpsr = (value & 0xf800_009f) as u32,
-            Slot::OslarEl1 => self.set_sys(Slot::OslsrEl1, 8 | (value & 1) << 1),
+            Slot::OslarEl1 => {
+                self.set_sys(Slot::OslsrEl1, 8 | (value & 1) << 1);
+                return self.next_slice();
+            }
             // CNTFRQ is the machine's; debug registers that hold nothing.
             _ => {}
         }

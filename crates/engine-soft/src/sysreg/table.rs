@@ -97,7 +97,7 @@ registers! {
     TpidrroEl0        TPIDRRO_EL0        (3, 3, 13, 0, 3)    Plain  El0 El1   u64::MAX, 0;
     CntkctlEl1        CNTKCTL_EL1        (3, 0, 14, 1, 0)    Plain  El1 El1   u64::MAX, 0;
     CsselrEl1         CSSELR_EL1         (3, 2, 0, 0, 0)     Custom El1 El1   0xf, 0;
-    MdscrEl1          MDSCR_EL1          (2, 0, 0, 2, 2)     Plain  El1 El1   u64::MAX, 0;
+    MdscrEl1          MDSCR_EL1          (2, 0, 0, 2, 2)     Custom El1 El1   u64::MAX, 0;
     MdccintEl1        MDCCINT_EL1        (2, 0, 0, 2, 0)     Plain  El1 El1   u64::MAX, 0;
     OslsrEl1          OSLSR_EL1          (2, 0, 1, 1, 4)     Custom El1 Never u64::MAX, 8;
     CntvCtlEl0        CNTV_CTL_EL0       (3, 3, 14, 3, 1)    Custom El0 El0   3, 0;
@@ -182,7 +182,7 @@ registers! {
     Fpsr              FPSR               (3, 3, 4, 4, 1)     Alias  El0 El0   u64::MAX, 0;
     IsrEl1            ISR_EL1            (3, 0, 12, 1, 0)    Alias  El1 Never u64::MAX, 0;
     OslarEl1          OSLAR_EL1          (2, 0, 1, 0, 4)     Alias  Never El1   u64::MAX, 0;
-    OsdlrEl1          OSDLR_EL1          (2, 0, 1, 3, 4)     Alias  El1 El1   u64::MAX, 0;
+    OsdlrEl1          OSDLR_EL1          (2, 0, 1, 3, 4)     Custom El1 El1   1, 0;
     DbgprcrEl1        DBGPRCR_EL1        (2, 0, 1, 4, 4)     Alias  El1 El1   u64::MAX, 0;
     OseccrEl1         OSECCR_EL1         (2, 0, 0, 6, 2)     Alias  El1 El1   u64::MAX, 0;
     OsdtrrxEl1        OSDTRRX_EL1        (2, 0, 0, 0, 2)     Alias  El1 El1   u64::MAX, 0;
