@@ -1,6 +1,6 @@
-//! What the loop does aside, with a call: exclusives, SIMD, system registers, everything rare.
+//! What the loop does aside, with a call: exclusives, system registers, everything rare.
 
-use super::{access, exclusive, groups, integer, simd, system};
+use super::{access, exclusive, integer, system};
 use crate::code_cache::CodeCache;
 use crate::cpu::{Cpu, Env, Exit, Flow};
 use crate::lower::{Code, Op};
@@ -14,9 +14,6 @@ pub(super) fn execute(cpu: &mut Cpu, code: &mut CodeCache, env: &Env, op: &Op) -
     match op.code {
         Code::Access => access::execute(cpu, env, op),
         Code::Exclusive => exclusive::execute(cpu, env, op),
-        Code::SimdOne => simd::one(cpu, env, op),
-        Code::SimdPair => simd::pair(cpu, env, op),
-        Code::Group => groups::execute(cpu, env, op),
         Code::Crc32 if cpu.ids.has_crc32() => {
             let (sum, data) = (cpu.x[usize::from(op.n)] as u32, cpu.x[usize::from(op.m)]);
             set(cpu, op, integer::crc32(sum, data, op.aux).into())
