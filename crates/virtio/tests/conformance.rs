@@ -7,7 +7,7 @@ use abide_reg::{Entry, IntakeError, Leftover, RegDef, RegId};
 use abide_testkit::conformance::{Plan, Subject, check};
 use abide_testkit::virtio::{Desc, DriverQueue, Port, bring_up};
 use abide_virtio::block::{IoFailed, Storage};
-use abide_virtio::{Block, Console, Device, Mmio, RandomBits, Rng, Terminal};
+use abide_virtio::{Block, Cable, Console, Device, Mmio, Net, RandomBits, Rng, Terminal};
 use common::{Wired, at, ram};
 
 /// A disk of zeros that can be written and forgets it.
@@ -56,11 +56,35 @@ impl RandomBits for Sevens {
     }
 }
 
+/// A cable at whose other end somebody sends the same frame without end, and hears nothing.
+struct Babbler;
+
+impl Cable for Babbler {
+    fn send(&mut self, _frame: &[u8]) -> bool {
+        true
+    }
+
+    fn receive(&mut self) -> Option<Vec<u8>> {
+        Some(vec![0xab; 60])
+    }
+
+    fn has_frame(&self) -> bool {
+        true
+    }
+
+    fn is_up(&self) -> bool {
+        true
+    }
+}
+
 /// What the checks need to know of a device.
 trait Kind: Device + Clone + PartialEq + std::fmt::Debug {
     const NAME: &'static str;
 
     fn fresh() -> Self;
+
+    /// What the machine around it may change.
+    fn change(&mut self) {}
 
     /// Calls with a host that says the same each time.
     fn with_host<T>(call: impl FnOnce(&mut Self::Host) -> T) -> T;
@@ -102,6 +126,22 @@ impl Kind for Console {
     }
 }
 
+impl Kind for Net {
+    const NAME: &'static str = "virtio-net";
+
+    fn fresh() -> Self {
+        Self::new([0x52, 0x54, 0, 0xab, 0x1d, 0xe0])
+    }
+
+    fn change(&mut self) {
+        self.announce();
+    }
+
+    fn with_host<T>(call: impl FnOnce(&mut Self::Host) -> T) -> T {
+        call(&mut Babbler)
+    }
+}
+
 /// A device and the guest's RAM. RAM crosses a save by itself: a restored device is driven on RAM
 /// that is made anew, with rings in which the driver has offered nothing yet.
 struct Unit<D: Kind> {
@@ -116,6 +156,11 @@ fn rings<D: Kind>(queue: u64) -> DriverQueue {
     DriverQueue::new(at(QUEUES_AT * queue), size_max.min(64))
 }
 
+/// One of its queues; of a device that has only one, also the one that it does not have.
+fn some_queue<D: Kind>(random: u64) -> u64 {
+    (random & 0xff) % D::QUEUE_SIZES.len().max(2) as u64
+}
+
 impl<D: Kind> Unit<D> {
     fn port<T>(&mut self, call: impl FnOnce(&mut Wired<'_, D>) -> T) -> T {
         let Self { mmio, ram } = self;
@@ -124,8 +169,11 @@ impl<D: Kind> Unit<D> {
 
     /// How many buffers the device has taken, which a driver would remember.
     fn taken(&self, queue: u64) -> u16 {
-        let id =
-            RegId::named(if queue == 0 { "virtio.q0.next_avail" } else { "virtio.q1.next_avail" });
+        let id = RegId::named(match queue {
+            0 => "virtio.q0.next_avail",
+            1 => "virtio.q1.next_avail",
+            _ => "virtio.q2.next_avail",
+        });
         let entry = self.mmio.save().into_iter().find(|entry| entry.id == id);
         let bytes = entry.and_then(|entry| <[u8; 2]>::try_from(entry.value.as_bytes()).ok());
         bytes.map_or(0, u16::from_le_bytes)
@@ -141,7 +189,7 @@ impl<D: Kind> Unit<D> {
 
     /// Offers a request of shapes that fit each device somewhere: a header, data, a status.
     fn offer(&mut self, random: u64) {
-        let queue = random >> 8 & 1;
+        let queue = some_queue::<D>(random >> 8);
         let mut driver = rings::<D>(queue);
         driver.set_avail_index(&self.ram, self.taken(queue));
         let header = [u8::try_from(random >> 16 & 1).unwrap_or(0), 0, 0, 0];
@@ -189,13 +237,13 @@ impl<D: Kind> Subject for Unit<D> {
                 // A queue that is set up in part.
                 self.port(|port| {
                     port.write(0x70, 4, 0);
-                    port.write(0x30, 4, random >> 12 & 1);
+                    port.write(0x30, 4, some_queue::<D>(random >> 12));
                     port.write(0x38, 4, value & 0x1f);
                     port.write(offset, 4, value);
                 });
             }
             4 => self.port(|port| port.write(0x64, 4, value & 3)),
-            5 => self.mmio.reconfigure(|_| ()),
+            5 => self.mmio.reconfigure(D::change),
             _ => self.offer(random),
         }
         let mut seen: Vec<u8> = (0..0x140u64)
@@ -223,9 +271,9 @@ impl<D: Kind> Subject for Unit<D> {
     fn constant() -> Vec<RegId> {
         // What the device is, and what no request here is long enough for.
         let fixed = ["virtio.device_id", "virtio.device_features", "virtio.unserved"];
-        let of_queues = ["virtio.q0.size_max", "virtio.q1.size_max"];
-        let of_block = ["virtio.blk.capacity", "virtio.blk.id"];
-        let all = fixed.iter().chain(&of_queues).chain(&of_block).map(|name| RegId::named(name));
+        let of_queues = ["virtio.q0.size_max", "virtio.q1.size_max", "virtio.q2.size_max"];
+        let of_devices = ["virtio.blk.capacity", "virtio.blk.id", "virtio.net.mac"];
+        let all = fixed.iter().chain(&of_queues).chain(&of_devices).map(|name| RegId::named(name));
         let table = Self::table();
         all.filter(|id| table.iter().any(|def| def.id == *id)).collect()
     }
@@ -253,4 +301,9 @@ fn rng_conforms() {
 #[test]
 fn console_conforms() {
     conforms::<Console>();
+}
+
+#[test]
+fn net_conforms() {
+    conforms::<Net>();
 }

@@ -6,7 +6,7 @@ use abide_reg::codec;
 use abide_testkit::golden;
 use abide_testkit::virtio::{Desc, DriverQueue, bring_up};
 use abide_virtio::block::{IoFailed, Storage};
-use abide_virtio::{Block, Console, Device, Mmio, RandomBits, Rng, Terminal};
+use abide_virtio::{Block, Cable, Console, Device, Mmio, Net, RandomBits, Rng, Terminal};
 use common::{Wired, at, ram};
 
 /// A host that has nothing.
@@ -46,6 +46,24 @@ impl Terminal for Nothing {
     fn accepted(&mut self, _len: usize) {}
 }
 
+impl Cable for Nothing {
+    fn send(&mut self, _frame: &[u8]) -> bool {
+        false
+    }
+
+    fn receive(&mut self) -> Option<Vec<u8>> {
+        None
+    }
+
+    fn has_frame(&self) -> bool {
+        false
+    }
+
+    fn is_up(&self) -> bool {
+        true
+    }
+}
+
 /// The device after a driver set all its queues up and offered three buffers in the last.
 fn lived<D: Device>(device: D, host: &mut D::Host) -> Vec<u8> {
     let ram = ram();
@@ -68,4 +86,6 @@ fn saved_devices_are_the_same_bytes_for_ever() {
     golden::assert_golden("tests/golden/virtio-blk.bin", &lived(block, &mut Nothing));
     golden::assert_golden("tests/golden/virtio-rng.bin", &lived(Rng, &mut Nothing));
     golden::assert_golden("tests/golden/virtio-console.bin", &lived(Console, &mut Nothing));
+    let net = Net::new([0x52, 0x54, 0, 0xab, 0x1d, 0xe0]);
+    golden::assert_golden("tests/golden/virtio-net.bin", &lived(net, &mut Nothing));
 }
