@@ -14,6 +14,7 @@ mod debian;
 mod disks;
 mod evolution;
 mod lab;
+mod network;
 mod oracle;
 mod paths;
 mod process;
@@ -59,6 +60,8 @@ enum Task {
     Evolution(evolution::Arguments),
     /// Save and restore Linux guests that work on disks, and compare disks and ends
     Disks(disks::Arguments),
+    /// Save and restore Linux guests in the middle of network traffic, and compare ends
+    Network(network::Arguments),
     /// Boot Linux with a host thread for each vCPU, saved and restored on the way
     Threads(threads::Arguments),
     /// Run abide on real host kernels, emulated
@@ -99,6 +102,7 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Oracle(arguments) => oracle::task(&arguments)?,
         Task::Evolution(arguments) => evolution::task(&arguments)?,
         Task::Disks(arguments) => disks::task(&arguments)?,
+        Task::Network(arguments) => network::task(&arguments)?,
         Task::Threads(arguments) => threads::task(&arguments)?,
         Task::Lab(arguments) => lab::task(&arguments)?,
         Task::Userland(arguments) => userland::task(&arguments)?,

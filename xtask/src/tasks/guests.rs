@@ -17,8 +17,13 @@ pub fn task(arguments: &Arguments) -> Result<()> {
 }
 
 /// The committed binaries: file below `guests/bin`, name of what cargo builds.
-const IMAGES: [(&str, &str); 4] =
-    [("shell.img", "shell"), ("demo.img", "demo"), ("init", "init"), ("disk", "disk")];
+const IMAGES: [(&str, &str); 5] = [
+    ("shell.img", "shell"),
+    ("demo.img", "demo"),
+    ("init", "init"),
+    ("disk", "disk"),
+    ("net", "net"),
+];
 /// The initramfs with `init` in it.
 const INITRAMFS: &str = "initramfs.cpio";
 
@@ -33,6 +38,14 @@ pub fn initramfs() -> PathBuf {
 /// If it cannot be read.
 pub fn disk() -> Result<Vec<u8>> {
     read(&committed("disk"))
+}
+
+/// The committed program of Linux guests with a network card.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn net() -> Result<Vec<u8>> {
+    read(&committed("net"))
 }
 
 fn committed(name: &str) -> PathBuf {
