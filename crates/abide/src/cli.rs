@@ -141,7 +141,8 @@ pub struct DeviceArgs {
     #[arg(long)]
     pub virtio_console: bool,
     /// Give the guest a virtio network card, plugged into NETWORK:
-    /// user[,hostfwd=tcp:HOST:PORT-GUEST:PORT][,dns=ADDR][,restrict=on], tap=NAME, echo or none;
+    /// user, tap=NAME, echo or none. Behind commas, user takes hostfwd=tcp:HOST:PORT-GUEST:PORT,
+    /// dns=ADDR and restrict=on;
     /// mac=ADDR behind a comma gives the card an address
     ///
     /// user: the host's own network, with no root and no set-up. The guest gets 10.0.2.15 by DHCP;

@@ -11,10 +11,17 @@ use std::process::Command;
 
 /// What Debian does not build into its kernel, in the order of loading; each brings what it
 /// depends on.
-const WANTED: [&str; 6] =
-    ["virtio_mmio", "virtio_blk", "virtio_net", "virtio_rng", "crc32c_generic", "ext4"];
+const WANTED: [&str; 7] = [
+    "virtio_mmio",
+    "virtio_blk",
+    "virtio_net",
+    "virtio_rng",
+    "virtio_console",
+    "crc32c_generic",
+    "ext4",
+];
 /// Not in every release: built in, or gone.
-const MAY_LACK: [&str; 1] = ["crc32c_generic"];
+const MAY_LACK: [&str; 2] = ["virtio_console", "crc32c_generic"];
 
 /// A module, uncompressed.
 pub struct Module {
@@ -30,7 +37,9 @@ pub struct Module {
 /// If the archive does not offer them in the version of the kernel that is there.
 pub fn get(series: &str) -> Result<Vec<Module>> {
     let (package, version) = kernel::origin(series)?;
-    let folder = paths::cache()?.join("modules").join(format!("{package}_{version}"));
+    // Another list is another folder, so that an old cache never lacks what is wanted now.
+    let list = paths::cache()?.join("modules").join(WANTED.join("+"));
+    let folder = list.join(format!("{package}_{version}"));
     if !folder.is_dir() {
         fetch(series, &package, &version, &folder)?;
     }
