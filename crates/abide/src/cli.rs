@@ -252,6 +252,10 @@ pub struct RestoreArgs {
     /// What executes the guest
     #[arg(long, value_enum, default_value_t = EngineName::Soft)]
     pub engine: EngineName,
+    /// Read and check all memory before the guest goes on, so that a damaged file is refused; else
+    /// memory comes as the guest touches it, and damage ends the guest (exit code 3) when it is met
+    #[arg(long)]
+    pub eager: bool,
     /// Write a report of the run (JSON)
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,

@@ -93,7 +93,10 @@ fn classify_restore(error: &RestoreError) -> Option<Exit> {
             Some(commands::files::exit_of([finding]))
         }
         RestoreError::Memory(
-            abide_snapshot::RestoreError::Memory(_) | abide_snapshot::RestoreError::Host(_),
+            abide_snapshot::RestoreError::Memory(_)
+            | abide_snapshot::RestoreError::Host(_)
+            | abide_snapshot::RestoreError::NotFresh { .. }
+            | abide_snapshot::RestoreError::Bring { .. },
         ) => Some(Exit::HostCannot),
         RestoreError::Intake { source: IntakeError::Unknown { .. }, .. }
         | RestoreError::Architecture { .. }

@@ -26,6 +26,9 @@ pub struct RunReport {
     pub state_hash: String,
     /// Registers and their bytes besides RAM.
     pub state_bytes: u64,
+    /// After a restore, how RAM came: `lazy: …` or `eager…`, with the reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restored_ram: Option<String>,
 }
 
 impl RunReport {
@@ -48,6 +51,7 @@ impl RunReport {
             console_bytes: machine.console_bytes(),
             state_hash: machine.state_hash()?.to_string(),
             state_bytes: machine.state_len()?,
+            restored_ram: None,
         })
     }
 }

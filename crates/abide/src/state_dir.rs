@@ -143,12 +143,19 @@ impl Place {
     }
 }
 
-impl Drop for Place {
-    fn drop(&mut self) {
+impl Place {
+    /// Leaves the place: for who ends without dropping it.
+    pub fn leave(&self) {
         // What cannot be removed does no harm: without its lock it counts as not running.
         let _ = std::fs::remove_file(self.folder.join(SOCKET));
         let _ = std::fs::remove_file(self.folder.join(LOCK));
         let _ = std::fs::remove_dir(&self.folder);
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.leave();
     }
 }
 

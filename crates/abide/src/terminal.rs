@@ -5,6 +5,7 @@ use abide_machine::runner::{Command, Reply};
 use rustix::process::getpgrp;
 use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcgetpgrp, tcsetattr};
 use std::io::{Read, Write};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// Begins an order to abide itself: Ctrl-A, as in QEMU and screen.
@@ -30,9 +31,18 @@ pub enum Stdin {
     Stream,
 }
 
+/// How the terminal was before it became raw.
+static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
+
 /// The terminal in raw mode; as it was again when dropped.
-pub struct RawTerminal {
-    before: Termios,
+pub struct RawTerminal(());
+
+/// Makes the terminal what it was before it became raw, if it did.
+pub fn leave_raw() {
+    let before = BEFORE.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some(before) = before {
+        let _ = tcsetattr(rustix::stdio::stdin(), OptionalActions::Now, &before);
+    }
 }
 
 /// Looks what standard input is, and readies it.
@@ -57,13 +67,14 @@ impl RawTerminal {
         // output side as the user has it.
         raw.output_modes = before.output_modes;
         tcsetattr(stdin, OptionalActions::Now, &raw).ok()?;
-        Some(Self { before })
+        *BEFORE.lock().unwrap_or_else(PoisonError::into_inner) = Some(before);
+        Some(Self(()))
     }
 }
 
 impl Drop for RawTerminal {
     fn drop(&mut self) {
-        let _ = tcsetattr(rustix::stdio::stdin(), OptionalActions::Now, &self.before);
+        leave_raw();
     }
 }
 

@@ -45,6 +45,10 @@ impl Engine for SoftEngine {
         NAME
     }
 
+    fn reaches_ram_in_kernel(&self) -> bool {
+        false
+    }
+
     fn create_vm(&self, config: VmConfig) -> Result<Box<dyn Vm>, EngineError> {
         if config.vcpu_count == 0 {
             return Err(EngineError::Unsupported { engine: NAME, what: "a VM without vCPUs" });

@@ -48,6 +48,12 @@ pub trait Engine: Send + Sync {
     /// Its name on the command line and in reports: `soft` or `kvm`.
     fn name(&self) -> &'static str;
 
+    /// Whether the host's kernel reaches into guest RAM for its vCPUs, as KVM does, and not only
+    /// this process's own instructions.
+    fn reaches_ram_in_kernel(&self) -> bool {
+        true
+    }
+
     /// Makes a VM without vCPUs.
     ///
     /// # Errors

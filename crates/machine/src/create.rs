@@ -21,6 +21,7 @@ use abide_gic::GicV3;
 use abide_memory::GuestRam;
 use abide_net::NetConfig;
 use abide_reg::{Value, VcpuId};
+use abide_snapshot::LazyRam;
 use abide_virtio::DeviceId;
 use std::io::Write;
 use std::sync::atomic::AtomicBool;
@@ -65,6 +66,7 @@ pub struct BirthConfig<'a> {
 pub(crate) struct Parts {
     pub(crate) board: BoardConfig,
     pub(crate) ram: Arc<GuestRam>,
+    pub(crate) lazy: Option<LazyRam>,
     pub(crate) clock: Arc<MachineClock>,
     pub(crate) entropy: Entropy,
     pub(crate) console: Console,
@@ -78,8 +80,19 @@ pub(crate) struct Parts {
 impl Parts {
     /// Makes the VM on `engine` and wires everything to it.
     pub(crate) fn assemble(self, engine: &dyn Engine) -> Result<Machine, MachineError> {
-        let Self { board, ram, clock, entropy, console, uart, rtc, virtio, doorbell, firmware } =
-            self;
+        let Self {
+            board,
+            ram,
+            lazy,
+            clock,
+            entropy,
+            console,
+            uart,
+            rtc,
+            virtio,
+            doorbell,
+            firmware,
+        } = self;
         let mut vm = engine.create_vm(VmConfig {
             vcpu_count: board.vcpu_count,
             cntfrq_hz: board.cntfrq_hz,
@@ -121,6 +134,7 @@ impl Parts {
             lines,
             vcpus,
             vm,
+            lazy,
             carried: Vec::new(),
             carried_records: Vec::new(),
             #[cfg(feature = "next-version")]
@@ -216,6 +230,7 @@ impl Machine {
         let parts = Parts {
             board,
             ram,
+            lazy: None,
             clock: Arc::new(clock),
             entropy,
             console: Console::new(birth.console),

@@ -5,7 +5,7 @@ use crate::bus::{MachineBus, lock};
 use crate::clock::MachineClock;
 use abide_engine::{Clock, InterruptLines, Irqchip, Provider, Vcpu, Vm};
 use abide_memory::GuestRam;
-use abide_snapshot::{ForeignRecord, UnitRecord};
+use abide_snapshot::{ForeignRecord, LazyRam, UnitRecord};
 use std::sync::Arc;
 
 /// A virtual machine that is not running right now.
@@ -24,6 +24,8 @@ pub struct Machine {
     /// In the order of their numbers; with their threads while these execute.
     pub(crate) vcpus: Vec<Box<dyn Vcpu>>,
     pub(crate) vm: Box<dyn Vm>,
+    /// RAM that is still on its way. It stands behind the vCPUs, to be dropped after them.
+    pub(crate) lazy: Option<LazyRam>,
     /// Registers that this version does not know and passes on.
     pub(crate) carried: Vec<UnitRecord>,
     /// Records of kinds that this version does not know and passes on.
@@ -45,10 +47,18 @@ impl Machine {
         self.engine
     }
 
-    /// Its RAM.
+    /// Its RAM, all of it: after a lazy restore this waits for what is still to come.
     #[must_use]
     pub fn ram(&self) -> &GuestRam {
+        self.complete_ram();
         &self.ram
+    }
+
+    /// Waits until all of RAM is there, where a restore lets it come later.
+    pub(crate) fn complete_ram(&self) {
+        if let Some(lazy) = &self.lazy {
+            lazy.complete();
+        }
     }
 
     /// Instructions executed since the guest was started; 0 on an engine that does not count.

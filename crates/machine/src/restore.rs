@@ -18,7 +18,6 @@ use crate::save::{CNTFRQ_HZ, RAM_LEN, VCPU_COUNT, cpu_unit};
 use crate::units::{ORDER, Unit};
 use abide_engine::{Engine, PowerState, Provider};
 use abide_firmware::Firmware;
-use abide_memory::GuestRam;
 use abide_reg::{
     Class, Entry, Intake, IntakeError, Leftover, Name, RegError, RegId, Scope, Value, VcpuId,
 };
@@ -27,9 +26,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::sync::Arc;
 
+mod memory;
 mod readback;
 mod virtio;
 
+pub use memory::{RamRestore, RamRestored, Watch};
 pub use virtio::{DiskChange, Elsewhere};
 
 /// What a restore did besides restoring.
@@ -45,6 +46,8 @@ pub struct RestoreReport {
     pub changed: Vec<Changed>,
     /// How many registers were written and read back.
     pub registers: usize,
+    /// How RAM comes.
+    pub ram: RamRestored,
 }
 
 /// A register that holds another value than the file, which means the same to the guest.
@@ -165,6 +168,20 @@ pub fn restore_elsewhere(
     console: Box<dyn Write + Send>,
     elsewhere: &Elsewhere,
 ) -> Result<Prepared, RestoreError> {
+    restore_with(engine, reader, console, elsewhere, RamRestore::Eager)
+}
+
+/// As [`restore_elsewhere`], with RAM at once or later.
+///
+/// # Errors
+/// [`RestoreError`]; nothing of the machine is left.
+pub fn restore_with(
+    engine: &dyn Engine,
+    reader: &Reader,
+    console: Box<dyn Write + Send>,
+    elsewhere: &Elsewhere,
+    ram: RamRestore,
+) -> Result<Prepared, RestoreError> {
     let header = &reader.snapshot().header;
     if header.architecture != Architecture::AARCH64 {
         return Err(RestoreError::Architecture { found: header.architecture });
@@ -174,7 +191,10 @@ pub fn restore_elsewhere(
     #[cfg(feature = "next-version")]
     let (snapshot, next) = next_version(snapshot)?;
     let mut pending = Pending::new(snapshot.units)?;
-    let parts = restore_parts(&mut pending, reader, console, elsewhere)?;
+    let mut parts = restore_parts(&mut pending, console, elsewhere)?;
+    let (ram, lazy) = memory::restore_ram(engine, reader, &parts.ram, ram)?;
+    pending.report.ram = ram;
+    parts.lazy = lazy;
     let mut machine = parts.assemble(engine)?;
     #[cfg(feature = "next-version")]
     {
@@ -204,7 +224,6 @@ fn next_version(
 
 fn restore_parts(
     pending: &mut Pending,
-    reader: &Reader,
     console: Box<dyn Write + Send>,
     elsewhere: &Elsewhere,
 ) -> Result<Parts, RestoreError> {
@@ -218,15 +237,15 @@ fn restore_parts(
         pending.build(Unit::Console, device, |entries| Console::restore(console, entries))?;
     let uart = pending.build(Unit::Uart, device, Pl011::restore)?;
     let rtc = pending.build(Unit::Rtc, device, Pl031::restore)?;
-    let ram = GuestRam::new(RAM_BASE, board.ram_len)
+    let ram = abide_memory::GuestRam::new(RAM_BASE, board.ram_len)
         .map_err(|error| RestoreError::Machine(error.into()))?;
     let doorbell = Arc::default();
     let host = virtio::Host { elsewhere, clock: &clock, doorbell: &doorbell };
     let virtio = pending.build_virtio(&board, &ram, &host)?;
-    reader.restore_memory(&ram)?;
     Ok(Parts {
         board,
         ram: Arc::new(ram),
+        lazy: None,
         clock: Arc::new(clock),
         entropy,
         console,

@@ -159,7 +159,9 @@ impl Machine {
     ) -> Result<u64, MachineError> {
         let existing = if overwrite { Existing::Replace } else { Existing::Keep };
         let compression = if compress { Compression::Lz4 } else { Compression::None };
-        // First the name: what cannot be written is known before anything is read.
+        // Before there is a half file: RAM that cannot be brought ends the process here.
+        self.complete_ram();
+        // Then the name: what cannot be written is known before anything is read.
         let writer = Writer::create(path, existing)?;
         // The file is of no use with a disk that lost what the guest wrote before.
         for device in &self.bus.virtio {
@@ -191,6 +193,7 @@ impl Machine {
     /// # Errors
     /// [`MachineError`].
     pub fn state_hash(&self) -> Result<Digest, MachineError> {
+        self.complete_ram();
         Ok(abide_snapshot::state_hash(&self.state()?, &[&self.ram])?)
     }
 

@@ -13,7 +13,9 @@
 //!   devices, and pages of guest ABIs. Software vCPUs mark a page when they install a write
 //!   translation for it, and drop those translations when [`DirtyLog::generation`] moves.
 //!
-//! All `unsafe` code on guest memory is in this crate, in `ram.rs`.
+//! * [`MissingPages`]: RAM whose content comes when it is first touched.
+//!
+//! All `unsafe` code on guest memory is in this crate, in `ram.rs` and `missing.rs`.
 //!
 //! ```
 //! use abide_memory::{GuestRam, Order};
@@ -29,9 +31,11 @@
 mod atom;
 mod dirty;
 mod error;
+mod missing;
 mod ram;
 
 pub use atom::{Atom, Order, Rmw};
 pub use dirty::{DirtyLog, PageSet};
 pub use error::MemoryError;
+pub use missing::{MissingError, MissingPages, Reach};
 pub use ram::{GuestRam, PAGE_SIZE, RamOffset, RamView};

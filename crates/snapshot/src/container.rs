@@ -13,6 +13,7 @@ use std::fmt;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use thiserror::Error;
 
 /// The most bytes that all records besides the memory record may have together.
@@ -77,7 +78,8 @@ pub(crate) struct End {
 /// Opening reads the metadata and notes everything that is wrong with it. [`crate::inspect()`],
 /// [`crate::diff()`] and [`crate::verify()`] work on this; to restore, open a [`crate::Reader`].
 pub struct Container {
-    pub(crate) source: Box<dyn Source>,
+    /// Shared with who brings RAM later.
+    pub(crate) source: Arc<dyn Source>,
     pub(crate) file_len: u64,
     pub(crate) header: Header,
     pub(crate) records: Vec<Located>,
@@ -154,6 +156,7 @@ impl Container {
         }
         let at_header = |(at, problem): (usize, _)| Finding::new(Place::Header, at as u64, problem);
         findings.splice(..0, objections.into_iter().map(at_header));
+        let source = Arc::from(source);
         Ok(Self { source, file_len, header, records, map, end, is_laid_out, findings })
     }
 

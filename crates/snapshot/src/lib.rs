@@ -8,6 +8,7 @@
 //! | save to a file that is complete or not there | [`Writer`] |
 //! | save to anything else | [`write_to`] with a [`Sink`] |
 //! | restore | [`Reader`], [`Snapshot::into_parts`], [`Reader::restore_memory`] |
+//! | restore without waiting for RAM | [`Reader::restore_memory_lazily`] |
 //! | look into newer or damaged files too | [`Container`], [`inspect()`], [`diff()`], [`verify()`] |
 //! | compare a live machine with a file | [`state_hash`], [`Reader::state_hash`] |
 //!
@@ -61,6 +62,7 @@ mod hash;
 mod head;
 mod header;
 mod inspect;
+mod lazy;
 mod live;
 mod map;
 mod parallel;
@@ -81,6 +83,7 @@ pub use hash::{HashError, state_hash};
 pub use head::{HEAD_LEN, Head, RECORD_ALIGN, RecordKind, ScopeField};
 pub use header::{Architecture, HEADER_LEN, Header, MAGIC, TEXT_LEN, Version};
 pub use inspect::{EntryView, Inspection, MemoryView, Namer, RecordView, inspect};
+pub use lazy::{LazyRam, OnFailure};
 pub use live::RamError;
 pub use map::{
     CHUNK_SIZE, Chunk, Encoding, MAX_CHUNKS, MAX_RANGES, MemoryMap, PACKED_ALIGN, RamRange,

@@ -11,6 +11,7 @@ use crate::wire::is_zero;
 use crate::{Digest, ForeignRecord, Head, Record, Snapshot, UnitRecord};
 use abide_memory::{GuestRam, MemoryError, RamOffset};
 use abide_reg::Gpa;
+use std::ops::Range;
 use std::path::Path;
 use thiserror::Error;
 
@@ -58,6 +59,20 @@ pub enum RestoreError {
     /// The host does not tell which pages are present.
     #[error("the host does not tell which pages of guest RAM are present: {0}")]
     Host(#[from] std::io::Error),
+    /// RAM that is to come later holds something already.
+    #[error("guest RAM at {gpa} is not fresh, so its content cannot come later")]
+    NotFresh {
+        /// Where the range begins.
+        gpa: Gpa,
+    },
+    /// The host did not bring pages that were there to be brought.
+    #[error("RAM chunk at {gpa}: the host does not bring its pages: {source}")]
+    Bring {
+        /// The guest physical address of its first byte.
+        gpa: Gpa,
+        /// What the host said.
+        source: std::io::Error,
+    },
 }
 
 /// A file that this version can restore. Its metadata is checked; RAM is checked as it is read.
@@ -184,6 +199,17 @@ impl Reader {
     /// # Errors
     /// [`RestoreError`]
     pub fn restore_memory(&self, ram: &GuestRam) -> Result<(), RestoreError> {
+        let chunks = self.chunks_of(ram)?;
+        clear(ram)?;
+        let restore = |index: usize| -> Result<(), RestoreError> {
+            let chunk = &chunks[index];
+            Ok(write_runs(ram, chunk.gpa, &self.read_chunk(chunk)?)?)
+        };
+        in_order(chunks.len(), restore, |_, restored| restored)
+    }
+
+    /// The chunks in `ram`, which must be one of [`Self::ram_ranges`].
+    pub(crate) fn chunks_of(&self, ram: &GuestRam) -> Result<&[Chunk], RestoreError> {
         let range = RamRange { gpa: ram.base(), size: ram.size() };
         if !self.ram_ranges().contains(&range) {
             let found: Vec<_> = self
@@ -194,16 +220,10 @@ impl Reader {
             let found = if found.is_empty() { "no RAM".to_owned() } else { found.join(", ") };
             return Err(RestoreError::Range { gpa: range.gpa, size: range.size, found });
         }
-        clear(ram)?;
         let chunks = self.chunks();
         let from = chunks.partition_point(|chunk| chunk.gpa < range.gpa);
         let to = chunks.partition_point(|chunk| chunk.gpa.0 < range.end());
-        let chunks = &chunks[from..to];
-        let restore = |index: usize| -> Result<(), RestoreError> {
-            let chunk = &chunks[index];
-            Ok(write_runs(ram, chunk.gpa, &self.read_chunk(chunk)?)?)
-        };
-        in_order(chunks.len(), restore, |_, restored| restored)
+        Ok(&chunks[from..to])
     }
 
     /// The hash over the whole guest state, the same that [`crate::state_hash`] computes of a live
@@ -240,18 +260,22 @@ fn write_zeros(ram: &GuestRam, mut from: u64, to: u64) -> Result<(), MemoryError
 
 /// Writes the pages of `content` that are not zero, neighbours together.
 fn write_runs(ram: &GuestRam, gpa: Gpa, content: &[u8]) -> Result<(), MemoryError> {
-    const PAGE: usize = crate::live::PAGE;
-    let mut pages = content.chunks(PAGE).map(|page| !is_zero(page)).enumerate().peekable();
-    while let Some((first, filled)) = pages.next() {
-        if !filled {
-            continue;
-        }
-        let mut end = first + 1;
-        while pages.next_if(|&(_, filled)| filled).is_some() {
-            end += 1;
-        }
-        let bytes = &content[first * PAGE..(end * PAGE).min(content.len())];
-        ram.write(Gpa(gpa.0 + (first * PAGE) as u64), bytes)?;
+    for run in filled_runs(content, crate::live::PAGE) {
+        ram.write(Gpa(gpa.0 + run.start as u64), &content[run])?;
     }
     Ok(())
+}
+
+/// Where pieces of `piece_len` bytes that are not zero begin and end, neighbours together.
+pub(crate) fn filled_runs(content: &[u8], piece_len: usize) -> impl Iterator<Item = Range<usize>> {
+    let filled = content.chunks(piece_len).map(|piece| !is_zero(piece));
+    let mut pieces = filled.enumerate().peekable();
+    std::iter::from_fn(move || {
+        let (first, _) = pieces.find(|&(_, filled)| filled)?;
+        let mut end = first + 1;
+        while pieces.next_if(|&(_, filled)| filled).is_some() {
+            end += 1;
+        }
+        Some(first * piece_len..(end * piece_len).min(content.len()))
+    })
 }

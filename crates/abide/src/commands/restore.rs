@@ -6,10 +6,15 @@ use crate::console::Output;
 use crate::engines;
 use crate::exit::Exit;
 use crate::out::say;
+use crate::state_dir::Place;
+use crate::terminal;
+use abide_machine::error::RestoreError;
 use abide_machine::lifecycle::Intent;
-use abide_machine::restore::{Changed, RestoreReport, restore_elsewhere};
-use abide_snapshot::Reader;
+use abide_machine::restore::{Changed, RamRestore, RamRestored, RestoreReport, restore_with};
+use abide_memory::MissingPages;
+use abide_snapshot::{OnFailure, Reader};
 use anyhow::{Context, Result};
+use std::sync::Arc;
 
 /// Restores a guest from its file and runs it to its end.
 pub fn run(args: &RestoreArgs) -> Result<Exit> {
@@ -19,20 +24,45 @@ pub fn run(args: &RestoreArgs) -> Result<Exit> {
     let engine = engines::open_any_cpu(args.engine)?;
     let wish = args.file.file_stem().and_then(|stem| stem.to_str());
     let state_dir = args.state.state_dir.as_deref();
-    let place = session::take_place(state_dir, args.name.as_deref(), wish)?;
+    let place = Arc::new(session::take_place(state_dir, args.name.as_deref(), wish)?);
     let output = Output::stdout();
     let elsewhere = devices::elsewhere(args)?;
     let console = Box::new(output.clone());
+    let ram = if args.eager {
+        RamRestore::Eager
+    } else {
+        let on_failure = end_of(file(), Arc::clone(&place), output.clone());
+        RamRestore::Lazy { watch: MissingPages::watch, on_failure }
+    };
     let prepared =
-        restore_elsewhere(engine.as_ref(), &reader, console, &elsewhere).with_context(file)?;
+        restore_with(engine.as_ref(), &reader, console, &elsewhere, ram).with_context(file)?;
     drop(reader);
     announce(place.name(), prepared.report());
+    let ram = prepared.report().ram.to_string();
     let machine = prepared.commit(Intent::Restore);
-    session::run(machine, &output, &place, &config, args.report.as_deref())
+    let report = session::Report { path: args.report.as_deref(), restored_ram: Some(ram) };
+    session::run(machine, &output, &place, &config, &report)
+}
+
+/// What happens where memory cannot be brought. A vCPU may stand in the middle of an instruction
+/// and wait for bytes that will never come, so nothing can be asked of the machine any more.
+fn end_of(file: String, place: Arc<Place>, output: Output) -> OnFailure {
+    Box::new(move |error| {
+        output.finish(true);
+        terminal::leave_raw();
+        let error = anyhow::Error::new(RestoreError::Memory(error)).context(file);
+        say(&format!("{} was ended: {}", place.name(), crate::explain(&error)));
+        place.leave();
+        #[expect(clippy::exit, reason = "no other thread can be brought to an end")]
+        std::process::exit(crate::classify(&error).number().into());
+    })
 }
 
 fn announce(name: &str, report: &RestoreReport) {
     say(&format!("{name}: {} registers written and read back", report.registers));
+    if let RamRestored::EagerBecause(reason) = &report.ram {
+        say(&format!("{name}: memory was read as a whole: {reason}"));
+    }
     for (unit, scope, id) in &report.dropped {
         say(&format!("{name}: {unit} {scope}: {id} dropped: volatile, and unknown here"));
     }

@@ -63,7 +63,8 @@ pub fn run(args: &RunArgs) -> Result<Exit> {
     } else {
         say(&format!("{} runs on engine {}", place.name(), machine.engine()));
     }
-    session::run(machine, &output, &place, &config, args.report.as_deref())
+    let report = session::Report { path: args.report.as_deref(), restored_ram: None };
+    session::run(machine, &output, &place, &config, &report)
 }
 
 /// Reads a file of at most `max` bytes.

@@ -40,13 +40,22 @@ pub fn run_config(args: &SavePointArgs) -> Result<RunConfig> {
     Ok(RunConfig { save_points, keep_running: args.keep_running, compress: args.compress })
 }
 
+/// The report that is asked for.
+#[derive(Default)]
+pub struct Report<'a> {
+    /// Where it is written.
+    pub path: Option<&'a Path>,
+    /// How a restore brought RAM.
+    pub restored_ram: Option<String>,
+}
+
 /// Runs the machine, which prints to `output`, to its end.
 pub fn run(
     mut machine: Machine,
     output: &Output,
     place: &Place,
     config: &RunConfig,
-    report: Option<&Path>,
+    report: &Report<'_>,
 ) -> Result<Exit> {
     let (control, queue) = control();
     let requests = Requests::new(control, output.clone());
@@ -80,7 +89,7 @@ pub fn run(
         say(&format!("not saved to {}: {error}", path.display()));
     }
     announce(place.name(), result.outcome);
-    if machine.is_deterministic() || report.is_some() {
+    if machine.is_deterministic() || report.path.is_some() {
         finish_report(&machine, place.name(), result.outcome, report)?;
     }
     if !result.failed_saves.is_empty() && result.outcome == Outcome::PoweredOff {
@@ -105,14 +114,15 @@ fn finish_report(
     machine: &Machine,
     name: &str,
     outcome: Outcome,
-    path: Option<&Path>,
+    asked: &Report<'_>,
 ) -> Result<()> {
-    let report = RunReport::of(machine, name, outcome)?;
+    let mut report = RunReport::of(machine, name, outcome)?;
+    report.restored_ram.clone_from(&asked.restored_ram);
     if report.deterministic {
         let (instructions, hash) = (report.instructions, &report.state_hash);
         say(&format!("{instructions} instructions, state hash {hash}"));
     }
-    let Some(path) = path else { return Ok(()) };
+    let Some(path) = asked.path else { return Ok(()) };
     let text = serde_json::to_string_pretty(&report)? + "\n";
     std::fs::write(path, text).with_context(|| format!("report {}", path.display()))
 }
