@@ -8,6 +8,10 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+mod dirty_log;
+mod restore;
+mod save;
+
 /// How long one boot may take.
 const LIMIT: Duration = Duration::from_secs(180);
 /// The unit of CPU times in `/proc`, the same on every host of ours
@@ -34,6 +38,12 @@ enum Which {
         #[arg(long, value_enum, default_value_t = Until::Init)]
         until: Until,
     },
+    /// Saving memory without a zero byte, and plainly writing as many bytes, in turns: time
+    Save(save::Arguments),
+    /// From the start of `abide restore` to the guest's first word, lazily and eagerly: time
+    Restore(restore::Arguments),
+    /// A Linux boot with the dirty log harvested and without it, in turns: CPU time
+    DirtyLog(dirty_log::Arguments),
 }
 
 /// Where a boot ends.
@@ -46,6 +56,9 @@ enum Until {
 pub fn task(arguments: &Arguments) -> Result<()> {
     match &arguments.which {
         Some(Which::Boot { runs, kernel, until }) => boot(*runs, kernel, *until),
+        Some(Which::Save(arguments)) => save::bench(arguments),
+        Some(Which::Restore(arguments)) => restore::bench(arguments),
+        Some(Which::DirtyLog(arguments)) => dirty_log::bench(arguments),
         None => process::run(process::cargo().args(["bench", "--workspace"])),
     }
 }
@@ -66,13 +79,32 @@ fn boot(runs: usize, series: &str, until: Until) -> Result<()> {
         other.push(tcg);
         ratios.push(soft / tcg);
     }
-    println!("{:<28} {:>8} {:>8} {:>8}", "user CPU time", "min", "median", "max");
-    for (name, values) in [("abide, s", own), ("QEMU TCG, s", other), ("abide / QEMU TCG", ratios)]
-    {
+    let rows = [("abide, s", own), ("QEMU TCG, s", other), ("abide / QEMU TCG", ratios)];
+    table("user CPU time", rows);
+    Ok(())
+}
+
+/// Prints least, middle and largest of each row's values.
+fn table<const ROWS: usize>(head: &str, rows: [(&str, Vec<f64>); ROWS]) {
+    println!("{head:<28} {:>8} {:>8} {:>8}", "min", "median", "max");
+    for (name, values) in rows {
         let (min, median, max) = spread(values);
         println!("{name:<28} {min:>8.3} {median:>8.3} {max:>8.3}");
     }
-    Ok(())
+}
+
+/// The host, in words.
+fn host() -> Result<String> {
+    let cpu = fs::read_to_string("/proc/cpuinfo")?;
+    let model = cpu.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let load = fs::read_to_string("/proc/loadavg")?;
+    Ok(format!(
+        "{} CPUs {}, Linux {}, load {}",
+        std::thread::available_parallelism()?,
+        model.map_or("of an unknown model", |(_, name)| name),
+        fs::read_to_string("/proc/sys/kernel/osrelease")?.trim(),
+        load.split(' ').next().unwrap_or_default(),
+    ))
 }
 
 fn conditions(linux: &Linux, until: Until) -> Result<String> {
