@@ -72,6 +72,11 @@ const PAIRS: &[(Code, Code, Code)] = &[
     (Code::LdpXU, Code::Nop, Code::LdpXUNop),
 ];
 
+/// Whether any pair begins with `code`.
+pub(super) fn begins(code: Code) -> bool {
+    PAIRS.iter().any(|pair| pair.0 == code)
+}
+
 /// The code for `first` and `second` in one.
 pub(super) fn pair(first: Code, second: Code) -> Option<Code> {
     PAIRS.iter().find(|pair| (pair.0, pair.1) == (first, second)).map(|pair| pair.2)

@@ -37,72 +37,62 @@ const fn sp(field: u8) -> u8 {
 /// The op of the first of `words`, the instruction number `index` of its page, which the others
 /// follow; and the operands of the next op, if the first needs them in their place.
 pub(crate) fn lower(words: [Option<u32>; 3], index: usize) -> (Op, Option<Op>) {
-    let [Some(word), next, last] = words else { return (Op::DECODE, None) };
-    let first = lower_with(word, index, next);
-    let Some(second) = next.map(|next| lower_with(next, index + 1, last)) else {
+    let one = |ahead: usize| words[ahead].map(|word| lower_one(word, index + ahead));
+    let Some(first) = one(0) else { return (Op::DECODE, None) };
+    // Most ops stand alone, and what follows them is decoded when it is executed.
+    if !fuses(first) && !fused::begins(first.code) {
         return (first, None);
-    };
+    }
+    let Some(next) = one(1) else { return (first, None) };
+    if let Some(both) = fuse(first, next) {
+        return (both, None);
+    }
+    let second = one(2).filter(|_| fuses(next)).and_then(|last| fuse(next, last)).unwrap_or(next);
     match fused::pair(first.code, second.code) {
         Some(code) => (Op { code, ..first }, Some(second)),
         None => (first, None),
     }
 }
 
-/// The op of `word`, or of it and of what follows where one op can have the operands of both.
-fn lower_with(word: u32, index: usize, next: Option<u32>) -> Op {
-    let op = lower_one(word, index);
-    next.and_then(|next| fuse(op, next, index)).unwrap_or(op)
+/// Whether the op may become one with what follows it: ADRP, and comparisons.
+fn fuses(op: Op) -> bool {
+    match op.code {
+        Code::Adrp => true,
+        Code::SubsImmX | Code::SubsImmW | Code::SubsX | Code::SubsW => op.d == slot::SINK,
+        Code::AndsImmX | Code::AndsImmW => op.d == slot::SINK,
+        _ => false,
+    }
 }
 
-/// One op for two instructions that often stand together. The second keeps its own op, for those
-/// who jump to it.
-fn fuse(first: Op, next: u32, index: usize) -> Option<Op> {
-    match first.code {
-        Code::Adrp => {
-            if decode(next) != Kind::AddImmediate || next >> 31 == 0 {
-                return None;
-            }
-            let (rd, rn) = (fields::rd(next), fields::rn(next));
-            if rd != first.d || rn != first.d || rd == 31 {
-                return None;
-            }
-            let imm = first.imm.wrapping_add(fields::add_sub_immediate(next));
-            Some(Op { imm, code: Code::AdrpAdd, ..first })
-        }
-        Code::SubsImmX
-        | Code::SubsImmW
-        | Code::SubsX
-        | Code::SubsW
-        | Code::AndsImmX
-        | Code::AndsImmW
-            if first.d == slot::SINK =>
-        {
-            let branch = lower_one(next, index + 1);
-            let equal = match branch.code {
-                Code::BEq => true,
-                Code::BNe => false,
-                _ => return None,
-            };
-            let code = match (first.code, equal) {
-                (Code::SubsImmX, true) => Code::CmpImmEqX,
-                (Code::SubsImmX, false) => Code::CmpImmNeX,
-                (Code::SubsImmW, true) => Code::CmpImmEqW,
-                (Code::SubsImmW, false) => Code::CmpImmNeW,
-                (Code::AndsImmX, true) => Code::TstImmEqX,
-                (Code::AndsImmX, false) => Code::TstImmNeX,
-                (Code::AndsImmW, true) => Code::TstImmEqW,
-                (Code::AndsImmW, false) => Code::TstImmNeW,
-                (Code::SubsX, true) => Code::CmpEqX,
-                (Code::SubsX, false) => Code::CmpNeX,
-                (_, true) => Code::CmpEqW,
-                (_, false) => Code::CmpNeW,
-            };
-            #[expect(clippy::cast_possible_truncation, reason = "a distance inside a page")]
-            let aux = branch.imm as u32;
-            Some(Op { code, aux, ..first })
-        }
-        _ => None,
+/// One op for two instructions that often stand together, with the operands of both. The second
+/// keeps its own op, for those who jump to it.
+fn fuse(first: Op, next: Op) -> Option<Op> {
+    if !fuses(first) {
+        return None;
     }
+    if first.code == Code::Adrp {
+        let continues = next.code == Code::AddImmX && (next.d, next.n) == (first.d, first.d);
+        let imm = first.imm.wrapping_add(next.imm);
+        return continues.then_some(Op { imm, code: Code::AdrpAdd, ..first });
+    }
+    let code = match (first.code, next.code) {
+        (Code::SubsImmX, Code::BEq) => Code::CmpImmEqX,
+        (Code::SubsImmX, Code::BNe) => Code::CmpImmNeX,
+        (Code::SubsImmW, Code::BEq) => Code::CmpImmEqW,
+        (Code::SubsImmW, Code::BNe) => Code::CmpImmNeW,
+        (Code::AndsImmX, Code::BEq) => Code::TstImmEqX,
+        (Code::AndsImmX, Code::BNe) => Code::TstImmNeX,
+        (Code::AndsImmW, Code::BEq) => Code::TstImmEqW,
+        (Code::AndsImmW, Code::BNe) => Code::TstImmNeW,
+        (Code::SubsX, Code::BEq) => Code::CmpEqX,
+        (Code::SubsX, Code::BNe) => Code::CmpNeX,
+        (Code::SubsW, Code::BEq) => Code::CmpEqW,
+        (Code::SubsW, Code::BNe) => Code::CmpNeW,
+        _ => return None,
+    };
+    #[expect(clippy::cast_possible_truncation, reason = "a distance inside a page")]
+    let aux = next.imm as u32;
+    Some(Op { code, aux, ..first })
 }
 
 /// The op of one instruction alone.
