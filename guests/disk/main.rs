@@ -5,18 +5,10 @@
 #![no_std]
 #![no_main]
 
-#[expect(dead_code, reason = "init hashes more")]
-#[path = "../kit/hash.rs"]
-mod hash;
-#[expect(dead_code, reason = "init makes more calls")]
-#[path = "../init/sys.rs"]
-mod sys;
+use linux::file::{self, File};
+use linux::{Failure, hash, of, program, say, sys};
 
-mod file;
-
-use core::fmt::{self, Write};
-use file::File;
-use sys::Errno;
+program!("abide-disk", work);
 
 /// How many rounds of work there are.
 const ROUNDS: u64 = 12;
@@ -28,66 +20,6 @@ const BLOCK_LEN: usize = 32 << 10;
 const BLOCKS: usize = 256;
 /// How much of it is discarded at the end, in blocks.
 const DISCARDED: usize = 8;
-
-// The kernel leaves the arguments on the stack; none are wanted. The stack is aligned already
-// [linux arch/arm64/include/asm/elf.h].
-core::arch::global_asm!(".global _start", "_start:", "mov x29, xzr", "mov x30, xzr", "b main");
-
-/// Text for the console, written a line at a time so that the kernel's own lines do not cut it.
-struct Line {
-    bytes: [u8; 160],
-    len: usize,
-}
-
-impl Write for Line {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let place = self.bytes.get_mut(self.len..self.len + text.len()).ok_or(fmt::Error)?;
-        place.copy_from_slice(text.as_bytes());
-        self.len += text.len();
-        Ok(())
-    }
-}
-
-fn say(arguments: fmt::Arguments) {
-    let mut line = Line { bytes: [0; 160], len: 0 };
-    // A line too long is cut.
-    let _ = line.write_str("abide-disk: ").and_then(|()| line.write_fmt(arguments));
-    if line.len == line.bytes.len() {
-        line.len -= 1;
-    }
-    line.bytes[line.len] = b'\n';
-    sys::write(&line.bytes[..=line.len]);
-}
-
-/// Why the guest cannot go on.
-enum Failure {
-    Call(&'static str, Errno),
-    Wrong(&'static str),
-}
-
-fn of(call: &'static str) -> impl FnOnce(Errno) -> Failure {
-    move |errno| Failure::Call(call, errno)
-}
-
-// SAFETY: the assembly above is the only one who knows the name.
-#[unsafe(no_mangle)]
-extern "C" fn main() -> ! {
-    sys::open_console();
-    match work() {
-        Ok(()) => {
-            say(format_args!("done"));
-            sys::power_off()
-        }
-        Err(Failure::Call(name, Errno(number))) => {
-            say(format_args!("FAILED: {name}: errno {number}"));
-            sys::restart()
-        }
-        Err(Failure::Wrong(what)) => {
-            say(format_args!("FAILED: {what}"));
-            sys::restart()
-        }
-    }
-}
 
 fn work() -> Result<(), Failure> {
     let modules = file::load_modules().map_err(of("finit_module"))?;
@@ -228,10 +160,4 @@ fn file_system() -> Result<(), Failure> {
     }
     say(format_args!("file system: a file of 1 MiB is there again"));
     Ok(())
-}
-
-#[panic_handler]
-fn panic(_: &core::panic::PanicInfo) -> ! {
-    say(format_args!("panic"));
-    sys::restart()
 }

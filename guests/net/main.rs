@@ -7,23 +7,13 @@
 #![no_std]
 #![no_main]
 
-#[expect(dead_code, reason = "the guest with disks does more to files")]
-#[path = "../disk/file.rs"]
-mod file;
-#[expect(dead_code, reason = "init hashes more")]
-#[path = "../kit/hash.rs"]
-mod hash;
-#[expect(dead_code, reason = "init makes more calls")]
-#[path = "../init/sys.rs"]
-mod sys;
+use linux::file::{self, File};
+use linux::hash::Hash;
+use linux::socket::{self, Address, Socket};
+use linux::sys::Errno;
+use linux::{Failure, of, program, say};
 
-mod socket;
-
-use core::fmt::{self, Write};
-use file::File;
-use hash::Hash;
-use socket::{Address, Socket};
-use sys::Errno;
+program!("abide-net", work);
 
 /// The guest's and its gateway's address.
 const GUEST: [u8; 4] = [10, 0, 2, 15];
@@ -51,66 +41,6 @@ const ECHO_REQUEST: u8 = 8;
 const ECHO_REPLY: u8 = 0;
 /// Whose pings they are.
 const PING_IDENT: u16 = 0xab1d;
-
-// The kernel leaves the arguments on the stack; none are wanted. The stack is aligned already
-// [linux arch/arm64/include/asm/elf.h].
-core::arch::global_asm!(".global _start", "_start:", "mov x29, xzr", "mov x30, xzr", "b main");
-
-/// Text for the console, written a line at a time so that the kernel's own lines do not cut it.
-struct Line {
-    bytes: [u8; 160],
-    len: usize,
-}
-
-impl Write for Line {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let place = self.bytes.get_mut(self.len..self.len + text.len()).ok_or(fmt::Error)?;
-        place.copy_from_slice(text.as_bytes());
-        self.len += text.len();
-        Ok(())
-    }
-}
-
-fn say(arguments: fmt::Arguments) {
-    let mut line = Line { bytes: [0; 160], len: 0 };
-    // A line too long is cut.
-    let _ = line.write_str("abide-net: ").and_then(|()| line.write_fmt(arguments));
-    if line.len == line.bytes.len() {
-        line.len -= 1;
-    }
-    line.bytes[line.len] = b'\n';
-    sys::write(&line.bytes[..=line.len]);
-}
-
-/// Why the guest cannot go on.
-enum Failure {
-    Call(&'static str, Errno),
-    Wrong(&'static str),
-}
-
-fn of(call: &'static str) -> impl FnOnce(Errno) -> Failure {
-    move |errno| Failure::Call(call, errno)
-}
-
-// SAFETY: the assembly above is the only one who knows the name.
-#[unsafe(no_mangle)]
-extern "C" fn main() -> ! {
-    sys::open_console();
-    match work() {
-        Ok(()) => {
-            say(format_args!("done"));
-            sys::power_off()
-        }
-        Err(Failure::Call(name, Errno(number))) => {
-            say(format_args!("FAILED: {name}: errno {number}"));
-            sys::restart()
-        }
-        Err(Failure::Wrong(what)) => {
-            say(format_args!("FAILED: {what}"));
-            sys::restart()
-        }
-    }
-}
 
 fn work() -> Result<(), Failure> {
     let modules = file::load_modules().map_err(of("finit_module"))?;
@@ -268,10 +198,4 @@ fn fetch(server: Address, what: u8) -> Result<(), Failure> {
     }
     say(format_args!("fetched {total} bytes, hash {hash:016x}"));
     Ok(())
-}
-
-#[panic_handler]
-fn panic(_: &core::panic::PanicInfo) -> ! {
-    say(format_args!("panic"));
-    sys::restart()
 }

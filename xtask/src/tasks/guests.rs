@@ -2,6 +2,8 @@
 
 use crate::{paths, process};
 use anyhow::{Context, Result, bail};
+use std::env;
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -63,6 +65,9 @@ fn build() -> Result<Vec<(&'static str, Vec<u8>)>> {
     for name in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_TARGET", "RUSTUP_TOOLCHAIN"] {
         cargo.env_remove(name);
     }
+    for (name, _) in env::vars_os().filter(|(name, _)| is_profile(name)) {
+        cargo.env_remove(name);
+    }
     process::run(&mut cargo)?;
     let built = target.join("aarch64-unknown-none-softfloat/release");
     let mut files = Vec::new();
@@ -72,6 +77,11 @@ fn build() -> Result<Vec<(&'static str, Vec<u8>)>> {
     let init = read(&built.join("init"))?;
     files.push((INITRAMFS, crate::cpio::initramfs(&init)?));
     Ok(files)
+}
+
+/// Whether a variable changes how the compiler is called, such as `CARGO_PROFILE_RELEASE_LTO`.
+fn is_profile(name: &OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(b"CARGO_PROFILE_")
 }
 
 fn bless() -> Result<()> {

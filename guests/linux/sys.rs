@@ -1,4 +1,4 @@
-//! The system calls that init makes `[linux include/uapi/asm-generic/unistd.h]`.
+//! System calls on memory, processes and the machine `[linux include/uapi/asm-generic/unistd.h]`.
 
 use core::arch::asm;
 
