@@ -13,7 +13,7 @@ use crate::process::{self, Ended};
 use crate::tally::Count;
 use crate::tasks::guests;
 use crate::{cpio, paths};
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -49,18 +49,9 @@ impl Default for Arguments {
     }
 }
 
-pub fn task(arguments: &Arguments) -> Result<()> {
-    let mut count = Count::default();
-    run(arguments, &mut count)?;
-    println!("{count}");
-    ensure!(count.failed == 0, "{} runs differ", count.failed);
-    Ok(())
-}
-
 pub fn run(arguments: &Arguments, count: &mut Count) -> Result<()> {
     let program = abide::build()?;
-    let work = paths::cache()?.join("work");
-    fs::create_dir_all(&work).with_context(|| format!("making {work:?}"))?;
+    let work = paths::work()?;
     for series in &arguments.kernels {
         let folder = tempfile::tempdir_in(&work)?;
         if let Err(error) = run_kernel(arguments, series, &program, folder.path(), count) {

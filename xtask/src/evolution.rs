@@ -29,14 +29,6 @@ const REFUSED: i32 = 1;
 #[derive(clap::Args)]
 pub struct Arguments {}
 
-pub fn task(_: &Arguments) -> Result<()> {
-    let mut count = Count::default();
-    run(&mut count)?;
-    println!("{count}");
-    ensure!(count.failed == 0, "{} of what must hold does not", count.failed);
-    Ok(())
-}
-
 pub fn run(count: &mut Count) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let pair = Pair {

@@ -60,19 +60,10 @@ impl Arguments {
     }
 }
 
-pub fn task(arguments: &Arguments) -> Result<()> {
-    let mut count = Count::default();
-    run(arguments, &mut count)?;
-    println!("{count}");
-    ensure!(count.failed == 0, "{} runs differ", count.failed);
-    Ok(())
-}
-
 pub fn run(arguments: &Arguments, count: &mut Count) -> Result<()> {
     ensure!(arguments.points > 0, "--points must be at least 1");
     let program = abide::build()?;
-    let work = paths::cache()?.join("work");
-    fs::create_dir_all(&work).with_context(|| format!("making {work:?}"))?;
+    let work = paths::work()?;
     for series in &arguments.kernels {
         for &vcpus in &arguments.vcpus {
             let folder = tempfile::tempdir_in(&work)?;

@@ -9,7 +9,7 @@ use crate::abide::{self, Linux, POWERED_OFF, SAVED_AWAY};
 use crate::debian::kernel::with_ending;
 use crate::paths;
 use crate::tally::Count;
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, ensure};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -52,21 +52,10 @@ impl Default for Arguments {
     }
 }
 
-pub fn task(arguments: &Arguments) -> Result<()> {
-    let mut count = Count::default();
-    run(arguments, &mut count)?;
-    println!("{count}");
-    if count.failed > 0 {
-        bail!("{} ends differ from the untouched run", count.failed);
-    }
-    Ok(())
-}
-
 pub fn run(arguments: &Arguments, count: &mut Count) -> Result<()> {
     ensure!(arguments.points > 0 && arguments.jobs > 0, "--points and --jobs must be at least 1");
     let program = abide::build()?;
-    let work = paths::cache()?.join("work");
-    fs::create_dir_all(&work).with_context(|| format!("making {work:?}"))?;
+    let work = paths::work()?;
     for series in &arguments.kernels {
         for &vcpus in &arguments.vcpus {
             let folder = tempfile::tempdir_in(&work)?;

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result};
 use std::env;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The repository's root.
@@ -27,4 +28,14 @@ pub fn cache() -> Result<PathBuf> {
         .or_else(|| absolute("HOME").map(|home| home.join(".cache")))
         .map(|base| base.join("abide"))
         .context("no place for downloads: set HOME or XDG_CACHE_HOME to an absolute path")
+}
+
+/// Where runs keep what they need for themselves, each in a folder of its own.
+///
+/// # Errors
+/// If it cannot be made.
+pub fn work() -> Result<PathBuf> {
+    let work = cache()?.join("work");
+    fs::create_dir_all(&work).with_context(|| format!("making {work:?}"))?;
+    Ok(work)
 }

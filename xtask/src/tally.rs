@@ -1,6 +1,6 @@
 //! Counting what passed and what failed, and saying so at the end.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -71,6 +71,19 @@ impl Tally {
     }
 }
 
+/// Runs one step by itself and says what it counted.
+///
+/// # Errors
+/// If a check failed, or the step could not go on.
+pub fn alone(step: impl FnOnce(&mut Count) -> Result<()>) -> Result<()> {
+    let mut count = Count::default();
+    step(&mut count)?;
+    println!("{count}");
+    ensure!(count.failed == 0, "{} checks failed", count.failed);
+    ensure!(count.passed > 0, "nothing was checked");
+    Ok(())
+}
+
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{:<16} {:>7} {:>7} {:>8}", "step", "passed", "failed", "seconds")?;
@@ -99,5 +112,19 @@ mod tests {
             bail!("and an error")
         });
         assert_eq!(tally.total(), Count { passed: 4, failed: 4 });
+    }
+
+    #[test]
+    fn alone_a_failure_and_an_empty_step_are_errors() {
+        let counted = |count| {
+            alone(|sum| {
+                *sum += count;
+                Ok(())
+            })
+        };
+        assert!(counted(Count { passed: 2, failed: 0 }).is_ok());
+        assert!(counted(Count { passed: 2, failed: 1 }).is_err());
+        assert!(counted(Count::default()).is_err());
+        assert!(alone(|_| bail!("no")).is_err());
     }
 }

@@ -9,8 +9,7 @@ use crate::abide::{self, Linux, POWERED_OFF, SAVED_AWAY};
 use crate::oracle::{KERNELS, points};
 use crate::paths;
 use crate::tally::Count;
-use anyhow::{Context, Result, ensure};
-use std::fs;
+use anyhow::{Result, ensure};
 use std::path::Path;
 use std::process::Command;
 
@@ -39,18 +38,9 @@ impl Default for Arguments {
     }
 }
 
-pub fn task(arguments: &Arguments) -> Result<()> {
-    let mut count = Count::default();
-    run(arguments, &mut count)?;
-    println!("{count}");
-    ensure!(count.failed == 0, "{} runs failed", count.failed);
-    Ok(())
-}
-
 pub fn run(arguments: &Arguments, count: &mut Count) -> Result<()> {
     let program = abide::build()?;
-    let work = paths::cache()?.join("work");
-    fs::create_dir_all(&work).with_context(|| format!("making {work:?}"))?;
+    let work = paths::work()?;
     for series in &arguments.kernels {
         let folder = tempfile::tempdir_in(&work)?;
         let linux = Linux::debian(series)?;

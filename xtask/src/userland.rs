@@ -133,9 +133,7 @@ impl Guest {
 
     fn abide(&self, saves: u32, count: &mut Count) -> Result<()> {
         let program = abide::build()?;
-        let work = paths::cache()?.join("work");
-        fs::create_dir_all(&work).with_context(|| format!("making {work:?}"))?;
-        let folder = tempfile::tempdir_in(&work)?;
+        let folder = tempfile::tempdir_in(paths::work()?)?;
         let untouched = abide::ran_within(
             self.run(&program),
             folder.path(),

@@ -129,10 +129,10 @@ fn soft_to_kvm(host: &Host, built: &Built, at_percent: u64, show: bool) -> Resul
 /// Divides the guest's console from abide's own words.
 const WORDS: &str = "\nabide-lab: words\n";
 const RESTORE: &str = "\
-/abide restore /guest.abide --engine kvm --state-dir /tmp/state </dev/null 2>/tmp/words
+/abide restore /guest.abide --engine kvm --state-dir /state </dev/null 2>/words
 code=$?
 printf '\\nabide-lab: words\\n'
-cat /tmp/words
+cat /words
 exit $code
 ";
 

@@ -21,16 +21,6 @@ pub struct Arguments {
     show: bool,
 }
 
-pub fn task(arguments: &Arguments) -> Result<()> {
-    let mut count = Count::default();
-    run(arguments, &mut count)?;
-    println!("{count}");
-    if count.failed > 0 {
-        bail!("{} cells failed", count.failed);
-    }
-    Ok(())
-}
-
 pub fn run(arguments: &Arguments, count: &mut Count) -> Result<()> {
     let mut cells = cells::all();
     if let Some(text) = &arguments.only {
