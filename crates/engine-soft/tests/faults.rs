@@ -22,10 +22,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use abide_arm64::{SysReg, kvm};
-use abide_engine::{AfterCall, Bus, Clock, Engine, SMCCC_REGISTERS, Stop, SystemEvent, VmConfig};
+use abide_engine::{AfterCall, Bus, Engine, SMCCC_REGISTERS, Stop, SystemEvent, VmConfig};
 use abide_engine_soft::{SoftEngine, cpu_model};
 use abide_memory::GuestRam;
 use abide_reg::{Gpa, Value, VcpuId};
+use abide_testkit::outside::Still;
 
 const EXPECTED: &str = include_str!("faults/expected.txt");
 
@@ -79,7 +80,7 @@ fn run(image: &[u8]) -> String {
         vcpu_count: 1,
         cntfrq_hz: 62_500_000,
         ram,
-        clock: Arc::new(Stopped),
+        clock: Arc::new(Still),
         gicd: Gpa(0x0800_0000),
         gicr: Gpa(0x080a_0000),
         gic_intids: 64,
@@ -93,21 +94,6 @@ fn run(image: &[u8]) -> String {
     let stop = vcpu.run(50_000_000, &serial).expect("the engine runs");
     assert_eq!(stop, Stop::System(SystemEvent::Noted), "{}", serial.text());
     serial.text()
-}
-
-/// Time does not pass.
-struct Stopped;
-
-impl Clock for Stopped {
-    fn now_ticks(&self) -> u64 {
-        0
-    }
-
-    fn retire(&self, _: u64) {}
-
-    fn instructions_until(&self, _: u64) -> Option<u64> {
-        None
-    }
 }
 
 /// A serial port and nothing else.

@@ -1,63 +1,22 @@
 //! What vCPUs ask of each other, and what a harvest of the dirty log asks of all.
 #![expect(clippy::unwrap_used, reason = "a test that cannot set up its guest has failed")]
 
-use abide_arm64::{SysReg, kvm};
-use abide_engine::{
-    AfterCall, Bus, Clock, Engine, InterruptLines, SMCCC_REGISTERS, Stop, Vcpu, Vm, VmConfig,
-};
+use abide_arm64::kvm;
+use abide_engine::{AfterCall, Engine, InterruptLines, Stop, Vcpu, Vm, VmConfig};
 use abide_engine_soft::SoftEngine;
 use abide_memory::{GuestRam, PAGE_SIZE};
 use abide_reg::{Gpa, Value, VcpuId};
 use abide_testkit::guest::{Program, asm, x};
+use abide_testkit::outside::{NoDevices, Still};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 const RAM: Gpa = Gpa(0x4000_0000);
 const DATA: Gpa = Gpa(RAM.0 + (1 << 20));
+/// HVC stops the machine; there is nothing else.
+const HVC_STOPS: NoDevices = NoDevices(AfterCall::Leave);
 const SEV: u32 = 0xd503_209f;
 const WFE: u32 = 0xd503_205f;
-
-/// Time that instructions do not move, and that stands still.
-struct Still;
-
-impl Clock for Still {
-    fn now_ticks(&self) -> u64 {
-        0
-    }
-
-    fn retire(&self, _: u64) {}
-
-    fn instructions_until(&self, _: u64) -> Option<u64> {
-        None
-    }
-}
-
-/// HVC stops the machine; there is nothing else.
-struct Nothing;
-
-impl Bus for Nothing {
-    fn mmio_read(&self, _: VcpuId, _: Gpa, _: usize) -> Option<u64> {
-        None
-    }
-
-    fn mmio_write(&self, _: VcpuId, _: Gpa, _: usize, _: u64) -> Option<()> {
-        None
-    }
-
-    fn sysreg_read(&self, _: VcpuId, _: SysReg) -> Option<u64> {
-        None
-    }
-
-    fn sysreg_write(&self, _: VcpuId, _: SysReg, _: u64) -> Option<()> {
-        None
-    }
-
-    fn smccc(&self, _: VcpuId, _: &mut [u64; SMCCC_REGISTERS]) -> AfterCall {
-        AfterCall::Leave
-    }
-
-    fn set_ppi(&self, _: VcpuId, _: u32, _: bool) {}
-}
 
 struct Board {
     ram: Arc<GuestRam>,
@@ -105,11 +64,11 @@ fn sev_ends_the_wait_of_a_thread_that_is_parked() {
     program.bind(end);
     asm!(program.assembler(); hvc 0);
     let mut board = board(2, program);
-    assert_eq!(board.vcpus[1].run(1000, &Nothing).unwrap(), Stop::Idle);
-    assert!(matches!(board.vcpus[0].run(1000, &Nothing).unwrap(), Stop::System(_)));
+    assert_eq!(board.vcpus[1].run(1000, &HVC_STOPS).unwrap(), Stop::Idle);
+    assert!(matches!(board.vcpus[0].run(1000, &HVC_STOPS).unwrap(), Stop::System(_)));
     // Not woken, this test would not end.
     board.lines[1].parking().wait(None);
-    assert!(matches!(board.vcpus[1].run(1000, &Nothing).unwrap(), Stop::System(_)));
+    assert!(matches!(board.vcpus[1].run(1000, &HVC_STOPS).unwrap(), Stop::System(_)));
 }
 
 /// Pages that each vCPU writes, one after the other.
@@ -157,7 +116,7 @@ fn no_write_is_lost_between_a_harvest_and_the_copy() {
             for mut vcpu in vcpus {
                 let running = &running;
                 scope.spawn(move || {
-                    while vcpu.run(50_000, &Nothing).unwrap() == Stop::Budget {}
+                    while vcpu.run(50_000, &HVC_STOPS).unwrap() == Stop::Budget {}
                     running.fetch_sub(1, Ordering::SeqCst);
                 });
             }
@@ -191,6 +150,6 @@ fn dsb_waits_for_nobody_who_executes_nothing() {
     for at in 0..3 {
         let other = (at + 1) % 3;
         board.vcpus[other].store(kvm::x(5), &Value::u64(7)).unwrap();
-        assert!(matches!(board.vcpus[at].run(1000, &Nothing).unwrap(), Stop::System(_)));
+        assert!(matches!(board.vcpus[at].run(1000, &HVC_STOPS).unwrap(), Stop::System(_)));
     }
 }

@@ -2,10 +2,8 @@
 //! saved state must pass.
 #![expect(clippy::expect_used, reason = "a test that cannot go on has failed")]
 
-use abide_arm64::{SysReg, kvm};
-use abide_engine::{
-    AfterCall, Bus, Engine, InterruptLines, PowerState, SMCCC_REGISTERS, Vcpu, VmConfig,
-};
+use abide_arm64::kvm;
+use abide_engine::{AfterCall, Engine, InterruptLines, PowerState, Vcpu, VmConfig};
 use abide_engine_soft::{SoftEngine, state};
 use abide_machine::clock::{self, MachineClock};
 use abide_memory::GuestRam;
@@ -14,6 +12,7 @@ use abide_reg::{
     Value, VcpuId,
 };
 use abide_testkit::conformance::{Plan, Subject, check};
+use abide_testkit::outside::NoDevices;
 use abide_testkit::rng::Rng;
 use std::sync::Arc;
 
@@ -21,28 +20,6 @@ const RAM: Gpa = Gpa(0x4000_0000);
 const CNTFRQ_HZ: u64 = 62_500_000;
 /// Instructions in each step; as many as are laid into RAM for it.
 const WORDS: usize = 16;
-
-/// Nothing but a vCPU: no device answers and no register is anybody else's.
-struct Nothing;
-
-impl Bus for Nothing {
-    fn mmio_read(&self, _: VcpuId, _: Gpa, _: usize) -> Option<u64> {
-        None
-    }
-    fn mmio_write(&self, _: VcpuId, _: Gpa, _: usize, _: u64) -> Option<()> {
-        None
-    }
-    fn sysreg_read(&self, _: VcpuId, _: SysReg) -> Option<u64> {
-        None
-    }
-    fn sysreg_write(&self, _: VcpuId, _: SysReg, _: u64) -> Option<()> {
-        None
-    }
-    fn smccc(&self, _: VcpuId, _: &mut [u64; SMCCC_REGISTERS]) -> AfterCall {
-        AfterCall::Continue
-    }
-    fn set_ppi(&self, _: VcpuId, _: u32, _: bool) {}
-}
 
 struct Unit {
     vcpu: Box<dyn Vcpu>,
@@ -112,7 +89,7 @@ impl Unit {
         self.ram.write(place, &program).expect("inside RAM");
         // A store of anything makes the vCPU look at RAM anew.
         self.vcpu.store(kvm::PC, &Value::u64(place.0)).expect("any address");
-        let stop = self.vcpu.run(WORDS as u64, &Nothing);
+        let stop = self.vcpu.run(WORDS as u64, &NoDevices(AfterCall::Continue));
         format!("{stop:?} {:?}", self.vcpu.deadline_ticks())
     }
 }

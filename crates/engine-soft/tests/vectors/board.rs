@@ -12,14 +12,12 @@
 use std::sync::Arc;
 
 use abide_arm64::{SysReg, kvm};
-use abide_engine::{
-    AfterCall, Bus, Clock, Engine, InterruptLines, SMCCC_REGISTERS, Stop, SystemEvent, Vcpu, Vm,
-    VmConfig,
-};
+use abide_engine::{AfterCall, Engine, InterruptLines, Stop, SystemEvent, Vcpu, Vm, VmConfig};
 use abide_engine_soft::SoftEngine;
 use abide_engine_soft::cpu_model::CpuModel;
 use abide_memory::GuestRam;
 use abide_reg::{Gpa, RegId, Value, VcpuId};
+use abide_testkit::outside::{NoDevices, Still};
 
 use crate::cases::{
     Case, DATA, End, LITERALS, LITERALS_END, Outcome, PAD, State, WINDOW, WINDOW_SIZE, literal_at,
@@ -137,7 +135,7 @@ impl Board {
             vcpu_count: 1,
             cntfrq_hz: 62_500_000,
             ram: Arc::clone(&ram),
-            clock: Arc::new(Stopped),
+            clock: Arc::new(Still),
             gicd: Gpa(0x0800_0000),
             gicr: Gpa(0x080a_0000),
             gic_intids: 64,
@@ -233,7 +231,7 @@ impl Board {
 
         let mut stop = Stop::Budget;
         for _ in 0..100_000 {
-            stop = self.vcpu.run(budget, &Outside).unwrap();
+            stop = self.vcpu.run(budget, &NoDevices(AfterCall::Leave)).unwrap();
             if stop != Stop::Budget {
                 break;
             }
@@ -312,46 +310,4 @@ impl Board {
         };
         Outcome { end, pc: self.get(kvm::ELR_EL1), after }
     }
-}
-
-/// Time does not pass.
-struct Stopped;
-
-impl Clock for Stopped {
-    fn now_ticks(&self) -> u64 {
-        0
-    }
-
-    fn retire(&self, _: u64) {}
-
-    fn instructions_until(&self, _: u64) -> Option<u64> {
-        None
-    }
-}
-
-/// Nothing but the hypercall that ends each case.
-struct Outside;
-
-impl Bus for Outside {
-    fn mmio_read(&self, _: VcpuId, _: Gpa, _: usize) -> Option<u64> {
-        None
-    }
-
-    fn mmio_write(&self, _: VcpuId, _: Gpa, _: usize, _: u64) -> Option<()> {
-        None
-    }
-
-    fn sysreg_read(&self, _: VcpuId, _: SysReg) -> Option<u64> {
-        None
-    }
-
-    fn sysreg_write(&self, _: VcpuId, _: SysReg, _: u64) -> Option<()> {
-        None
-    }
-
-    fn smccc(&self, _: VcpuId, _: &mut [u64; SMCCC_REGISTERS]) -> AfterCall {
-        AfterCall::Leave
-    }
-
-    fn set_ppi(&self, _: VcpuId, _: u32, _: bool) {}
 }
