@@ -1,12 +1,15 @@
 //! Bodies of fuzz targets: library functions, so that ordinary tests replay what a fuzzer found.
 
+mod exclusives;
+
 pub use crate::exec::fuzz_float;
+pub use exclusives::fuzz_exclusives;
 
 use crate::SoftEngine;
-use crate::cpu_model::MODELS;
+use crate::cpu_model::{CpuModel, MODELS};
 use abide_arm64::{SysReg, kvm};
 use abide_engine::{
-    AfterCall, Bus, Clock, Engine, InterruptLines, SMCCC_REGISTERS, Vcpu, VmConfig,
+    AfterCall, Bus, Clock, Engine, InterruptLines, SMCCC_REGISTERS, Vcpu, Vm, VmConfig,
 };
 use abide_memory::GuestRam;
 use abide_reg::{Gpa, Value, VcpuId};
@@ -70,14 +73,11 @@ impl Clock for Ticks {
     }
 }
 
-/// Executes whatever `data` is: the first byte chooses the CPU model, the next say how many
-/// registers are set from what follows, and the rest is RAM from its start, where execution begins.
-pub fn fuzz_exec(data: &[u8]) {
-    let Some((&choice, data)) = data.split_first() else { return };
-    let Ok(ram) = GuestRam::new(Gpa(RAM_BASE), RAM_LEN).map(Arc::new) else { return };
-    let lines = Arc::new(InterruptLines::default());
+/// A VM with its RAM; `None` where the host has no memory left.
+fn one_vm(model: &'static CpuModel, vcpu_count: u32) -> Option<(Arc<GuestRam>, Box<dyn Vm>)> {
+    let ram = GuestRam::new(Gpa(RAM_BASE), RAM_LEN).map(Arc::new).ok()?;
     let config = VmConfig {
-        vcpu_count: 1,
+        vcpu_count,
         cntfrq_hz: 62_500_000,
         ram: Arc::clone(&ram),
         clock: Arc::new(Ticks::default()),
@@ -85,8 +85,17 @@ pub fn fuzz_exec(data: &[u8]) {
         gicr: Gpa(0),
         gic_intids: 64,
     };
+    let vm = SoftEngine::with_model(model).create_vm(config).ok()?;
+    Some((ram, vm))
+}
+
+/// Executes whatever `data` is: the first byte chooses the CPU model, the next say how many
+/// registers are set from what follows, and the rest is RAM from its start, where execution begins.
+pub fn fuzz_exec(data: &[u8]) {
+    let Some((&choice, data)) = data.split_first() else { return };
     let model = &MODELS[usize::from(choice) % MODELS.len()];
-    let Ok(mut vm) = SoftEngine::with_model(model).create_vm(config) else { return };
+    let Some((ram, mut vm)) = one_vm(model, 1) else { return };
+    let lines = Arc::new(InterruptLines::default());
     let Ok(mut vcpu) = vm.create_vcpu(VcpuId(0), Arc::clone(&lines)) else { return };
     let code = set_registers(&mut *vcpu, data);
     let len = code.len().min(1 << 16);
