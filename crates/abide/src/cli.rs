@@ -216,6 +216,14 @@ pub struct RunArgs {
     /// CPU features shown to the guest [default: v8.0; the host's with --engine kvm]
     #[arg(long, value_enum)]
     pub cpu: Option<CpuName>,
+    /// CPU features of each vCPU, by names as for --cpu: one for each of --vcpus, in their order
+    ///
+    /// As the clusters of one chip differ. What a vCPU does not show is UNDEFINED there and may
+    /// work on the next; a guest kernel uses what all of them show. Only --engine soft can do that,
+    /// for `run` and for `restore`.
+    #[arg(long, value_enum, value_name = "CPU,CPU,...", value_delimiter = ',')]
+    #[arg(conflicts_with = "cpu")]
+    pub asymmetric: Vec<CpuName>,
     /// Let executed instructions make time pass, so that every run is the same to the last bit;
     /// standard input is not read, and the end shows a hash over the whole guest state
     #[arg(long)]

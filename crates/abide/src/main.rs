@@ -111,6 +111,7 @@ fn classify_restore(error: &RestoreError) -> Option<Exit> {
         | RestoreError::NetworkUnknown { .. }
         | RestoreError::Network { .. }
         | RestoreError::NoCard { .. }
+        | RestoreError::OwnIdentity { .. }
         | RestoreError::GicTransfer(_) => Some(Exit::Refused),
         RestoreError::Intake { .. }
         | RestoreError::MissingUnit { .. }

@@ -115,7 +115,7 @@ pub(crate) struct Cpu {
     /// A pending SError, with its syndrome if it has one.
     pub serror: Option<Option<u64>>,
     pub mpidr: u64,
-    /// What the guest sees of features, copied from the VM when `run` begins.
+    /// What the guest sees of features here, copied from the VM when `run` begins.
     pub ids: Arc<IdSpace>,
 
     /// The half of the TLBs for the current exception level.

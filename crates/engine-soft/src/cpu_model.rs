@@ -116,7 +116,7 @@ pub const PORTABLE: CpuModel = CpuModel {
 /// Every model.
 pub const MODELS: &[CpuModel] = &[INT, V8_0, N1_LIKE, PORTABLE];
 
-/// The ID registers of one VM.
+/// The ID registers of a CPU.
 #[derive(Clone, Debug)]
 pub(crate) struct IdSpace {
     values: [u64; 256],

@@ -1,7 +1,8 @@
 //! The engine and its VMs.
 
 use crate::cpu::Cpu;
-use crate::cpu_model::{CpuModel, INT, IdSpace};
+use crate::cpu_model::{CpuModel, INT};
+use crate::identities::Identities;
 use crate::shared::Shared;
 use crate::vcpu::SoftVcpu;
 use abide_engine::{
@@ -15,9 +16,11 @@ use std::sync::Arc;
 pub(crate) const NAME: &str = "soft";
 
 /// The software engine: makes VMs that run on any host.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct SoftEngine {
     model: &'static CpuModel,
+    /// The model of each vCPU, where they are not all `model`.
+    each: Vec<&'static CpuModel>,
 }
 
 impl SoftEngine {
@@ -30,7 +33,25 @@ impl SoftEngine {
     /// An engine whose VMs have this CPU.
     #[must_use]
     pub const fn with_model(model: &'static CpuModel) -> Self {
-        Self { model }
+        Self { model, each: Vec::new() }
+    }
+
+    /// An engine whose VMs have these CPUs, one for each of their vCPUs.
+    #[must_use]
+    pub const fn with_models(each: Vec<&'static CpuModel>) -> Self {
+        Self { model: &INT, each }
+    }
+
+    fn identities(&self, vcpu_count: u32) -> Result<Identities, EngineError> {
+        let vcpu_count = vcpu_count as usize;
+        if self.each.is_empty() {
+            return Ok(Identities::all(self.model, vcpu_count));
+        }
+        if self.each.len() != vcpu_count {
+            let what = "another number of CPU models than of vCPUs";
+            return Err(EngineError::Unsupported { engine: NAME, what });
+        }
+        Ok(Identities::each(&self.each)?)
     }
 }
 
@@ -53,7 +74,7 @@ impl Engine for SoftEngine {
         if config.vcpu_count == 0 {
             return Err(EngineError::Unsupported { engine: NAME, what: "a VM without vCPUs" });
         }
-        let ids = IdSpace::of(self.model);
+        let ids = self.identities(config.vcpu_count)?;
         let shared = Shared::new(config.ram, config.cntfrq_hz, config.vcpu_count, ids);
         Ok(Box::new(SoftVm {
             shared: Arc::new(shared),
@@ -97,9 +118,13 @@ impl Vm for SoftVm {
         }
         self.next += 1;
         let power = if id.0 == 0 { PowerState::On } else { PowerState::Off };
-        let cpu = Cpu::new(mpidr(id.0), self.shared.ids(), power);
+        let cpu = Cpu::new(mpidr(id.0), self.shared.ids(id.index()), power);
         let (shared, clock) = (Arc::clone(&self.shared), Arc::clone(&self.clock));
         Ok(Box::new(SoftVcpu::new(id, cpu, shared, clock, lines)))
+    }
+
+    fn has_own_identities(&self) -> bool {
+        true
     }
 
     fn create_irqchip(&mut self) -> Result<Option<Arc<dyn Irqchip>>, EngineError> {

@@ -13,7 +13,7 @@
 //! | `mmu`, `tlb` | translation tables, and the short cut past them |
 //! | `sysreg` | system registers |
 //! | `timer` | the generic timers |
-//! | [`cpu_model`] | what ID registers say |
+//! | [`cpu_model`], `identities` | what ID registers say, and on which vCPU |
 //! | [`state`] | the registers that are a vCPU's whole state |
 //! | `vcpu` | interrupts, waiting and budgets between slices |
 //!
@@ -31,6 +31,7 @@ mod engine;
 mod exec;
 mod float;
 pub mod fuzz;
+mod identities;
 mod lower;
 mod mmu;
 mod shared;

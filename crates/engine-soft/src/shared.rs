@@ -16,6 +16,8 @@
 use crate::code_cache::CodeCache;
 use crate::cpu::Cpu;
 use crate::cpu_model::IdSpace;
+use crate::identities::Identities;
+use crate::sysreg::Slot;
 use abide_engine::InterruptLines;
 use abide_memory::GuestRam;
 use std::collections::BTreeSet;
@@ -98,7 +100,7 @@ pub(crate) struct Shared {
     pub virtual_offset: AtomicU64,
     /// CNTPCT is the machine's clock minus this.
     pub physical_offset: AtomicU64,
-    ids: Mutex<Arc<IdSpace>>,
+    ids: Mutex<Identities>,
     /// Some vCPU has executed: ID registers are fixed.
     pub started: AtomicBool,
     mailboxes: Box<[Mailbox]>,
@@ -113,13 +115,13 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub fn new(ram: Arc<GuestRam>, cntfrq_hz: u64, vcpu_count: u32, ids: IdSpace) -> Self {
+    pub fn new(ram: Arc<GuestRam>, cntfrq_hz: u64, vcpu_count: u32, ids: Identities) -> Self {
         Self {
             ram,
             cntfrq_hz,
             virtual_offset: AtomicU64::new(0),
             physical_offset: AtomicU64::new(0),
-            ids: Mutex::new(Arc::new(ids)),
+            ids: Mutex::new(ids),
             started: AtomicBool::new(false),
             mailboxes: (0..vcpu_count).map(|_| Mailbox::new()).collect(),
             epoch: AtomicU64::new(0),
@@ -130,13 +132,14 @@ impl Shared {
         }
     }
 
-    /// What the guest sees of features.
-    pub fn ids(&self) -> Arc<IdSpace> {
-        Arc::clone(&self.ids.lock().unwrap_or_else(PoisonError::into_inner))
+    /// What the guest sees of features on vCPU number `vcpu`.
+    pub fn ids(&self, vcpu: usize) -> Arc<IdSpace> {
+        Arc::clone(self.ids.lock().unwrap_or_else(PoisonError::into_inner).of(vcpu))
     }
 
-    pub fn set_ids(&self, ids: IdSpace) {
-        *self.ids.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(ids);
+    /// Gives an ID register another value; [`Identities::set`] says whose.
+    pub fn set_id(&self, vcpu: usize, slot: Slot, value: u64) -> Result<(), &'static str> {
+        self.ids.lock().unwrap_or_else(PoisonError::into_inner).set(vcpu, slot, value)
     }
 
     /// Says where the thread of vCPU `number` waits.

@@ -4,7 +4,6 @@
 //! drops it and the guest cannot tell, but a run that shall be repeated exactly needs it.
 
 use crate::cpu::{Cpu, Wait};
-use crate::cpu_model::permitted;
 use crate::sysreg::{Kind, Slot, TABLE};
 use crate::timer::Timer;
 use crate::vcpu::SoftVcpu;
@@ -182,7 +181,7 @@ impl SoftVcpu {
             Place::Fpsr => Value::u32(cpu.fpsr),
             Place::Fpcr => Value::u32(cpu.fpcr),
             Place::Sys(slot) => Value::u64(cpu.sys(slot)),
-            Place::Id(slot) => Value::u64(self.shared.ids().get(slot)),
+            Place::Id(slot) => Value::u64(self.shared.ids(self.id.index()).get(slot)),
             Place::Mpidr => Value::u64(cpu.mpidr),
             Place::Count(timer) => Value::u64(timer.count(&self.shared, &*self.clock)),
             Place::Cntfrq => Value::u64(self.shared.cntfrq_hz),
@@ -303,18 +302,15 @@ impl SoftVcpu {
     }
 
     fn set_id(&mut self, slot: Slot, value: u64) -> Result<(), &'static str> {
-        let ids = self.shared.ids();
-        if ids.get(slot) == value {
+        let vcpu = self.id.index();
+        if self.shared.ids(vcpu).get(slot) == value {
             return Ok(());
         }
         if self.shared.started.load(Ordering::Relaxed) {
             return Err("no other value once a vCPU has run");
         }
-        permitted(slot, value)?;
-        let mut ids = (*ids).clone();
-        ids.set(slot, value);
-        self.shared.set_ids(ids);
-        self.cpu.ids = self.shared.ids();
+        self.shared.set_id(vcpu, slot, value)?;
+        self.cpu.ids = self.shared.ids(vcpu);
         Ok(())
     }
 }

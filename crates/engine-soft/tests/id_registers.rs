@@ -2,9 +2,13 @@
 
 mod support;
 
+use abide_engine::Engine;
+use abide_engine_soft::SoftEngine;
 use abide_engine_soft::cpu_model::{CpuModel, INT, N1_LIKE, PORTABLE, V8_0};
 use abide_engine_soft::decode::{Entry, Extension, Kind, entries};
-use abide_reg::Value;
+use abide_memory::GuestRam;
+use abide_reg::{Gpa, Value};
+use std::sync::Arc;
 use support::{CODE, DATA, ESR, Guest, asm};
 
 /// What a word outside the base set needs.
@@ -110,4 +114,62 @@ fn portable_shows_the_gic_of_aarch32() {
     let guest = Guest::with_model(&PORTABLE);
     let id_pfr1 = abide_arm64::kvm::sysreg(support::reg(3, 0, 0, 1, 1));
     assert_eq!(guest.vcpu.load(id_pfr1).ok(), Some(Value::u64(0x1000_0000)));
+}
+
+/// Both vCPUs execute one page of code, in turn: what one decoded there is of no use to another
+/// that shows less, nor are its ID registers.
+#[test]
+fn each_vcpu_keeps_to_its_own_id_registers() {
+    const MIDR: u32 = support::mrs(2, support::reg(3, 0, 0, 0, 0));
+    const ISAR0: u32 = support::mrs(3, support::reg(3, 0, 0, 6, 0));
+    let fadd = 0x1e62_2820; // fadd d0, d1, d2
+    let fadd_half = 0x1ee2_2820; // fadd h0, h1, h2
+    let ldadd = 0xf820_0022; // ldadd x0, x2, [x1]
+    let aese = 0x4e28_4820; // aese v0.16b, v1.16b
+    let sdot = 0x4e82_9420; // sdot v0.4s, v1.16b, v2.16b
+    let sqrdmlah = 0x6e82_8420; // sqrdmlah v0.4s, v1.4s, v2.4s
+    let crc32x = 0x9ac2_4c23; // crc32x w3, w1, x2
+    let dc_cvap = asm::sys(3, 7, 12, 1, 1);
+    let features = [fadd, fadd_half, ldadd, aese, sdot, sqrdmlah, crc32x, dc_cvap];
+    let mut guests = Guest::each(&[&INT, &N1_LIKE, &PORTABLE]);
+    guests[0].stop_at_vectors();
+    let shown = [
+        (0, [false; 8], (0x000f_0510, 0)),
+        (1, [true; 8], (0x000f_0510, 0x1000_1021_1120)),
+        (2, features.map(|word| word == fadd || word == crc32x), (0x411f_d070, 0x0001_0000)),
+    ];
+    let code: Vec<u32> = features.iter().flat_map(|&word| [word, support::HVC]).collect();
+    guests[0].place(CODE, &code);
+    let place = |number: u64| CODE + 8 * number;
+    for order in [[1, 0, 2, 1], [0, 1, 2, 0], [2, 1, 0, 2]] {
+        for vcpu in order {
+            let (_, works, _) = shown[vcpu];
+            for (number, works) in (0..).zip(works) {
+                let guest = &mut guests[vcpu];
+                guest.set_x(1, DATA);
+                guest.run_from(place(number));
+                let expected = if works { place(number) + 8 } else { support::VECTORS + 0x204 };
+                assert_eq!(guest.pc(), expected, "vCPU {vcpu}, feature {number}");
+            }
+        }
+    }
+    for (vcpu, _, ids) in shown {
+        let guest = &mut guests[vcpu];
+        guest.run(&[MIDR, ISAR0]);
+        assert_eq!((guest.x(2), guest.x(3)), ids, "vCPU {vcpu}");
+        // As after CPU_OFF and CPU_ON.
+        guest.vcpu.power_on(Gpa(CODE), 0).unwrap();
+        guest.run(&[MIDR, ISAR0]);
+        assert_eq!((guest.x(2), guest.x(3)), ids, "vCPU {vcpu} after a reset");
+    }
+}
+
+#[test]
+fn models_are_as_many_as_vcpus() {
+    let ram = Arc::new(GuestRam::new(Gpa(support::RAM_BASE), support::RAM_LEN).unwrap());
+    let engine = SoftEngine::with_models(vec![&INT, &PORTABLE]);
+    let made = [1, 2, 3].map(|vcpu_count| {
+        engine.create_vm(support::config(&ram, &Arc::default(), vcpu_count)).is_ok()
+    });
+    assert_eq!(made, [false, true, false]);
 }

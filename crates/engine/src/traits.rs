@@ -84,6 +84,13 @@ pub trait Vm: Send {
     /// [`EngineError`].
     fn create_irqchip(&mut self) -> Result<Option<Arc<dyn Irqchip>>, EngineError>;
 
+    /// Whether a vCPU besides the first can show ID registers of its own. Where it can, they are
+    /// stored through that vCPU, after the VM's, which are stored through the first. Where it
+    /// cannot, those of the first are everybody's.
+    fn has_own_identities(&self) -> bool {
+        false
+    }
+
     /// Whether its vCPUs count instructions and so leave `run` by themselves when a budget is used
     /// up. Where they do not, only [`Kick`] ends a slice.
     fn counts_instructions(&self) -> bool {
@@ -146,7 +153,7 @@ pub trait Kick: Send + Sync {
 /// A virtual CPU. Its registers are read and written only while it does not run.
 ///
 /// [`Registers`] holds all its state; which of it is the VM's rather than its own,
-/// `abide_arm64::kvm::is_vm_scoped` tells.
+/// `abide_arm64::kvm::is_vm_scoped` tells; for ID registers see [`Vm::has_own_identities`].
 pub trait Vcpu: Registers + Send {
     /// Its number.
     fn id(&self) -> VcpuId;

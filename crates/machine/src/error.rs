@@ -311,6 +311,17 @@ pub enum RestoreError {
         /// The snapshot's disks.
         has: String,
     },
+    /// The engine gives all vCPUs one identity, and the guest's have more.
+    #[error(
+        "identity {vcpu}: its ID registers are not those of vCPU 0, and engine {engine} gives all \
+         vCPUs the same; use --engine soft"
+    )]
+    OwnIdentity {
+        /// The first vCPU that is not like vCPU 0.
+        vcpu: VcpuId,
+        /// The engine's name.
+        engine: &'static str,
+    },
     /// A register that every CPU has is missing.
     #[error("{unit} {scope}: {name} ({id}) is missing; the file is not complete")]
     MissingRegister {

@@ -26,6 +26,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::sync::Arc;
 
+mod identity;
 mod memory;
 mod readback;
 mod virtio;
@@ -90,6 +91,25 @@ impl Pending {
         let unit = unit.name();
         let state = self.states.remove(&(unit, scope));
         Ok(state.ok_or(RestoreError::MissingUnit { unit, scope })?.entries)
+    }
+
+    /// The registers of a record that is not taken yet.
+    fn entries(&self, unit: Unit, scope: Scope) -> Result<&[Entry], RestoreError> {
+        let unit = unit.name();
+        let state = self.states.get(&(unit, scope));
+        Ok(&state.ok_or(RestoreError::MissingUnit { unit, scope })?.entries)
+    }
+
+    /// The class of a record that is not taken yet.
+    fn class_of(&self, unit: Unit, scope: Scope) -> Option<Class> {
+        self.states.get(&(unit.name(), scope)).map(|state| state.class)
+    }
+
+    /// Takes one register out of a record.
+    fn take_entry(&mut self, unit: Unit, scope: Scope, id: RegId) -> Option<Entry> {
+        let entries = &mut self.states.get_mut(&(unit.name(), scope))?.entries;
+        let at = entries.iter().position(|entry| entry.id == id)?;
+        Some(entries.remove(at))
     }
 
     /// Lets a unit take its registers, and keeps track of what it leaves.
@@ -296,7 +316,8 @@ impl Machine {
                 *crate::bus::lock(&self.bus.firmware) = firmware;
                 Ok(())
             }
-            Unit::Identity | Unit::Firmware | Unit::Counter => {
+            Unit::Identity => self.restore_identity(pending),
+            Unit::Firmware | Unit::Counter => {
                 self.restore_vcpu(VcpuId(0), unit, Scope::Vm, pending)
             }
             Unit::Cpu => {
@@ -324,6 +345,27 @@ impl Machine {
         scope: Scope,
         pending: &mut Pending,
     ) -> Result<(), RestoreError> {
+        let written = self.store_registers(vcpu, unit, scope, pending)?;
+        let vcpu = &self.vcpus[vcpu.index()];
+        let required = |id: &RegId| vcpu.requires(*id);
+        let missing = |id: &RegId| cpu_unit(*id) == unit && required(id) && !written.contains(id);
+        match vcpu.reg_ids().into_iter().find(missing) {
+            Some(id) => {
+                let (unit, name) = (unit.name(), crate::names::register_name(id));
+                Err(RestoreError::MissingRegister { unit, scope, name, id })
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Writes the registers of a record to a vCPU; returns which were.
+    fn store_registers(
+        &mut self,
+        vcpu: VcpuId,
+        unit: Unit,
+        scope: Scope,
+        pending: &mut Pending,
+    ) -> Result<BTreeSet<RegId>, RestoreError> {
         let name = unit.name();
         let vcpu = &mut self.vcpus[vcpu.index()];
         let mut known = vcpu.reg_ids();
@@ -351,15 +393,7 @@ impl Machine {
             pending.report.registers += 1;
             written.insert(id);
         }
-        let required = |id: &RegId| vcpu.requires(*id);
-        let missing = |id: &RegId| cpu_unit(*id) == unit && required(id) && !written.contains(id);
-        match known.into_iter().find(missing) {
-            Some(id) => {
-                let register = crate::names::register_name(id);
-                Err(RestoreError::MissingRegister { unit: name, scope, name: register, id })
-            }
-            None => Ok(()),
-        }
+        Ok(written)
     }
 }
 

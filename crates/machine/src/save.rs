@@ -23,6 +23,12 @@ pub(crate) const CNTFRQ_HZ: RegDef = RegDef::state(RegId::named("board.cntfrq_hz
 pub(crate) const VIRTIO: RegDef =
     RegDef::state(RegId::named("board.virtio"), "virtio slots", VIRTIO_SLOTS);
 
+/// The vCPUs that have an identity of their own, bit n for vCPU n. Not there where all are alike.
+pub(crate) const OWN_IDENTITIES: RegDef =
+    RegDef::state(RegId::named("identity.own"), "vCPUs with an identity of their own", 8);
+
+const _: () = assert!(crate::board::VCPU_MAX <= u64::BITS);
+
 pub(crate) fn save_board(board: &BoardConfig) -> Vec<Entry> {
     let BoardConfig { ram_len, vcpu_count, cntfrq_hz, virtio } = board;
     let mut entries = vec![
@@ -104,15 +110,35 @@ impl Machine {
             Unit::Firmware if self.firmware_provider == Provider::Machine => {
                 vm(lock(&self.bus.firmware).save())
             }
-            Unit::Identity | Unit::Firmware | Unit::Counter => {
-                vm(self.vcpu_entries(VcpuId(0), unit)?)
-            }
+            Unit::Identity => self.identity_entries(),
+            Unit::Firmware | Unit::Counter => vm(self.vcpu_entries(VcpuId(0), unit)?),
             Unit::Cpu => {
                 let ids = self.vcpus.iter().map(|vcpu| vcpu.id());
                 ids.map(|id| Ok((Scope::Vcpu(id), self.vcpu_entries(id, unit)?))).collect()
             }
             Unit::Gic => self.gic_entries(),
         }
+    }
+
+    /// The VM's identity, that of vCPU 0; and for each vCPU that shows something else in some
+    /// registers, these.
+    fn identity_entries(&self) -> Result<Vec<(Scope, Vec<Entry>)>, MachineError> {
+        let mut common = self.vcpu_entries(VcpuId(0), Unit::Identity)?;
+        let mut records = Vec::new();
+        let mut own = 0;
+        for vcpu in self.vcpus.iter().skip(1).filter(|_| self.vm.has_own_identities()) {
+            let mut entries = self.vcpu_entries(vcpu.id(), Unit::Identity)?;
+            entries.retain(|entry| !common.contains(entry));
+            if !entries.is_empty() {
+                own |= 1u64 << vcpu.id().0;
+                records.push((Scope::Vcpu(vcpu.id()), entries));
+            }
+        }
+        if own != 0 {
+            common.push(Entry::of(&OWN_IDENTITIES, Value::u64(own)));
+        }
+        records.insert(0, (Scope::Vm, common));
+        Ok(records)
     }
 
     fn virtio_entries(&self, unit: Unit) -> Vec<(Scope, Vec<Entry>)> {

@@ -29,7 +29,7 @@ pub enum Unit {
     Cable,
     /// Each virtio network card.
     VirtioNet,
-    /// CPU identification: one set for the VM.
+    /// CPU identification: one set for the VM, and what single vCPUs show instead.
     Identity,
     /// PSCI and SMCCC.
     Firmware,

@@ -23,7 +23,8 @@ const INPUT_MAX_LEN: u64 = 1 << 30;
 /// Runs a new guest to its end.
 pub fn run(args: &RunArgs) -> Result<Exit> {
     let config = session::run_config(&args.save_points)?;
-    let engine = engines::open(args.engine, args.cpu)?;
+    let cpus = engines::Cpus::of(args)?;
+    let engine = cpus.open(args.engine)?;
     let input_max_len = args.memory.max(INPUT_MAX_LEN);
     let kernel = match &args.kernel {
         Some(path) => Cow::Owned(read_file("kernel", path, input_max_len)?),
@@ -43,7 +44,7 @@ pub fn run(args: &RunArgs) -> Result<Exit> {
             board,
             virtio: &virtio,
             time,
-            firmware: engines::firmware(args.cpu)?,
+            firmware: cpus.firmware()?,
             kernel: &kernel,
             initrd: initrd.as_deref(),
             bootargs: &args.append,

@@ -25,7 +25,7 @@ pub(crate) enum Kind {
     Plain,
     /// A word of state with side effects or traps.
     Custom,
-    /// An ID register: the VM's, fixed by its CPU model.
+    /// An ID register: fixed by the CPU model.
     Id,
     /// No state of its own.
     Alias,

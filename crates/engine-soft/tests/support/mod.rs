@@ -147,6 +147,26 @@ impl Guest {
     pub fn on(ram: Arc<GuestRam>, clock: Arc<TestClock>, model: &'static CpuModel) -> Self {
         let bus = TestBus::default();
         let vcpu = fresh_vcpu(&ram, &clock, Arc::clone(&bus.lines), model);
+        Self::wired(ram, clock, bus, vcpu)
+    }
+
+    /// The vCPUs of one VM, one of each model, each with a bus of its own.
+    pub fn each(models: &[&'static CpuModel]) -> Vec<Self> {
+        let ram = Arc::new(GuestRam::new(Gpa(RAM_BASE), RAM_LEN).unwrap());
+        let clock: Arc<TestClock> = Arc::default();
+        let config = config(&ram, &clock, u32::try_from(models.len()).unwrap());
+        let mut vm = SoftEngine::with_models(models.to_vec()).create_vm(config).unwrap();
+        let numbers = (0..).zip(models).map(|(number, _)| VcpuId(number));
+        let guests = numbers.map(|id| {
+            let bus = TestBus::default();
+            let mut vcpu = vm.create_vcpu(id, Arc::clone(&bus.lines)).unwrap();
+            vcpu.power_on(Gpa(CODE), 0).unwrap();
+            Self::wired(Arc::clone(&ram), Arc::clone(&clock), bus, vcpu)
+        });
+        guests.collect()
+    }
+
+    fn wired(ram: Arc<GuestRam>, clock: Arc<TestClock>, bus: TestBus, vcpu: Box<dyn Vcpu>) -> Self {
         let mut guest = Self { ram, clock, bus, vcpu };
         guest.set(kvm::PC, CODE);
         guest.set(kvm::PSTATE, EL1H);
@@ -372,15 +392,19 @@ fn fresh_vcpu(
     lines: Arc<InterruptLines>,
     model: &'static CpuModel,
 ) -> Box<dyn Vcpu> {
-    let config = VmConfig {
-        vcpu_count: 1,
+    let mut vm = SoftEngine::with_model(model).create_vm(config(ram, clock, 1)).unwrap();
+    vm.create_vcpu(VcpuId(0), lines).unwrap()
+}
+
+/// A VM of so many vCPUs.
+pub fn config(ram: &Arc<GuestRam>, clock: &Arc<TestClock>, vcpu_count: u32) -> VmConfig {
+    VmConfig {
+        vcpu_count,
         cntfrq_hz: 62_500_000,
         ram: Arc::clone(ram),
         clock: Arc::clone(clock) as Arc<dyn Clock>,
         gicd: Gpa(0),
         gicr: Gpa(0),
         gic_intids: 64,
-    };
-    let mut vm = SoftEngine::with_model(model).create_vm(config).unwrap();
-    vm.create_vcpu(VcpuId(0), lines).unwrap()
+    }
 }

@@ -1,0 +1,168 @@
+//! Which ID registers each vCPU of a VM shows.
+//!
+//! One set is the VM's: that of vCPU 0. Another vCPU may show its own value in a register, as the
+//! clusters of one chip do. What vCPUs use together must look the same to all of them: the caches
+//! of decoded instructions, the translation tables, the interrupt controller.
+
+use crate::cpu_model::{CpuModel, IdSpace, permitted};
+use crate::sysreg::{Kind, Slot, TABLE};
+use abide_arm64::kvm;
+use abide_reg::{RegError, Value};
+use std::sync::Arc;
+
+/// The ID registers of a VM's vCPUs.
+#[derive(Debug)]
+pub(crate) struct Identities {
+    /// What each vCPU shows.
+    shown: Vec<Arc<IdSpace>>,
+    /// In which registers a vCPU does not follow the VM.
+    own: Vec<Vec<Slot>>,
+}
+
+impl Identities {
+    /// All of `vcpu_count` vCPUs like `model`.
+    pub fn all(model: &CpuModel, vcpu_count: usize) -> Self {
+        let ids = Arc::new(IdSpace::of(model));
+        Self { shown: vec![ids; vcpu_count], own: vec![Vec::new(); vcpu_count] }
+    }
+
+    /// A vCPU like each of `models`, in their order.
+    pub fn each(models: &[&CpuModel]) -> Result<Self, RegError> {
+        let first = models.first().copied().unwrap_or(&crate::cpu_model::INT);
+        let mut identities = Self::all(first, models.len());
+        for (vcpu, model) in models.iter().enumerate().skip(1) {
+            let ids = IdSpace::of(model);
+            for def in TABLE.iter().filter(|def| def.kind == Kind::Id) {
+                let value = ids.get(def.slot);
+                identities.set(vcpu, def.slot, value).map_err(|allowed| RegError::Refused {
+                    id: kvm::sysreg(def.reg),
+                    found: Value::u64(value),
+                    allowed,
+                })?;
+            }
+        }
+        Ok(identities)
+    }
+
+    /// What vCPU number `vcpu` shows.
+    pub fn of(&self, vcpu: usize) -> &Arc<IdSpace> {
+        &self.shown[vcpu]
+    }
+
+    /// Gives a register a value: the VM's through vCPU 0, and through another that vCPU's own.
+    /// `Err` says what is allowed.
+    pub fn set(&mut self, vcpu: usize, slot: Slot, value: u64) -> Result<(), &'static str> {
+        if self.shown[vcpu].get(slot) == value {
+            return Ok(());
+        }
+        permitted(slot, value)?;
+        let follows: Vec<usize> = if vcpu == 0 {
+            (0..self.shown.len()).filter(|&other| !self.own[other].contains(&slot)).collect()
+        } else {
+            vec![vcpu]
+        };
+        let stay = (0..self.shown.len()).filter(|other| !follows.contains(other));
+        for other in stay {
+            together(slot, self.shown[other].get(slot), value)?;
+        }
+        if vcpu != 0 {
+            let own = &mut self.own[vcpu];
+            own.retain(|&other| other != slot);
+            if self.shown[0].get(slot) != value {
+                own.push(slot);
+            }
+        }
+        for vcpu in follows {
+            Arc::make_mut(&mut self.shown[vcpu]).set(slot, value);
+        }
+        Ok(())
+    }
+}
+
+/// Whether two vCPUs of one VM may show these values; else what is allowed.
+fn together(slot: Slot, one: u64, other: u64) -> Result<(), &'static str> {
+    const GIC: u64 = 0xf << 24;
+    const IMIN_LINE: u64 = 0xf;
+    let (same, allowed) = match slot {
+        Slot::IdAa64Pfr0 => {
+            (GIC, "GIC as the other vCPUs show it: they share an interrupt controller")
+        }
+        // An IC IVAU on one vCPU makes all forget a line of code, of one length.
+        Slot::CtrEl0 => {
+            (IMIN_LINE, "IminLine as the other vCPUs show it: IC IVAU is for all of them")
+        }
+        Slot::IdAa64Mmfr0
+        | Slot::IdAa64Mmfr1
+        | Slot::IdAa64Mmfr2
+        | Slot::IdAa64Mmfr3
+        | Slot::IdAa64Mmfr4 => (u64::MAX, "as the other vCPUs: they share translation tables"),
+        _ => (0, ""),
+    };
+    if (one ^ other) & same == 0 { Ok(()) } else { Err(allowed) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cpu_model::{INT, MODELS, N1_LIKE, V8_0};
+
+    #[test]
+    fn models_go_together() {
+        for one in MODELS {
+            for other in MODELS {
+                let pair = Identities::each(&[one, other]).unwrap();
+                for def in TABLE.iter().filter(|def| def.kind == Kind::Id) {
+                    for (vcpu, model) in [one, other].into_iter().enumerate() {
+                        let expected = IdSpace::of(model).get(def.slot);
+                        assert_eq!(pair.of(vcpu).get(def.slot), expected, "{}", def.name);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn vcpus_follow_the_vm_but_in_what_is_their_own() {
+        let mut ids = Identities::each(&[&V8_0, &N1_LIKE, &V8_0]).unwrap();
+        let shown = |ids: &Identities, slot| [0, 1, 2].map(|vcpu| ids.of(vcpu).get(slot));
+        ids.set(0, Slot::MidrEl1, 1).unwrap();
+        assert_eq!(shown(&ids, Slot::MidrEl1), [1, 1, 1]);
+        ids.set(0, Slot::IdAa64Isar0, 0x0001_0000).unwrap();
+        assert_eq!(shown(&ids, Slot::IdAa64Isar0), [0x0001_0000, 0x1000_1021_1120, 0x0001_0000]);
+        // Back to the VM's value is following it.
+        ids.set(1, Slot::IdAa64Isar0, 0x0001_0000).unwrap();
+        ids.set(0, Slot::IdAa64Isar0, 0).unwrap();
+        assert_eq!(shown(&ids, Slot::IdAa64Isar0), [0, 0, 0]);
+    }
+
+    #[test]
+    fn what_is_shared_looks_the_same_to_all() {
+        let mut ids = Identities::all(&V8_0, 3);
+        for (slot, value) in [
+            (Slot::IdAa64Pfr0, 0x1100_0000_0000_0011),
+            (Slot::CtrEl0, 0x9444_c003),
+            (Slot::IdAa64Mmfr0, 0x0f00_0021),
+            (Slot::IdAa64Mmfr1, 0x20),
+            (Slot::IdAa64Mmfr2, 1),
+        ] {
+            let before = ids.of(1).get(slot);
+            assert!(ids.set(1, slot, value).is_err(), "{slot:?}");
+            assert_eq!(ids.of(1).get(slot), before, "{slot:?}");
+            ids.set(0, slot, value).unwrap();
+            assert_eq!([1, 2].map(|vcpu| ids.of(vcpu).get(slot)), [value; 2], "{slot:?}");
+        }
+        // The VM's cannot leave a vCPU behind either.
+        let mut ids = Identities::all(&V8_0, 2);
+        ids.set(1, Slot::CtrEl0, 0x8444_c004).unwrap();
+        assert!(ids.set(0, Slot::CtrEl0, 0x9444_c003).is_err());
+        ids.set(0, Slot::CtrEl0, 0x9333_c004).unwrap();
+        assert_eq!(ids.of(1).get(Slot::CtrEl0), 0x8444_c004);
+    }
+
+    #[test]
+    fn features_without_code_are_nobodys() {
+        let mut ids = Identities::all(&INT, 2);
+        assert!(ids.set(1, Slot::IdAa64Isar0, 0x2000).is_err());
+        assert!(ids.set(0, Slot::IdAa64Isar0, 0x2000).is_err());
+    }
+}
