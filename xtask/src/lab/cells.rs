@@ -21,7 +21,39 @@ enum Work {
     KvmDevice,
     /// A guest saved on the software engine goes on on the host's KVM and runs to power-off. The
     /// number is how much of its run it has behind it when it is saved, in per cent.
-    SoftToKvm { at_percent: u64 },
+    SoftToKvm { at_percent: u64, as_user: AsUser },
+    /// Damage in such a guest's memory ends it with the finding, on the way or at once.
+    DamagedToKvm,
+}
+
+/// Who restores.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum AsUser {
+    /// May have the whole of userfaultfd, so that memory comes as it is touched.
+    Root,
+    /// May use KVM and not that, so that memory comes first.
+    Nobody,
+}
+
+impl AsUser {
+    /// How the shell starts abide.
+    fn abide(self) -> &'static str {
+        match self {
+            Self::Root => "/abide",
+            Self::Nobody => {
+                "mkdir /state; chown nobody /state\n\
+                 start-stop-daemon -S -c nobody:nogroup -x /abide --"
+            }
+        }
+    }
+
+    /// What abide says of the memory.
+    fn memory(self) -> &'static str {
+        match self {
+            Self::Root => "; memory lazy: userfaultfd\n",
+            Self::Nobody => "; memory eager: userfaultfd is not permitted",
+        }
+    }
 }
 
 /// The kernel of the guests inside.
@@ -35,10 +67,16 @@ const A57: Host = Host { kernel: "6.12", cpu: "cortex-a57", gic: 3 };
 pub fn all() -> Vec<Cell> {
     vec![
         Cell { name: "kvm-device", host: A57, work: Work::KvmDevice },
-        Cell { name: "soft-to-kvm-early", host: A57, work: Work::SoftToKvm { at_percent: 20 } },
-        Cell { name: "soft-to-kvm-middle", host: A57, work: Work::SoftToKvm { at_percent: 60 } },
-        Cell { name: "soft-to-kvm-init", host: A57, work: Work::SoftToKvm { at_percent: 97 } },
+        to_kvm("soft-to-kvm-early", 20, AsUser::Root),
+        to_kvm("soft-to-kvm-middle", 60, AsUser::Root),
+        to_kvm("soft-to-kvm-init", 97, AsUser::Root),
+        to_kvm("soft-to-kvm-unprivileged", 97, AsUser::Nobody),
+        Cell { name: "damaged-to-kvm", host: A57, work: Work::DamagedToKvm },
     ]
+}
+
+const fn to_kvm(name: &'static str, at_percent: u64, as_user: AsUser) -> Cell {
+    Cell { name, host: A57, work: Work::SoftToKvm { at_percent, as_user } }
 }
 
 /// What several cells need, made once.
@@ -88,33 +126,62 @@ impl Cell {
                 ensure!(finished.code == 0, "no /dev/kvm\n{}", tail(&finished.output));
                 Ok(told("/dev/kvm is there".into(), &finished))
             }
-            Work::SoftToKvm { at_percent } => {
-                soft_to_kvm(&self.host, bench.get()?, at_percent, show)
+            Work::SoftToKvm { at_percent, as_user } => {
+                soft_to_kvm(&self.host, bench.get()?, at_percent, as_user, show)
             }
+            Work::DamagedToKvm => damaged_to_kvm(&self.host, bench.get()?, show),
         }
     }
 }
 
-fn soft_to_kvm(host: &Host, built: &Built, at_percent: u64, show: bool) -> Result<String> {
-    let file = built.folder.path().join(format!("{at_percent}.abide"));
-    let point = built.untouched.report.instructions * at_percent / 100;
-    let mut save = portable(built.linux.run(&built.program));
-    save.arg("--save-at").arg(point.to_string()).arg("--save-to").arg(&file);
-    let name = format!("{at_percent}.save");
-    let before = abide::ran(save, built.folder.path(), &name, SAVED_AWAY)?;
-    let files = [
-        File { name: "abide", permissions: 0o755, content: fs::read(&built.program_for_arm)? },
-        File { name: "guest.abide", permissions: 0o644, content: fs::read(&file)? },
-    ];
-    fs::remove_file(&file)?;
-    let finished = host.run(&files, RESTORE, LIMIT, show)?;
+impl Built {
+    /// The guest saved on the software engine, and what it had done until then.
+    fn saved(&self, at_percent: u64) -> Result<(Ran, Vec<u8>)> {
+        let file = self.folder.path().join(format!("{at_percent}.abide"));
+        let point = self.untouched.report.instructions * at_percent / 100;
+        let mut save = portable(self.linux.run(&self.program));
+        save.arg("--save-at").arg(point.to_string()).arg("--save-to").arg(&file);
+        let name = format!("{at_percent}.save");
+        let before = abide::ran(save, self.folder.path(), &name, SAVED_AWAY)?;
+        let content = fs::read(&file)?;
+        fs::remove_file(&file)?;
+        Ok((before, content))
+    }
+
+    /// Restores `content` on the KVM of `host`.
+    fn restore(
+        &self,
+        host: &Host,
+        content: Vec<u8>,
+        as_user: AsUser,
+        show: bool,
+    ) -> Result<Finished> {
+        let files = [
+            File { name: "abide", permissions: 0o755, content: fs::read(&self.program_for_arm)? },
+            File { name: "guest.abide", permissions: 0o644, content },
+        ];
+        host.run(&files, &restore_script(as_user), LIMIT, show)
+    }
+}
+
+fn soft_to_kvm(
+    host: &Host,
+    built: &Built,
+    at_percent: u64,
+    as_user: AsUser,
+    show: bool,
+) -> Result<String> {
+    let (before, content) = built.saved(at_percent)?;
+    let finished = built.restore(host, content, as_user, show)?;
     ensure!(
         finished.code == POWERED_OFF,
         "abide restore --engine kvm: exit code {}\n{}",
         finished.code,
         tail(&finished.output)
     );
-    let (console, _) = finished.output.split_once(WORDS).context("abide's words are missing")?;
+    let split = finished.output.split_once(WORDS);
+    let (console, words) = split.context("abide's words are missing")?;
+    ensure!(words.contains(as_user.memory()), "memory came in another way\n{}", tail(words));
     let said = format!("{}{console}", String::from_utf8_lossy(&before.console));
     let expected = String::from_utf8_lossy(&built.untouched.console).into_owned();
     ensure!(
@@ -123,18 +190,48 @@ fn soft_to_kvm(host: &Host, built: &Built, at_percent: u64, show: bool) -> Resul
         tail(&said)
     );
     let saved = before.report.instructions;
-    Ok(told(format!("saved after {saved} instructions, powered off on KVM"), &finished))
+    let how = match as_user {
+        AsUser::Root => "lazily",
+        AsUser::Nobody => "eagerly",
+    };
+    let note = format!("saved after {saved} instructions, powered off on KVM, restored {how}");
+    Ok(told(note, &finished))
 }
 
+/// The vCPU stands in KVM and waits for a page that will never come, or is about to.
+fn damaged_to_kvm(host: &Host, built: &Built, show: bool) -> Result<String> {
+    let (_, mut content) = built.saved(60)?;
+    // The file ends with the last chunk.
+    *content.last_mut().context("the file is empty")? ^= 1;
+    let finished = built.restore(host, content, AsUser::Root, show)?;
+    ensure!(finished.code == DAMAGED, "exit code {}\n{}", finished.code, tail(&finished.output));
+    let split = finished.output.split_once(WORDS);
+    let (_, words) = split.context("abide's words are missing")?;
+    for word in [AsUser::Root.memory(), "RAM chunk at 0x", " was ended: "] {
+        ensure!(words.contains(word), "`{word}` was not said\n{}", tail(words));
+    }
+    Ok(told("the guest was ended with the finding".into(), &finished))
+}
+
+/// `abide`'s exit code for a damaged file.
+const DAMAGED: i32 = 3;
 /// Divides the guest's console from abide's own words.
 const WORDS: &str = "\nabide-lab: words\n";
-const RESTORE: &str = "\
-/abide restore /guest.abide --engine kvm --state-dir /state </dev/null 2>/words
-code=$?
-printf '\\nabide-lab: words\\n'
-cat /words
-exit $code
-";
+
+fn restore_script(as_user: AsUser) -> String {
+    format!(
+        "mkdir /etc\n\
+         echo nobody:x:65534:65534::/:/bin/sh >/etc/passwd\n\
+         echo nogroup:x:65534: >/etc/group\n\
+         chmod 666 /dev/kvm\n\
+         {} restore /guest.abide --engine kvm --state-dir /state </dev/null 2>/words\n\
+         code=$?\n\
+         printf '\\nabide-lab: words\\n'\n\
+         cat /words\n\
+         exit $code\n",
+        as_user.abide()
+    )
+}
 
 /// What the guest's init said, line by line: the same on every engine, while the kernel's own
 /// lines tell of times and features.
@@ -170,6 +267,6 @@ mod tests {
 
     #[test]
     fn script_prints_the_mark_that_is_looked_for() {
-        assert!(RESTORE.contains(WORDS.trim()));
+        assert!(restore_script(AsUser::Root).contains(WORDS.trim()));
     }
 }

@@ -10,7 +10,7 @@ use crate::state_dir::Place;
 use crate::terminal;
 use abide_machine::error::RestoreError;
 use abide_machine::lifecycle::Intent;
-use abide_machine::restore::{Changed, RamRestore, RamRestored, RestoreReport, restore_with};
+use abide_machine::restore::{Changed, RamRestore, RestoreReport, restore_with};
 use abide_memory::MissingPages;
 use abide_snapshot::{OnFailure, Reader};
 use anyhow::{Context, Result};
@@ -59,10 +59,8 @@ fn end_of(file: String, place: Arc<Place>, output: Output) -> OnFailure {
 }
 
 fn announce(name: &str, report: &RestoreReport) {
-    say(&format!("{name}: {} registers written and read back", report.registers));
-    if let RamRestored::EagerBecause(reason) = &report.ram {
-        say(&format!("{name}: memory was read as a whole: {reason}"));
-    }
+    let (registers, ram) = (report.registers, &report.ram);
+    say(&format!("{name}: {registers} registers written and read back; memory {ram}"));
     for (unit, scope, id) in &report.dropped {
         say(&format!("{name}: {unit} {scope}: {id} dropped: volatile, and unknown here"));
     }
