@@ -47,10 +47,11 @@ const BASE: [&str; 23] = [
 ];
 
 /// What `--with` adds.
-const SETS: [(&str, &[&str]); 4] = [
+const SETS: [(&str, &[&str]); 5] = [
     ("gcc", &["gcc"]),
     ("net", &["iproute2", "iputils-ping", "ca-certificates", "curl"]),
     ("python", &["python3"]),
+    ("python-tests", &["python3", "libpython3.11-testsuite"]),
     ("systemd", &["systemd", "systemd-sysv", "udev", "dbus"]),
 ];
 
@@ -88,6 +89,17 @@ const LINKS: [(&str, &[&str]); 4] = [
     ("usr/bin/which", &["which.debianutils"]),
 ];
 
+/// Files that scripts of packages copy to where they are used.
+const COPIES: [(&str, &str); 4] = [
+    ("usr/share/base-passwd/passwd.master", "etc/passwd"),
+    ("usr/share/base-passwd/group.master", "etc/group"),
+    ("usr/share/base-files/profile", "etc/profile"),
+    ("usr/share/base-files/dot.bashrc", "root/.bashrc"),
+];
+
+/// Counts changes of what is done to unpacked packages, so that older roots are made anew.
+const LAYOUT: u32 = 2;
+
 /// Where the guest's own scripts are put.
 const SCRIPTS: &str = "usr/lib/abide";
 
@@ -108,6 +120,20 @@ pub struct Arguments {
     /// Fetch the packages anew
     #[arg(long)]
     refresh: bool,
+    /// Print nothing but where this image is
+    #[arg(long, value_enum, value_name = "IMAGE")]
+    print: Option<Image>,
+}
+
+/// An image of a root.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Image {
+    /// The RAM disk with all of it
+    Ram,
+    /// The ext4 disk with all of it
+    Disk,
+    /// The small RAM disk that finds the disk
+    Boot,
 }
 
 impl Arguments {
@@ -119,6 +145,7 @@ impl Arguments {
             suite: "bookworm".into(),
             kernel: series.to_owned(),
             refresh: false,
+            print: None,
         }
     }
 }
@@ -133,12 +160,30 @@ pub struct Images {
     pub boot: PathBuf,
 }
 
+impl Images {
+    fn place(&self, image: Image) -> &Path {
+        match image {
+            Image::Ram => &self.initramfs,
+            Image::Disk => &self.disk,
+            Image::Boot => &self.boot,
+        }
+    }
+}
+
 pub fn task(arguments: &Arguments) -> Result<()> {
     let images = make(arguments)?;
+    if let Some(image) = arguments.print {
+        println!("{}", images.place(image).display());
+        return Ok(());
+    }
     for image in [&images.initramfs, &images.disk, &images.boot] {
         println!("{:>4} MiB  {}", fs::metadata(image)?.len() >> 20, image.display());
     }
-    let kernel = kernel::get(&arguments.kernel)?;
+    show_use(&kernel::get(&arguments.kernel)?, &images);
+    Ok(())
+}
+
+fn show_use(kernel: &Path, images: &Images) {
     println!(
         "\nAll of it in RAM:\n  abide run --cpu portable --memory 1G --append console=ttyAMA0 \
          \\\n    --kernel {} \\\n    --initrd {}",
@@ -146,7 +191,15 @@ pub fn task(arguments: &Arguments) -> Result<()> {
         images.initramfs.display()
     );
     println!(
-        "On a disk, in QEMU:\n  qemu-system-aarch64 -M virt,gic-version=3 -cpu cortex-a57 -m 1G \
+        "On a disk, which the guest writes:\n  abide run --cpu portable --memory 512M \
+         --append 'console=ttyAMA0 root=/dev/vda' \\\n    --kernel {} \\\n    --initrd {} \\\n    \
+         --disk {}",
+        kernel.display(),
+        images.boot.display(),
+        images.disk.display()
+    );
+    println!(
+        "The same in QEMU:\n  qemu-system-aarch64 -M virt,gic-version=3 -cpu cortex-a57 -m 512M \
          -nographic \\\n    -kernel {} \\\n    -initrd {} \\\n    \
          -append 'console=ttyAMA0 root=/dev/vda' -device virtio-blk-device,drive=d \\\n    \
          -drive if=none,id=d,format=raw,file={}",
@@ -154,7 +207,6 @@ pub fn task(arguments: &Arguments) -> Result<()> {
         images.boot.display(),
         images.disk.display()
     );
-    Ok(())
 }
 
 /// Makes the images; the packages are fetched once.
@@ -164,19 +216,65 @@ pub fn task(arguments: &Arguments) -> Result<()> {
 pub fn make(arguments: &Arguments) -> Result<Images> {
     let folder = paths::cache()?.join("debian").join(folder_name(arguments)?);
     let tree = folder.join("tree");
-    if arguments.refresh || !tree.is_dir() {
+    let wanted = format!("layout {LAYOUT}\n{}\n", packages(arguments).join("\n"));
+    let is_there = is_written(&folder.join("wanted.txt"), &wanted) && tree.is_dir();
+    if arguments.refresh || !is_there {
         fetch(arguments, &folder, &tree)?;
+        fs::write(folder.join("wanted.txt"), &wanted)?;
     }
-    install_scripts(&tree)?;
     let images = Images {
         initramfs: folder.join("initramfs.cpio.gz"),
         disk: folder.join("disk.ext4"),
         boot: folder.join(format!("boot-{}.cpio.gz", arguments.kernel)),
     };
-    place_compressed(&images.initramfs, &archive(&tree)?)?;
     place_compressed(&images.boot, &boot_archive(&arguments.kernel)?)?;
-    make_disk(&tree, &images.disk)?;
+    // Packing takes longer than many a guest's life; a disk that a guest has written is made anew.
+    let made = folder.join("made.txt");
+    let recipe = wanted + &recipe(&folder)?;
+    let is_packed = images.initramfs.is_file() && is_unwritten(&images.disk, &made);
+    if !is_packed || !is_written(&made, &recipe) {
+        install_scripts(&tree)?;
+        place_compressed(&images.initramfs, &archive(&tree)?)?;
+        make_disk(&tree, &images.disk)?;
+        fs::write(&made, recipe).with_context(|| format!("writing {made:?}"))?;
+    }
     Ok(images)
+}
+
+fn is_written(file: &Path, content: &str) -> bool {
+    fs::read_to_string(file).is_ok_and(|there| there == content)
+}
+
+/// Whether `disk` was last written before `made` was.
+fn is_unwritten(disk: &Path, made: &Path) -> bool {
+    let written = |path: &Path| fs::metadata(path).and_then(|data| data.modified()).ok();
+    written(disk).zip(written(made)).is_some_and(|(disk, made)| disk <= made)
+}
+
+/// All that images are made of: the packages, and the scripts to their last letter.
+fn recipe(folder: &Path) -> Result<String> {
+    let packages = folder.join("packages.txt");
+    let mut recipe =
+        fs::read_to_string(&packages).with_context(|| format!("reading {packages:?}"))?;
+    describe(&paths::root().join("guests/userland"), &mut recipe)?;
+    Ok(recipe)
+}
+
+fn describe(folder: &Path, recipe: &mut String) -> Result<()> {
+    let entries = fs::read_dir(folder).with_context(|| format!("reading {folder:?}"))?;
+    let mut entries = entries.collect::<Result<Vec<_>, _>>()?;
+    entries.sort_by_key(fs::DirEntry::file_name);
+    for entry in entries {
+        if entry.file_type()?.is_dir() {
+            describe(&entry.path(), recipe)?;
+        } else {
+            let content = fs::read(entry.path())?;
+            let name = entry.file_name();
+            let text = String::from_utf8_lossy(&content);
+            writeln!(recipe, "{}:\n{text}", name.to_string_lossy())?;
+        }
+    }
+    Ok(())
 }
 
 /// The same choice gives the same name; what it is made of stands in `packages.txt` there.
@@ -233,10 +331,9 @@ fn settle(tree: &Path) -> Result<()> {
         fs::create_dir_all(&path)?;
         fs::set_permissions(&path, Permissions::from_mode(mode))?;
     }
-    for name in ["passwd", "group"] {
-        let master = tree.join(format!("usr/share/base-passwd/{name}.master"));
-        fs::copy(&master, tree.join("etc").join(name))
-            .with_context(|| format!("copying {master:?}"))?;
+    for (master, copy) in COPIES {
+        let master = tree.join(master);
+        fs::copy(&master, tree.join(copy)).with_context(|| format!("copying {master:?}"))?;
     }
     for (link, targets) in LINKS {
         let link = tree.join(link);
