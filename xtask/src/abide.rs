@@ -139,8 +139,17 @@ pub fn ran_within(
         let from = text.char_indices().rev().nth(600).map_or(0, |(index, _)| index);
         bail!("{name}: exit code {code}, not {expected}\n{words}\n… {}", &text[from..]);
     }
-    let text = fs::read_to_string(&report).with_context(|| format!("{name}: no report"))?;
-    Ok(Ran { console, words, report: parse_report(&text)? })
+    let report = self::report(&report).with_context(|| format!("{name}: no report"))?;
+    Ok(Ran { console, words, report })
+}
+
+/// Reads the report that a guest's process left.
+///
+/// # Errors
+/// If it is not there or not whole.
+pub fn report(file: &Path) -> Result<Report> {
+    let text = fs::read_to_string(file).with_context(|| format!("reading {file:?}"))?;
+    parse_report(&text)
 }
 
 fn parse_report(text: &str) -> Result<Report> {

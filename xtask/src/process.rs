@@ -123,7 +123,10 @@ fn exit_code(child: &mut Child) -> Result<i32> {
 }
 
 /// A child's standard output, piece by piece; the channel closes at its end.
-fn chunks(child: &mut Child) -> Result<mpsc::Receiver<Vec<u8>>> {
+///
+/// # Errors
+/// If its standard output is no pipe.
+pub fn chunks(child: &mut Child) -> Result<mpsc::Receiver<Vec<u8>>> {
     let mut output = child.stdout.take().context("standard output is a pipe")?;
     let (sender, receiver) = mpsc::sync_channel(16);
     thread::spawn(move || {

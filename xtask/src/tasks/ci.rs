@@ -2,7 +2,7 @@
 
 use super::{decoder, deny, fmt, guests, lint, setup, test};
 use crate::tally::{Count, Tally};
-use crate::{abide, disks, evolution, lab, network, oracle, process, threads, tidy};
+use crate::{abide, disks, evolution, lab, network, oracle, process, threads, tidy, userland};
 use anyhow::{Result, bail};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
@@ -35,6 +35,7 @@ pub fn task(arguments: &Arguments) -> ExitCode {
     tally.counted("disks", |count| disks::run(&disks::Arguments::default(), count));
     tally.counted("network", |count| network::run(&network::Arguments::short(), count));
     tally.counted("threads", |count| threads::run(&threads::Arguments::default(), count));
+    tally.counted("userland", userland::run);
     tally.counted("lab", |count| lab::run(&lab::Arguments::default(), count));
     println!("\n{tally}");
     let total = tally.total();
