@@ -5,6 +5,7 @@ use crate::container::{Body, Container, Located};
 use crate::head::{RecordKind, ScopeField};
 use crate::inspect::Namer;
 use crate::map::{Chunk, RamRange};
+use crate::parallel::Buffers;
 use abide_memory::PAGE_SIZE;
 use abide_reg::{Class, Entry, Gpa, Name, RegId, Value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -316,7 +317,7 @@ fn first_page(
     let content = |container: &Container, chunk: Option<&Chunk>| match chunk {
         None => Some(vec![0; len as usize]),
         Some(_) if !container.is_laid_out => None,
-        Some(chunk) => read_chunk(&*container.source, chunk).ok(),
+        Some(chunk) => read_chunk(&*container.source, chunk, &Buffers::default()).ok(),
     };
     let (a, b) = (content(a, pair.0)?, content(b, pair.1)?);
     let first = a.iter().zip(&b).position(|(a, b)| a != b);

@@ -1,14 +1,16 @@
 //! Snapshot files: complete or not there.
 
 use crate::Snapshot;
+use crate::source::Sink;
 use crate::write::{Compression, WriteError, Written, write_to};
 use abide_memory::GuestRam;
 use rustix::fs::{CWD, FlockOperation, OFlags, RenameFlags};
 use rustix::io::Errno;
 use std::fs::{File, OpenOptions, Permissions};
 use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{SyncSender, sync_channel};
 
 /// What is appended to the name of a file that is not complete.
 pub const PARTIAL_SUFFIX: &str = ".partial";
@@ -56,6 +58,54 @@ pub struct Writer {
     is_done: bool,
 }
 
+/// How many bytes are written before the disk is asked to take them.
+const SYNC_LEN: usize = 64 << 20;
+
+/// A file whose bytes go to the disk while the next ones are read and hashed, so that not all of
+/// that waits for the end.
+struct Syncing<'a> {
+    file: &'a File,
+    /// Bytes written since the last request.
+    unsynced: usize,
+    requests: SyncSender<()>,
+}
+
+impl<'a> Syncing<'a> {
+    /// Lets `write` write to `file`; returns what came of that, and of the disk's part. **The host
+    /// tells an error of the disk only once**, so who ignores this one never hears of it again.
+    fn during<T>(file: &'a File, write: impl FnOnce(&mut Self) -> T) -> (T, io::Result<()>) {
+        let (requests, requested) = sync_channel(1);
+        std::thread::scope(|scope| {
+            let sync = move || requested.iter().try_for_each(|()| file.sync_data());
+            // Where the host gives no thread, all is synchronized at the end.
+            let thread = std::thread::Builder::new().spawn_scoped(scope, sync);
+            let mut sink = Self { file, unsynced: 0, requests };
+            let written = write(&mut sink);
+            drop(sink);
+            let synced = thread.map_or(Ok(()), |thread| {
+                thread.join().unwrap_or_else(|_| Err(io::Error::other("a thread panicked")))
+            });
+            (written, synced)
+        })
+    }
+}
+
+impl Sink for Syncing<'_> {
+    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all_at(bytes, offset)?;
+        self.unsynced += bytes.len();
+        // While one request waits, and once the disk failed, none is added.
+        if self.unsynced >= SYNC_LEN && self.requests.try_send(()).is_ok() {
+            self.unsynced = 0;
+        }
+        Ok(())
+    }
+
+    fn set_len(&mut self, len: u64) -> io::Result<()> {
+        self.file.set_len(len)
+    }
+}
+
 impl Drop for Writer {
     fn drop(&mut self) {
         if !self.is_done {
@@ -99,12 +149,15 @@ impl Writer {
         rams: &[&GuestRam],
         compression: Compression,
     ) -> Result<Written, WriteError> {
-        let written =
-            write_to(&mut self.file, snapshot, rams, compression).map_err(|error| match error {
-                WriteError::Sink(source) => host("write", &self.partial, source),
-                other => other,
-            })?;
-        self.file.sync_all().map_err(|source| host("synchronize", &self.partial, source))?;
+        let (written, synced) =
+            Syncing::during(&self.file, |sink| write_to(sink, snapshot, rams, compression));
+        let written = written.map_err(|error| match error {
+            WriteError::Sink(source) => host("write", &self.partial, source),
+            other => other,
+        })?;
+        synced
+            .and_then(|()| self.file.sync_all())
+            .map_err(|source| host("synchronize", &self.partial, source))?;
         self.rename()?;
         self.is_done = true;
         sync_directory(&self.path)
@@ -211,5 +264,26 @@ fn host(step: &'static str, path: &Path, source: io::Error) -> WriteError {
             WriteError::Full { path, source }
         }
         _ => WriteError::Host { step, path, source },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn error_of_the_disk_on_the_way_is_not_lost() {
+        let piece = vec![1; SYNC_LEN];
+        let of = |path: &str| {
+            let file = OpenOptions::new().write(true).open(path).unwrap();
+            Syncing::during(&file, |sink| sink.write_at(0, &piece))
+        };
+        // The host takes every byte, and refuses to synchronize a device like that.
+        let (written, synced) = of("/dev/null");
+        written.unwrap();
+        assert_eq!(synced.unwrap_err().kind(), io::ErrorKind::InvalidInput);
+        let (written, synced) = of("/dev/full");
+        assert_eq!(written.unwrap_err().kind(), io::ErrorKind::StorageFull);
+        synced.unwrap();
     }
 }

@@ -2,9 +2,9 @@
 
 use crate::live::{LiveRam, RamError};
 use crate::map::{CHUNK_SIZE, RamRange};
-use crate::parallel::in_order;
+use crate::parallel::{Buffers, in_order};
 use crate::{Digest, ScopeField, UnitRecord};
-use abide_memory::GuestRam;
+use abide_memory::{GuestRam, MemoryError};
 use abide_reg::codec::{self, CodecError};
 use abide_reg::{Class, Entry, Gpa, Name};
 use std::sync::OnceLock;
@@ -44,16 +44,19 @@ pub fn state_hash<'a>(
 ) -> Result<Digest, HashError> {
     let live = LiveRam::scan(rams)?;
     let mut chunks = Vec::with_capacity(live.chunks.len());
-    in_order(
-        live.chunks.len(),
-        |index| live.read(&live.chunks[index]).map(|content| Digest::of(&content)),
-        |index, hash| {
-            let chunk = &live.chunks[index];
-            let len = u32::try_from(chunk.len).map_err(|_| RamError::Ranges)?;
-            chunks.push((chunk.gpa, len, hash.map_err(RamError::from)?));
-            Ok::<_, RamError>(())
-        },
-    )?;
+    let buffers = Buffers::default();
+    let hash = |index: usize| {
+        let content = live.read(&live.chunks[index], buffers.take())?;
+        let hash = Digest::of(&content);
+        buffers.give(content);
+        Ok(hash)
+    };
+    in_order(live.chunks.len(), hash, |index, hash: Result<_, MemoryError>| {
+        let chunk = &live.chunks[index];
+        let len = u32::try_from(chunk.len).map_err(|_| RamError::Ranges)?;
+        chunks.push((chunk.gpa, len, hash.map_err(RamError::from)?));
+        Ok::<_, RamError>(())
+    })?;
     combine(units, &live.ranges(), chunks)
 }
 

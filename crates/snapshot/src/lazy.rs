@@ -2,6 +2,7 @@
 
 use crate::chunk::read_chunk;
 use crate::map::Chunk;
+use crate::parallel::Buffers;
 use crate::reader::{Reader, RestoreError, filled_runs};
 use crate::source::Source;
 use abide_memory::{MissingPages, RamOffset};
@@ -104,7 +105,9 @@ impl Reader {
         let shared = Arc::<Shared>::default();
         let is_there = vec![false; chunks.len()];
         let source = Arc::clone(&self.container().source);
-        let pager = Pager { source, chunks, is_there, missing, shared: Arc::clone(&shared) };
+        let buffers = Buffers::default();
+        let pager =
+            Pager { source, chunks, is_there, missing, buffers, shared: Arc::clone(&shared) };
         let thread = Builder::new().name("lazy-ram".to_owned());
         let thread = thread.spawn(move || pager.run(on_failure))?;
         Ok(LazyRam { shared, thread: Some(thread) })
@@ -118,6 +121,7 @@ struct Pager {
     chunks: Vec<Chunk>,
     is_there: Vec<bool>,
     missing: MissingPages,
+    buffers: Buffers,
     shared: Arc<Shared>,
 }
 
@@ -189,13 +193,14 @@ impl Pager {
         const GRANULE: usize = 64 << 10;
         const _: () = assert!(GRANULE as u64 == MissingPages::GRANULE);
         let chunk = &self.chunks[index];
-        let content = read_chunk(&*self.source, chunk)?;
+        let content = read_chunk(&*self.source, chunk, &self.buffers)?;
         let offset = chunk.gpa.0 - self.missing.ram().base().0;
         for run in filled_runs(&content, GRANULE) {
             let place = RamOffset(offset + run.start as u64);
             let brought = self.missing.fill(place, &content[run]);
             brought.map_err(|source| RestoreError::Bring { gpa: chunk.gpa, source })?;
         }
+        self.buffers.give(content);
         self.is_there[index] = true;
         Ok(())
     }

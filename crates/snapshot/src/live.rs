@@ -64,15 +64,23 @@ impl<'a> LiveRam<'a> {
         self.rams.iter().map(|ram| range(ram)).collect()
     }
 
-    /// The content of a chunk.
-    pub(crate) fn read(&self, chunk: &LiveChunk) -> Result<Vec<u8>, MemoryError> {
-        let mut content = vec![0; chunk.len];
+    /// The content of a chunk, in a buffer that may hold anything.
+    pub(crate) fn read(
+        &self,
+        chunk: &LiveChunk,
+        mut content: Vec<u8>,
+    ) -> Result<Vec<u8>, MemoryError> {
+        content.resize(chunk.len, 0);
         let ram = self.rams[chunk.ram];
+        let mut done = 0;
         for (from, to) in runs(&chunk.present) {
-            let into = content.get_mut(from * PAGE..to * PAGE);
-            let gpa = Gpa(chunk.gpa.0 + (from * PAGE) as u64);
-            into.map_or(Ok(()), |into| ram.read(gpa, into))?;
+            // Pages past a short chunk's end are never present.
+            let (from, to) = ((from * PAGE).min(chunk.len), (to * PAGE).min(chunk.len));
+            content[done..from].fill(0);
+            ram.read(Gpa(chunk.gpa.0 + from as u64), &mut content[from..to])?;
+            done = to;
         }
+        content[done..].fill(0);
         Ok(content)
     }
 }
@@ -172,9 +180,12 @@ mod tests {
         let found: Vec<_> = live.chunks.iter().map(|chunk| (chunk.gpa, chunk.len)).collect();
         let last = Gpa(0x4000_0000 + 5 * CHUNK_SIZE);
         assert_eq!(found, [(Gpa(0x4000_0000), 2 << 20), (last, 4096)]);
-        let content = live.read(&live.chunks[0]).unwrap();
+        let content = live.read(&live.chunks[0], Vec::new()).unwrap();
         assert_eq!(content.iter().position(|&byte| byte == 1), Some(0x3000));
-        assert_eq!(live.read(&live.chunks[1]).unwrap()[4095], 2);
+        assert_eq!(live.read(&live.chunks[1], Vec::new()).unwrap()[4095], 2);
+        // What a buffer held before is gone.
+        assert!(live.read(&live.chunks[0], vec![7; 4096]).unwrap() == content);
+        assert!(live.read(&live.chunks[0], vec![7; 3 << 20]).unwrap() == content);
         assert_eq!(runs(&ram), before);
     }
 

@@ -1,9 +1,34 @@
 //! Work on many chunks by two threads, with results in order.
 
 use std::sync::mpsc::sync_channel;
+use std::sync::{Mutex, PoisonError};
 
 /// How many threads produce. More would only wait: hashing is faster than storage.
 const LANES: usize = 2;
+
+/// Buffers that are used again: of fresh memory, each page would cost a fault. There are never more
+/// of them than results at once.
+#[derive(Debug, Default)]
+pub(crate) struct Buffers(Mutex<Vec<Vec<u8>>>);
+
+impl Buffers {
+    /// A buffer, which may hold anything.
+    pub(crate) fn take(&self) -> Vec<u8> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    }
+
+    /// As [`Self::take`], of `len` bytes.
+    pub(crate) fn take_of(&self, len: usize) -> Vec<u8> {
+        let mut buffer = self.take();
+        buffer.resize(len, 0);
+        buffer
+    }
+
+    /// Takes a buffer back that is no longer needed.
+    pub(crate) fn give(&self, buffer: Vec<u8>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(buffer);
+    }
+}
 
 /// Calls `produce` for 0 up to `count` on several threads, and `consume` with each result in
 /// ascending order on this one, until one of them fails. At most five results exist at once.

@@ -5,7 +5,7 @@ use crate::container::{Body, Container, OpenError};
 use crate::finding::Finding;
 use crate::hash::{self, HashError};
 use crate::map::{Chunk, RamRange};
-use crate::parallel::in_order;
+use crate::parallel::{Buffers, in_order};
 use crate::source::Source;
 use crate::wire::is_zero;
 use crate::{Digest, ForeignRecord, Head, Record, Snapshot, UnitRecord};
@@ -190,7 +190,7 @@ impl Reader {
     /// # Errors
     /// What is wrong with it.
     pub fn read_chunk(&self, chunk: &Chunk) -> Result<Vec<u8>, Finding> {
-        read_chunk(&*self.container.source, chunk)
+        read_chunk(&*self.container.source, chunk, &Buffers::default())
     }
 
     /// Makes `ram`, which must be one of [`Self::ram_ranges`], hold what the file says. Pages that
@@ -201,9 +201,13 @@ impl Reader {
     pub fn restore_memory(&self, ram: &GuestRam) -> Result<(), RestoreError> {
         let chunks = self.chunks_of(ram)?;
         clear(ram)?;
+        let (source, buffers) = (&*self.container.source, Buffers::default());
         let restore = |index: usize| -> Result<(), RestoreError> {
             let chunk = &chunks[index];
-            Ok(write_runs(ram, chunk.gpa, &self.read_chunk(chunk)?)?)
+            let content = read_chunk(source, chunk, &buffers)?;
+            write_runs(ram, chunk.gpa, &content)?;
+            buffers.give(content);
+            Ok(())
         };
         in_order(chunks.len(), restore, |_, restored| restored)
     }

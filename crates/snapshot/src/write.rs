@@ -5,7 +5,7 @@ use crate::head::{END_UNIT, HEAD_LEN, Head, MEMORY_UNIT, RecordKind};
 use crate::header::{HEADER_LEN, Header};
 use crate::live::{LiveChunk, LiveRam, RamError};
 use crate::map::{Chunk, Encoding, MAX_CHUNKS, MemoryMap, SECTION_ALIGN};
-use crate::parallel::in_order;
+use crate::parallel::{Buffers, in_order};
 use crate::source::Sink;
 use crate::wire::is_zero;
 use crate::{Digest, Record, ScopeField, Snapshot};
@@ -190,10 +190,18 @@ pub fn write_to(
     };
     let metadata_len = metadata.len() as u64 + map_len + HEAD_LEN as u64 + END_LEN;
     let mut chunks = Chunks { sink, end: metadata_len, list: Vec::new() };
+    let buffers = Buffers::default();
     in_order(
         live.chunks.len(),
-        |index| prepare(&live, &live.chunks[index], compression),
-        |_, prepared| chunks.place(&prepared.map_err(RamError::from)?),
+        |index| prepare(&live, &live.chunks[index], compression, &buffers),
+        |_, prepared| {
+            let prepared = prepared.map_err(RamError::from)?;
+            chunks.place(&prepared)?;
+            if prepared.chunk.encoding == Encoding::RAW {
+                buffers.give(prepared.stored);
+            }
+            Ok::<_, WriteError>(())
+        },
     )?;
     let (file_len, list) = (chunks.end, chunks.list);
     let stored_len = list.iter().map(|chunk| u64::from(chunk.stored_len)).sum();
@@ -262,8 +270,9 @@ fn prepare(
     live: &LiveRam<'_>,
     chunk: &LiveChunk,
     compression: Compression,
+    buffers: &Buffers,
 ) -> Result<Prepared, MemoryError> {
-    let content = live.read(chunk)?;
+    let content = live.read(chunk, buffers.take())?;
     let hash = Digest::of(&content);
     let packed = match compression {
         Compression::None => None,
@@ -282,6 +291,7 @@ fn prepare(
         hash,
     };
     let Some(packed) = packed else { return Ok(Prepared { chunk: described, stored: content }) };
+    buffers.give(content);
     described.stored_len = len(&packed);
     described.encoding = Encoding::LZ4;
     described.stored_crc = crc32c::crc32c(&packed);
