@@ -125,11 +125,13 @@ fn a_full_disk_costs_the_file_and_not_the_guest() {
     // A limit on file sizes, set when the guest already has its memory, stands for the full disk.
     let limit = Rlimit { current: Some(64 << 10), maximum: None };
     prlimit(Pid::from_raw(guest.0.id().cast_signed()), Resource::Fsize, limit).unwrap();
-    for more in [&["--keep-running"][..], &[]] {
+    std::fs::write(sandbox.path("full.abide"), b"precious").unwrap();
+    for more in [&["--keep-running", "--overwrite"][..], &["--overwrite"]] {
         let mut args = vec!["save", "web", "full.abide"];
         args.extend(more);
         let refused = sandbox.abide(&args);
         assert_eq!(code(&refused), 1, "{}", stderr(&refused));
+        assert!(stderr(&refused).contains("no room"), "{}", stderr(&refused));
         assert!(stderr(&refused).contains("full.abide"), "{}", stderr(&refused));
     }
     let left: Vec<_> = std::fs::read_dir(sandbox.path(""))
@@ -137,7 +139,8 @@ fn a_full_disk_costs_the_file_and_not_the_guest() {
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .filter(|name| name.contains("full.abide"))
         .collect();
-    assert!(left.is_empty(), "{left:?}");
+    assert_eq!(left, ["full.abide"], "the half file is gone");
+    assert_eq!(std::fs::read(sandbox.path("full.abide")).unwrap(), b"precious");
     guest.type_in("poweroff\n");
     assert_eq!(guest.end(), 0, "the guest went on");
 }
