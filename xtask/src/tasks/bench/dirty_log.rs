@@ -4,13 +4,14 @@ use super::{TICKS_PER_SEC, host, table};
 use crate::abide::Linux;
 use crate::{paths, process};
 use anyhow::{Context, Result, ensure};
+use std::fmt;
 use std::fs;
 use std::process::Command;
 
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Runs of each
-    #[arg(long, default_value_t = 5)]
+    /// Rounds, each with one run of every kind
+    #[arg(long, default_value_t = 6)]
     runs: usize,
     /// Kernel series
     #[arg(long, default_value = "6.12")]
@@ -27,11 +28,11 @@ pub fn bench(arguments: &Arguments) -> Result<()> {
     cargo.args(["build", "--release", "--package", "abide-machine", "--example", "dirty_log"]);
     process::run(&mut cargo)?;
     let program = paths::target().join("release/examples/dirty_log");
-    let boot = |period_ms: u64| {
+    let boot = |mode: Mode| {
         let before = children_seconds()?;
         let mut command = Command::new(&program);
         command.arg(&linux.kernel).arg(&linux.initrd).arg(Linux::APPEND);
-        let said = process::capture(command.arg(period_ms.to_string()))?;
+        let said = process::capture(command.args(mode.arguments(arguments.period_ms)))?;
         Ok::<_, anyhow::Error>((children_seconds()? - before, said))
     };
     println!(
@@ -40,22 +41,62 @@ pub fn bench(arguments: &Arguments) -> Result<()> {
         arguments.kernel,
         arguments.period_ms
     );
-    let (mut on, mut off, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
-    for run in 1..=arguments.runs {
-        // Each goes first as often as the other.
-        let (with, without) = if run % 2 == 0 {
-            let without = boot(0)?;
-            (boot(arguments.period_ms)?, without)
-        } else {
-            (boot(arguments.period_ms)?, boot(0)?)
-        };
-        println!("run {run}: on {:.2} s, off {:.2} s; {}", with.0, without.0, with.1.trim());
-        on.push(with.0);
-        off.push(without.0);
-        ratios.push(with.0 / without.0);
+    // Once before, so that none finds a colder host than the others.
+    boot(Mode::Off)?;
+    let mut seconds = [const { Vec::new() }; Mode::ALL.len()];
+    for run in 0..arguments.runs {
+        // Each goes first as often as the others.
+        for place in 0..Mode::ALL.len() {
+            let which = (run + place) % Mode::ALL.len();
+            let (taken, said) = boot(Mode::ALL[which])?;
+            println!("run {}: {} {taken:.2} s; {}", run + 1, Mode::ALL[which], said.trim());
+            seconds[which].push(taken);
+        }
     }
-    table("user and system CPU time", [("on, s", on), ("off, s", off), ("on / off", ratios)]);
+    let [off, on, copying] = seconds;
+    let of_off = |values: &[f64]| values.iter().zip(&off).map(|(one, off)| one / off).collect();
+    let (on_ratio, copying_ratio) = (of_off(&on), of_off(&copying));
+    let rows = [
+        ("off, s", off),
+        ("harvested, s", on),
+        ("harvested and copied, s", copying),
+        ("harvested / off", on_ratio),
+        ("harvested and copied / off", copying_ratio),
+    ];
+    table("user and system CPU time", rows);
     Ok(())
+}
+
+/// What is done with the log.
+#[derive(Clone, Copy)]
+enum Mode {
+    Off,
+    /// What the log itself costs: vCPUs mark pages, and drop translations at each harvest.
+    Harvested,
+    /// With a migration's first work on each page.
+    Copied,
+}
+
+impl Mode {
+    const ALL: [Self; 3] = [Self::Off, Self::Harvested, Self::Copied];
+
+    fn arguments(self, period_ms: u64) -> Vec<String> {
+        match self {
+            Self::Off => vec!["0".into()],
+            Self::Harvested => vec![period_ms.to_string()],
+            Self::Copied => vec![period_ms.to_string(), "copy".into()],
+        }
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Off => "off",
+            Self::Harvested => "harvested",
+            Self::Copied => "harvested and copied",
+        })
+    }
 }
 
 /// User and system CPU time of the children that were waited for, in seconds.

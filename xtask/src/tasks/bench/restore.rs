@@ -15,11 +15,11 @@ const LIMIT: Duration = Duration::from_secs(300);
 
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Runs of each
-    #[arg(long, default_value_t = 5)]
+    /// Rounds, each with one run of every kind and size
+    #[arg(long, default_value_t = 7)]
     runs: usize,
     /// Memory without a zero byte, in MiB; may be repeated
-    #[arg(long, default_values_t = [256, 1024, 4096])]
+    #[arg(long, default_values_t = [64, 512, 2048])]
     mib: Vec<usize>,
     /// Where the files go
     #[arg(long, default_value = "/var/tmp")]
@@ -30,23 +30,35 @@ pub fn bench(arguments: &Arguments) -> Result<()> {
     ensure!(arguments.runs > 0, "--runs must be at least 1");
     let program = abide::build()?;
     println!("{}; files in the page cache; to the first byte of the console", host()?);
-    let mut least: Option<f64> = None;
+    let folder = tempfile::tempdir_in(&arguments.dir)?;
+    let folder = folder.path();
+    let mut files = Vec::new();
     for &mib in &arguments.mib {
         ensure!(mib > 0, "--mib must be at least 1");
-        let folder = tempfile::tempdir_in(&arguments.dir)?;
-        let file = folder.path().join("dots.abide");
-        save(&program, folder.path(), &file, mib)?;
-        let (mut lazy, mut eager, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
-        for _ in 0..arguments.runs {
-            lazy.push(first_word_ms(&program, folder.path(), &file, None)?);
-            eager.push(first_word_ms(&program, folder.path(), &file, Some("--eager"))?);
+        let file = folder.join(format!("{mib}.abide"));
+        save(&program, folder, &file, mib)?;
+        files.push(file);
+    }
+    let mut lazy = vec![Vec::new(); files.len()];
+    let mut eager = lazy.clone();
+    // Every size in every round, so that a busy machine slows all of them. Round 0 only warms.
+    for round in 0..=arguments.runs {
+        for (size, file) in files.iter().enumerate() {
+            let lazy_ms = first_word_ms(&program, folder, file, None)?;
+            let eager_ms = first_word_ms(&program, folder, file, Some("--eager"))?;
+            if round > 0 {
+                lazy[size].push(lazy_ms);
+                eager[size].push(eager_ms);
+            }
         }
-        let base = *least.get_or_insert_with(|| super::spread(lazy.clone()).1);
-        ratios.extend(lazy.iter().map(|ms| ms / base));
-        let head = format!("{mib} MiB");
-        let first = arguments.mib.first().copied().unwrap_or_default();
-        let ratio = format!("lazy / lazy at {first} MiB");
-        table(&head, [("lazy, ms", lazy), ("eager, ms", eager), (ratio.as_str(), ratios)]);
+    }
+    let least = arguments.mib.first().copied().unwrap_or_default();
+    let base = lazy.first().cloned().unwrap_or_default();
+    let of_base = format!("lazy / lazy at {least} MiB");
+    for ((&mib, lazy), eager) in arguments.mib.iter().zip(lazy).zip(eager) {
+        let ratios = lazy.iter().zip(&base).map(|(ms, base)| ms / base).collect();
+        let rows = [("lazy, ms", lazy), ("eager, ms", eager), (of_base.as_str(), ratios)];
+        table(&format!("{mib} MiB"), rows);
     }
     Ok(())
 }
