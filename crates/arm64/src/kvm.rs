@@ -84,6 +84,27 @@ pub const PTIMER_CVAL: RegId = sysreg(SysReg::new(3, 3, 14, 2, 2));
 /// CNTPCT_EL0: u64. Absent before Linux 6.4.
 pub const PTIMER_CNT: RegId = sysreg(SysReg::new(3, 3, 14, 0, 1));
 
+/// Two registers that show the same bits: a guest sets them by one and clears them by the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SetClearPair {
+    /// Where ones set.
+    pub set: RegId,
+    /// Where ones clear.
+    pub clear: RegId,
+}
+
+/// The pair that a register of the PMU belongs to: PMCNTEN, PMINTEN and PMOVS `[DDI0487 D24.5]`.
+#[must_use]
+pub fn set_clear_pair(id: RegId) -> Option<SetClearPair> {
+    let pair = |set, clear| SetClearPair { set: sysreg(set), clear: sysreg(clear) };
+    let pairs = [
+        pair(SysReg::new(3, 3, 9, 12, 1), SysReg::new(3, 3, 9, 12, 2)),
+        pair(SysReg::new(3, 0, 9, 14, 1), SysReg::new(3, 0, 9, 14, 2)),
+        pair(SysReg::new(3, 3, 9, 14, 3), SysReg::new(3, 3, 9, 12, 3)),
+    ];
+    pairs.into_iter().find(|pair| pair.set == id || pair.clear == id)
+}
+
 /// EL1 and EL0 system registers of Armv8.0 that are state whatever a CPU's features
 /// `[DDI0487 D24]`.
 const BASE_SYSREGS: &[RegId] = &[

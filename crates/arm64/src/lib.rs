@@ -1,7 +1,8 @@
 //! # abide-arm64: how AArch64 state is named
 //!
 //! System registers by their encoding ([`SysReg`]), the KVM ONE_REG ids under which all CPU state
-//! is saved ([`kvm`]), and what the fields of ID registers mean.
+//! is saved ([`kvm`]), what the fields of ID registers mean ([`id_fields`]), and what may happen to
+//! each register between hosts ([`rules`]).
 //!
 //! The crate has no state and does no I/O.
 #![no_std]
@@ -9,8 +10,10 @@
 
 extern crate alloc;
 
+pub mod id_fields;
 pub mod kvm;
 pub mod names;
+pub mod rules;
 mod sysreg;
 
 pub use sysreg::SysReg;

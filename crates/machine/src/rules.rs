@@ -1,6 +1,5 @@
 //! What may happen to registers between two engines.
 
-use abide_arm64::kvm;
 use abide_reg::{Absent, Readback, RegDef, RegId, Rule, Value};
 
 /// The rule of a register that an engine holds. Those without a line of their own are plain state.
@@ -8,8 +7,7 @@ fn rule(id: RegId) -> Rule {
     let firmware = abide_firmware::spec::DEFS.iter().find(|def: &&RegDef| def.id == id);
     match firmware {
         Some(def) => def.rule,
-        None if id == kvm::TIMER_CNT || id == kvm::PTIMER_CNT => Rule::COUNTER,
-        None => Rule::STATE,
+        None => abide_arm64::rules::rule(id),
     }
 }
 
@@ -17,7 +15,7 @@ fn rule(id: RegId) -> Rule {
 pub(crate) fn may_be_absent(id: RegId, value: &Value) -> bool {
     match rule(id).absent {
         Absent::DropIfValue(safe) => value.to_u64() == Some(safe),
-        Absent::Refuse | Absent::DropIfFeatureOff(..) => false,
+        Absent::Refuse | Absent::DropIfOff(_) => false,
     }
 }
 
@@ -29,6 +27,7 @@ pub(crate) fn readback(id: RegId) -> Readback {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use abide_arm64::kvm;
     use abide_firmware::spec::{REG_PSCI_VERSION, REG_VENDOR_HYP_BMAP_2};
 
     #[test]

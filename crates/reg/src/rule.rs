@@ -11,6 +11,8 @@ pub enum Direction {
     HigherIsSafe,
     /// Only the very same value will do.
     Same,
+    /// Any value will do.
+    Any,
 }
 
 /// A bit field of a register with a direction of its own.
@@ -50,8 +52,9 @@ pub enum Absent {
     Refuse,
     /// Dropping is safe while the saved value is this one.
     DropIfValue(u64),
-    /// Dropping is safe while this field of this register is 0 (the feature is off).
-    DropIfFeatureOff(RegId, Field),
+    /// Dropping is safe while each of these fields of these registers is 0: the guest cannot use
+    /// the register, or does not.
+    DropIfOff(&'static [(RegId, Field)]),
 }
 
 /// What must be read back after writing.
@@ -59,10 +62,49 @@ pub enum Absent {
 pub enum Readback {
     /// What was written.
     Equal,
+    /// What was written but for these bits, which some hosts answer by themselves and no guest can
+    /// use: the saved original of them is passed on to the next host.
+    EqualBut(u64),
     /// Anything: the saved original, not the readback, is passed on to the next host.
     Original,
     /// A number at least as large as was written: the register runs by itself.
     Bound,
+}
+
+impl Field {
+    /// The field's bits, in place.
+    #[must_use]
+    pub const fn mask(&self) -> u64 {
+        // A width of 64 would shift all bits out.
+        let ones = if self.width >= 64 { u64::MAX } else { (1 << self.width) - 1 };
+        ones << self.shift
+    }
+
+    /// The field's bits of `value`, moved down to bit 0.
+    #[must_use]
+    pub const fn bits_of(&self, value: u64) -> u64 {
+        (value & self.mask()) >> self.shift
+    }
+
+    /// The number that the field holds in `value`.
+    #[must_use]
+    pub const fn number_in(&self, value: u64) -> i128 {
+        let number = self.bits_of(value) as i128;
+        let is_negative = self.signed && number >> (self.width - 1) & 1 == 1;
+        if is_negative { number - (1 << self.width) } else { number }
+    }
+
+    /// Whether a host that offers the field as in `host` can show it as in `saved`.
+    #[must_use]
+    pub const fn fits(&self, saved: u64, host: u64) -> bool {
+        let (saved, host) = (self.number_in(saved), self.number_in(host));
+        match self.direction {
+            Direction::LowerIsSafe => saved <= host,
+            Direction::HigherIsSafe => saved >= host,
+            Direction::Same => saved == host,
+            Direction::Any => true,
+        }
+    }
 }
 
 /// The rule of a register.
@@ -86,4 +128,40 @@ impl Rule {
     /// A counter that goes on by itself.
     pub const COUNTER: Self =
         Self { fit: Fit::Any, absent: Absent::Refuse, readback: Readback::Bound };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn field(signed: bool, direction: Direction) -> Field {
+        Field { name: "F", shift: 16, width: 4, signed, direction }
+    }
+
+    #[test]
+    fn a_signed_field_of_all_ones_is_less_than_zero() {
+        let signed = field(true, Direction::LowerIsSafe);
+        assert_eq!(signed.number_in(0xf_ffff), -1);
+        assert_eq!(field(false, Direction::LowerIsSafe).number_in(0xf_ffff), 15);
+        assert!(signed.fits(0xf_0000, 0) && !signed.fits(0, 0xf_0000));
+    }
+
+    #[test]
+    fn each_direction_is_its_own() {
+        let fits = |direction| {
+            let field = field(false, direction);
+            [field.fits(0x1_0000, 0x2_0000), field.fits(0x2_0000, 0x1_0000)]
+        };
+        assert_eq!(fits(Direction::LowerIsSafe), [true, false]);
+        assert_eq!(fits(Direction::HigherIsSafe), [false, true]);
+        assert_eq!(fits(Direction::Same), [false, false]);
+        assert_eq!(fits(Direction::Any), [true, true]);
+    }
+
+    #[test]
+    fn a_field_may_fill_the_register() {
+        let whole = Field { shift: 0, width: 64, ..field(false, Direction::Same) };
+        assert_eq!(whole.mask(), u64::MAX);
+        assert_eq!(whole.number_in(u64::MAX), i128::from(u64::MAX));
+    }
 }
