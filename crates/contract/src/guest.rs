@@ -1,0 +1,156 @@
+//! What a guest has: the one form in which a plan takes its source.
+
+use crate::contract::Contract;
+use crate::host::number;
+use crate::profile::{Profile, Whose};
+use crate::rules;
+use abide_reg::{Class, Entry, Name, RegId, Scope, Value, VcpuId};
+use std::collections::BTreeMap;
+
+/// One register of a guest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// Whose it is.
+    pub scope: Scope,
+    /// The register.
+    pub id: RegId,
+    /// What a host that does not know it must do.
+    pub class: Class,
+    /// Its content; `None` where only its presence is known.
+    pub value: Option<Value>,
+    /// Whether the machine itself brings it, whatever the host.
+    pub of_machine: bool,
+}
+
+/// A guest, or the promise of one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Guest {
+    /// Its name in reports.
+    pub name: String,
+    /// Its registers.
+    pub held: Vec<Held>,
+    by_id: BTreeMap<RegId, Vec<(Scope, Value)>>,
+}
+
+/// The units whose registers an engine holds; the machine brings all others.
+const UNITS_OF_ENGINE: [&str; 5] = ["identity", "firmware", "cpu", "counter", "gic"];
+
+impl Guest {
+    fn new(name: &str, held: Vec<Held>) -> Self {
+        let mut by_id: BTreeMap<RegId, Vec<(Scope, Value)>> = BTreeMap::new();
+        for Held { id, scope, value, .. } in &held {
+            let values = by_id.entry(*id).or_default();
+            values.extend(value.clone().map(|value| (*scope, value)));
+        }
+        Self { name: name.to_owned(), held, by_id }
+    }
+
+    /// A guest that was just born on a host, with all that the host offers by itself.
+    #[must_use]
+    pub fn fresh(profile: &Profile) -> Self {
+        let held = profile.offers.iter().map(|(&id, offer)| Held {
+            scope: scope_of(offer.scope),
+            id,
+            class: offer.class,
+            value: offer.default.clone(),
+            of_machine: false,
+        });
+        Self::new(&profile.name, held.collect())
+    }
+
+    /// A guest that was just born under a contract.
+    #[must_use]
+    pub fn promised(contract: &Contract) -> Self {
+        let pinned = contract.pinned.iter().map(|(&id, pinned)| Held {
+            scope: scope_of(pinned.scope),
+            id,
+            class: Class::Mandatory,
+            value: Some(pinned.value.clone()),
+            of_machine: false,
+        });
+        let state = contract.state.iter().map(|(&id, &scope)| Held {
+            scope: scope_of(scope),
+            id,
+            class: Class::Mandatory,
+            value: None,
+            of_machine: false,
+        });
+        Self::new(&contract.name, pinned.chain(state).collect())
+    }
+
+    /// A guest as it was saved: each unit's registers. `memory_end` is the first address behind its
+    /// memory, `alignment` that of its memory and devices, in bytes.
+    #[must_use]
+    pub fn saved<'a>(
+        name: &str,
+        units: impl IntoIterator<Item = (Name, Scope, &'a [Entry])>,
+        memory_end: u64,
+        alignment: u64,
+    ) -> Self {
+        let mut held = Vec::new();
+        for (unit, scope, entries) in units {
+            let of_machine = !UNITS_OF_ENGINE.contains(&unit.as_str());
+            held.extend(entries.iter().map(|entry| Held {
+                scope,
+                id: entry.id,
+                class: entry.class,
+                value: Some(entry.value.clone()),
+                // The board's size is the machine's, and for the host to bear.
+                of_machine: of_machine && entry.id != rules::VCPUS,
+            }));
+        }
+        let bits = u64::BITS - memory_end.saturating_sub(1).leading_zeros();
+        let facts = [
+            (rules::IPA_BITS, Value::u8(u8::try_from(bits).unwrap_or(u8::MAX))),
+            (rules::PAGE_SIZE, Value::u64(alignment)),
+        ];
+        held.extend(facts.map(|(id, value)| Held {
+            scope: Scope::Vm,
+            id,
+            class: Class::Mandatory,
+            value: Some(value),
+            of_machine: false,
+        }));
+        Self::new(name, held)
+    }
+
+    /// The numbers in a register as a register of `scope` sees it: the VM's, or this vCPU's; for
+    /// a register of the VM, those of every vCPU.
+    pub(crate) fn numbers(&self, scope: Scope, id: RegId) -> Vec<u64> {
+        let seen = |other: Scope| other == scope || other == Scope::Vm || scope == Scope::Vm;
+        let held = self.by_id.get(&id).into_iter().flatten();
+        held.filter(|(scope, _)| seen(*scope)).filter_map(|(_, value)| number(value)).collect()
+    }
+
+    /// The values of the register, each with its scope; empty where only its presence is known.
+    pub(crate) fn values(&self, id: RegId) -> Option<&[(Scope, Value)]> {
+        self.by_id.get(&id).map(Vec::as_slice)
+    }
+
+    /// Whether it has the register, in whatever scope.
+    pub(crate) fn has(&self, id: RegId) -> bool {
+        self.by_id.contains_key(&id)
+    }
+
+    /// This guest, with the registers that only `profile` has at the host's own values: what it is
+    /// after a move there, as the next host sees it. Its own registers keep the values that were
+    /// promised, whatever the host made of them.
+    #[must_use]
+    pub fn after_a_stay(&self, profile: &Profile) -> Self {
+        let mut held = self.held.clone();
+        let of_host = Self::fresh(profile).held.into_iter();
+        held.extend(of_host.filter(|new| !self.has(new.id)).map(|new| {
+            let width = profile.offer(new.id).map_or(8, |offer| offer.width);
+            let value = crate::plan::value_without(new.id, width).or(new.value);
+            Held { value, ..new }
+        }));
+        Self::new(&self.name, held)
+    }
+}
+
+fn scope_of(whose: Whose) -> Scope {
+    match whose {
+        Whose::Vm => Scope::Vm,
+        Whose::Vcpu => Scope::Vcpu(VcpuId(0)),
+    }
+}

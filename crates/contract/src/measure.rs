@@ -1,0 +1,330 @@
+//! Measuring what a holder of registers offers: by writing, and reading back.
+//!
+//! Nothing is inferred from a version. The holder must be fresh, and is used up.
+
+use crate::profile::{Accepts, FieldValues, Offer, Profile, Whose, Write};
+use crate::rules;
+use abide_arm64::kvm;
+use abide_reg::{Field, Fit, Readback, RegError, RegId, Registers, Value};
+use std::collections::BTreeSet;
+
+/// Fields that a host may take only together: floating point and Advanced SIMD.
+const TOGETHER: [(RegId, u8, u8); 1] = [(RegId::Kvm(0x6030_0000_0013_c020), 16, 8)];
+
+/// Adds to `profile` what `registers`, those of one fresh vCPU, offer.
+///
+/// # Errors
+/// [`RegError`] if a register that is listed cannot be read, or what it held cannot be put back.
+pub fn measure(registers: &mut dyn Registers, profile: &mut Profile) -> Result<(), RegError> {
+    for id in registers.reg_ids() {
+        let value = registers.load(id)?;
+        let scope = if kvm::is_vm_scoped(id) { Whose::Vm } else { Whose::Vcpu };
+        let offer = if rules::is_pinned(id) {
+            pinned(registers, id, scope, &value)?
+        } else {
+            plain(registers, id, scope, value)?
+        };
+        profile.offers.insert(id, offer);
+    }
+    Ok(())
+}
+
+/// Plain state. What a counter or a general register holds at first means nothing.
+fn plain(
+    registers: &mut dyn Registers,
+    id: RegId,
+    scope: Whose,
+    value: Value,
+) -> Result<Offer, RegError> {
+    let rule = rules::rule(id);
+    let state = Offer::state(scope, value.width());
+    if rule.readback == Readback::Bound || kvm::to_sysreg(id).is_none() {
+        return Ok(state);
+    }
+    let mut ignored = 0;
+    if let (Readback::EqualBut(mask), Some(number)) = (rule.readback, value.to_u64()) {
+        let other = number ^ mask;
+        ignored = read_after(registers, id, other, number)?.map_or(0, |read| (read ^ other) & mask);
+    }
+    let write = how_writes_work(registers, id)?;
+    Ok(Offer { default: Some(value), ignored, write, ..state })
+}
+
+/// Whether ones that are written to a register of the PMU set, clear or are stored.
+fn how_writes_work(registers: &mut dyn Registers, id: RegId) -> Result<Write, RegError> {
+    let Some(pair) = kvm::set_clear_pair(id) else { return Ok(Write::Store) };
+    if pair.set != id {
+        // Where ones set in the one, they clear in the other.
+        return Ok(match how_writes_work(registers, pair.set)? {
+            Write::Set => Write::Clear,
+            Write::Store | Write::Clear => Write::Store,
+        });
+    }
+    let before = registers.load(id)?;
+    registers.store(pair.clear, &Value::u64(u64::MAX))?;
+    registers.store(pair.set, &Value::u64(1))?;
+    registers.store(pair.set, &Value::u64(2))?;
+    let adds_up = registers.load(id)?.to_u64() == Some(3);
+    registers.store(pair.clear, &Value::u64(u64::MAX))?;
+    registers.store(pair.set, &before)?;
+    Ok(if adds_up { Write::Set } else { Write::Store })
+}
+
+fn pinned(
+    registers: &mut dyn Registers,
+    id: RegId,
+    scope: Whose,
+    value: &Value,
+) -> Result<Offer, RegError> {
+    let fixed = Offer::fixed(scope, value.clone());
+    let Some(number) = value.to_u64() else { return Ok(fixed) };
+    let taking =
+        |accepts, ignored| Ok(Offer { ignored, ..Offer::taking(scope, value.clone(), accepts) });
+    let mut free = 0;
+    for bit in 0..u64::BITS {
+        let other = number ^ 1 << bit;
+        free += u32::from(read_after(registers, id, other, number)? == Some(other));
+    }
+    if free == u64::BITS {
+        return taking(Accepts::Any, 0);
+    }
+    let tried: Vec<u64> = match rules::rule(id).fit {
+        Fit::Fields(fields) => {
+            let Measured { fields, ignored } = measure_fields(registers, id, number, fields)?;
+            let is_fixed = fields.is_empty() && ignored == 0;
+            return if is_fixed { Ok(fixed) } else { taking(Accepts::Fields(fields), ignored) };
+        }
+        // Levels, bits, and versions of PSCI.
+        Fit::AtMost | Fit::Subset => (0..=0x1f).chain(0x1_0000..=0x1_0010).collect(),
+        Fit::Exact | Fit::Any => (0..u64::BITS).map(|bit| number ^ 1 << bit).collect(),
+    };
+    let (mut values, mut ignored): (BTreeSet<u64>, u64) = ([number].into(), 0);
+    for other in tried {
+        if let Some(read) = read_after(registers, id, other, number)? {
+            values.insert(other);
+            // A level that is checked and not stored.
+            ignored |= if read == other { 0 } else { u64::MAX };
+        }
+    }
+    if values.len() > 1 { taking(Accepts::Values(values), ignored) } else { Ok(fixed) }
+}
+
+/// What was found in the fields of a register.
+struct Measured {
+    /// Those in which more than the default's number is taken.
+    fields: Vec<FieldValues>,
+    /// The bits of those that are taken and not kept.
+    ignored: u64,
+}
+
+fn measure_fields(
+    registers: &mut dyn Registers,
+    id: RegId,
+    number: u64,
+    fields: &[Field],
+) -> Result<Measured, RegError> {
+    let mut found = Measured { fields: Vec::new(), ignored: 0 };
+    for (shift, width) in places(id, fields) {
+        let mut field = FieldValues { shift, width, values: BTreeSet::new() };
+        for bits in 0..1u64 << width {
+            let with = number & !field.mask() | bits << shift;
+            match read_after(registers, id, with, number)? {
+                Some(read) if read == with => {
+                    field.values.insert(bits);
+                }
+                Some(read) if read == number => found.ignored |= field.mask(),
+                _ => {}
+            }
+        }
+        if field.values.len() > 1 {
+            found.fields.push(field);
+        }
+    }
+    Ok(found)
+}
+
+/// All 64 bits in parts that are tried one at a time: known fields, and the rest in runs that do
+/// not cross four bits.
+fn places(id: RegId, fields: &[Field]) -> Vec<(u8, u8)> {
+    let known = fields.iter().filter(|field| field.width <= 8);
+    let joint = TOGETHER.iter().filter(|(reg, _, _)| *reg == id);
+    let mut places: Vec<(u8, u8)> = joint.map(|&(_, shift, width)| (shift, width)).collect();
+    for field in known {
+        let is_free = |(shift, width): &(u8, u8)| !(*shift..shift + width).contains(&field.shift);
+        if places.iter().all(is_free) {
+            places.push((field.shift, field.width));
+        }
+    }
+    let mut bit = 0;
+    while bit < 64 {
+        let covers = |(shift, width): &(u8, u8)| (*shift..shift + width).contains(&bit);
+        if places.iter().any(covers) {
+            bit += 1;
+            continue;
+        }
+        let first = bit;
+        while bit < 64 && bit / 4 == first / 4 {
+            let covers = |(shift, width): &(u8, u8)| (*shift..shift + width).contains(&bit);
+            if places.iter().any(covers) {
+                break;
+            }
+            bit += 1;
+        }
+        places.push((first, bit - first));
+    }
+    places.sort_unstable();
+    places
+}
+
+/// What the register shows after `value` was written, `None` if it was not taken; puts `before`
+/// back.
+fn read_after(
+    registers: &mut dyn Registers,
+    id: RegId,
+    value: u64,
+    before: u64,
+) -> Result<Option<u64>, RegError> {
+    if registers.store(id, &Value::u64(value)).is_err() {
+        return Ok(None);
+    }
+    let read = registers.load(id)?.to_u64();
+    registers.store(id, &Value::u64(before))?;
+    Ok(read)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::Answer;
+
+    const ISAR0: RegId = RegId::Kvm(0x6030_0000_0013_c030);
+    const PFR0: RegId = RegId::Kvm(0x6030_0000_0013_c020);
+    const PSCI: RegId = RegId::Kvm(0x6030_0000_0014_0000);
+    const CLIDR: RegId = RegId::Kvm(0x6030_0000_0013_c801);
+    const MMFR2: RegId = RegId::Kvm(0x6030_0000_0013_c03a);
+    const PMCR: RegId = RegId::Kvm(0x6030_0000_0013_dce0);
+    const PMCNTENSET: RegId = RegId::Kvm(0x6030_0000_0013_dce1);
+    const PMCNTENCLR: RegId = RegId::Kvm(0x6030_0000_0013_dce2);
+    const WORKAROUND_1: RegId = RegId::Kvm(0x6030_0000_0014_0001);
+
+    /// A register, what it holds, and what it holds after a write, if that is taken.
+    type Held = (RegId, u64, fn(u64) -> Option<u64>);
+
+    /// A vCPU that takes what functions let it.
+    struct Picky(Vec<Held>);
+
+    impl Registers for Picky {
+        fn reg_ids(&self) -> Vec<RegId> {
+            self.0.iter().map(|(id, _, _)| *id).collect()
+        }
+
+        fn load(&self, id: RegId) -> Result<Value, RegError> {
+            let found = self.0.iter().find(|(known, _, _)| *known == id);
+            found.map(|(_, value, _)| Value::u64(*value)).ok_or(RegError::Unknown { id })
+        }
+
+        fn store(&mut self, id: RegId, value: &Value) -> Result<(), RegError> {
+            let found = self.0.iter_mut().find(|(known, _, _)| *known == id);
+            let (_, held, takes) = found.ok_or(RegError::Unknown { id })?;
+            let written = value.to_u64().and_then(*takes);
+            *held = written.ok_or(RegError::Host { id, errno: 22 })?;
+            Ok(())
+        }
+    }
+
+    fn measured(id: RegId, value: u64, takes: fn(u64) -> Option<u64>) -> Offer {
+        let mut profile = Profile::default();
+        measure(&mut Picky(vec![(id, value, takes)]), &mut profile).unwrap();
+        profile.offers.remove(&id).unwrap()
+    }
+
+    fn keeps(offer: &Offer, id: RegId, value: u64) -> bool {
+        offer.answer(id, &Value::u64(value)) == Answer::Kept
+    }
+
+    #[test]
+    fn what_is_measured_is_what_is_taken() {
+        // AES up to 2, CRC32 0 or 1; all else fixed.
+        let aes = |value: u64| {
+            (value & !0xf_00f0 == 0x1000 && value >> 4 & 0xf <= 2 && value >> 16 & 0xf <= 1)
+                .then_some(value)
+        };
+        let offer = measured(ISAR0, 0x1_1020, aes);
+        for value in [0x1_1020, 0x1_1010, 0x1000, 0x1020] {
+            assert!(keeps(&offer, ISAR0, value), "{value:#x}");
+        }
+        for value in [0x1_1030, 0x2_1020, 0x1_0020, 0x1_1021, 1 << 63 | 0x1_1020] {
+            assert!(!keeps(&offer, ISAR0, value), "{value:#x}");
+        }
+    }
+
+    #[test]
+    fn fields_that_go_together_are_measured_together() {
+        let both = |value: u64| {
+            let number = value >> 16 & 0xff;
+            (value & !0xff_0000 == 0x11 && matches!(number, 0x00 | 0x11 | 0xff)).then_some(value)
+        };
+        let offer = measured(PFR0, 0x11, both);
+        assert!(keeps(&offer, PFR0, 0xff_0011) && keeps(&offer, PFR0, 0x11_0011));
+        assert!(!keeps(&offer, PFR0, 0x0f_0011) && !keeps(&offer, PFR0, 0x12));
+    }
+
+    #[test]
+    fn versions_and_free_registers_are_recognised() {
+        let versions = |value| matches!(value, 2 | 0x1_0000 | 0x1_0001).then_some(value);
+        let offer = measured(PSCI, 0x1_0001, versions);
+        assert_eq!(offer.accepts, Accepts::Values([2, 0x1_0000, 0x1_0001].into()));
+        assert_eq!(measured(CLIDR, 3, Some).accepts, Accepts::Any);
+        assert_eq!(measured(CLIDR, 3, |value| (value == 3).then_some(3)).writable, 0);
+    }
+
+    #[test]
+    fn what_is_taken_and_not_kept_is_told_apart() {
+        // As KVM: a lower level is checked, and its own kept.
+        let offer = measured(WORKAROUND_1, 2, |value| (value <= 2).then_some(2));
+        let answer = |value| offer.answer(WORKAROUND_1, &Value::u64(value));
+        assert_eq!(answer(1), Answer::Changed(Value::u64(2)));
+        assert!(matches!(answer(3), Answer::Refused(_)));
+        // As Linux 7.2: NV is taken, and reads as 0.
+        let nv = 0xf << 24;
+        let offer = measured(MMFR2, 0x11, |value| {
+            (value & !(0xf << 24) == 0x11).then_some(value & !(0xf << 24))
+        });
+        assert_eq!(offer.ignored, nv);
+        assert_eq!(
+            offer.answer(MMFR2, &Value::u64(0x0200_0011)),
+            Answer::Changed(Value::u64(0x11))
+        );
+        // As Linux 6.12: whose PMU it is, is not told.
+        let offer = measured(PMCR, 0x3000, |value| Some(value & 0xffff));
+        assert_eq!(offer.ignored, 0xffff_0000);
+    }
+
+    /// A PMU whose registers set and clear, as those of Linux 6.12.
+    struct Setting(u64);
+
+    impl Registers for Setting {
+        fn reg_ids(&self) -> Vec<RegId> {
+            vec![PMCNTENSET, PMCNTENCLR]
+        }
+
+        fn load(&self, _: RegId) -> Result<Value, RegError> {
+            Ok(Value::u64(self.0))
+        }
+
+        fn store(&mut self, id: RegId, value: &Value) -> Result<(), RegError> {
+            let bits = value.to_u64().unwrap_or(0);
+            self.0 = if id == PMCNTENSET { self.0 | bits } else { self.0 & !bits };
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn writes_that_set_and_clear_are_recognised_and_undone() {
+        let (mut profile, mut pmu) = (Profile::default(), Setting(0x1e));
+        measure(&mut pmu, &mut profile).unwrap();
+        assert_eq!(profile.offers[&PMCNTENSET].write, Write::Set);
+        assert_eq!(profile.offers[&PMCNTENCLR].write, Write::Clear);
+        assert_eq!(pmu.0, 0x1e);
+    }
+}

@@ -1,0 +1,322 @@
+//! What a move does to each register.
+
+use crate::guest::{Guest, Held};
+use crate::host::{Answer, Refusal, number, value_of};
+use crate::profile::{Offer, Profile, Whose, Write};
+use crate::rules;
+use abide_reg::{Absent, Class, Field, Fit, Readback, RegId, Scope, Value};
+
+/// What becomes of one register.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Written as it is.
+    Carry,
+    /// Written as it is, once for the whole VM.
+    WriteOnce,
+    /// Written, and so what the host would have shown is hidden from the guest.
+    Mask {
+        /// What the host would have shown.
+        host: Value,
+    },
+    /// Written, but the host shows its own in some bits that no guest can use. The original is kept
+    /// for the next host.
+    Original {
+        /// What is read there.
+        reads: Value,
+    },
+    /// Not written: the host has no such register, and the guest cannot miss it.
+    Drop(Dropped),
+    /// The guest cannot go there.
+    Refuse(Refused),
+}
+
+impl Verdict {
+    /// Its word in reports.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Carry => "carry",
+            Self::WriteOnce => "write-once",
+            Self::Mask { .. } => "mask",
+            Self::Original { .. } => "original",
+            Self::Drop(_) => "drop",
+            Self::Refuse(_) => "refuse",
+        }
+    }
+}
+
+/// Why a register may be dropped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Dropped {
+    /// A host without it behaves as with this value in it.
+    Value(u64),
+    /// These fields are 0: the guest cannot use the register, or does not.
+    Off(Vec<(RegId, &'static str)>),
+    /// The state of the guest will tell: only while these fields are 0.
+    WhileOff(Vec<(RegId, &'static str)>),
+    /// It is volatile: true only until the guest runs.
+    Volatile,
+    /// It is static: kept in the file for the next host that has it.
+    Kept,
+}
+
+/// Why a guest cannot go to a host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// The host has no such register, and there is no rule under which the guest could not miss it.
+    Absent,
+    /// The host has no such register, and what the guest has in it cannot be lost.
+    InUse {
+        /// The value with which it could go, if the rule is about this register's own.
+        only: Option<u64>,
+        /// The fields that are not 0, with their numbers.
+        on: Vec<(RegId, &'static str, u64)>,
+    },
+    /// The host has the register in another width.
+    OtherWidth {
+        /// The host's.
+        other: RegId,
+    },
+    /// The host does not take the value.
+    Value(Refusal),
+    /// The host takes the value and shows another to the guest.
+    Silent {
+        /// What is read there.
+        reads: Value,
+    },
+    /// The host has it once for the VM, and vCPUs of the guest hold different values; or the other
+    /// way round.
+    Scope {
+        /// Whose it is on the host.
+        host: Whose,
+    },
+}
+
+/// What becomes of one register, and of which.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Whose it is.
+    pub scope: Scope,
+    /// The register.
+    pub id: RegId,
+    /// What is in it, if that is known.
+    pub value: Option<Value>,
+    /// What becomes of it.
+    pub verdict: Verdict,
+    /// How it is to be written, where that is not simply so.
+    pub how: Option<How>,
+}
+
+/// How a register is written where a plain write would not do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    /// First ones to the register that clears, then the value to the one that sets.
+    ClearThenSet,
+    /// Not at all: it shows what was written to its partner.
+    ByPartner,
+}
+
+/// A register that only the host has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Extra {
+    /// The register.
+    pub id: RegId,
+    /// Whose it is there.
+    pub scope: Whose,
+    /// What the host has in it by itself.
+    pub host: Option<Value>,
+    /// What is written, so that the guest sees what it saw before; `None` leaves the host's own.
+    pub write: Option<Value>,
+}
+
+/// What a move to one host does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// Whom it is about.
+    pub guest: String,
+    /// Where it would go.
+    pub host: String,
+    /// Each register of the guest.
+    pub steps: Vec<Step>,
+    /// Each register that only the host has.
+    pub extras: Vec<Extra>,
+}
+
+/// How many registers have which verdict.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// [`Verdict::Carry`].
+    pub carried: usize,
+    /// [`Verdict::WriteOnce`].
+    pub written_once: usize,
+    /// [`Verdict::Mask`].
+    pub masked: usize,
+    /// [`Verdict::Original`].
+    pub original: usize,
+    /// [`Verdict::Drop`].
+    pub dropped: usize,
+    /// [`Verdict::Refuse`].
+    pub refused: usize,
+}
+
+impl Plan {
+    /// Whether the guest can go.
+    #[must_use]
+    pub fn is_fine(&self) -> bool {
+        self.refusals().next().is_none()
+    }
+
+    /// The registers for which it cannot.
+    pub fn refusals(&self) -> impl Iterator<Item = &Step> {
+        self.steps.iter().filter(|step| matches!(step.verdict, Verdict::Refuse(_)))
+    }
+
+    /// How many registers have which verdict.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        let mut counts = Counts::default();
+        for step in &self.steps {
+            *match step.verdict {
+                Verdict::Carry => &mut counts.carried,
+                Verdict::WriteOnce => &mut counts.written_once,
+                Verdict::Mask { .. } => &mut counts.masked,
+                Verdict::Original { .. } => &mut counts.original,
+                Verdict::Drop(_) => &mut counts.dropped,
+                Verdict::Refuse(_) => &mut counts.refused,
+            } += 1;
+        }
+        counts
+    }
+}
+
+/// Plans a move of `guest` to the host of `profile`.
+#[must_use]
+pub fn plan(guest: &Guest, profile: &Profile) -> Plan {
+    let steps = guest.held.iter().map(|held| step(guest, held, profile)).collect();
+    let only_there = profile.offers.iter().filter(|(id, _)| !guest.has(**id));
+    let extras = only_there.map(|(&id, offer)| extra(id, offer)).collect();
+    Plan { guest: guest.name.clone(), host: profile.name.clone(), steps, extras }
+}
+
+fn extra(id: RegId, offer: &Offer) -> Extra {
+    let hidden = value_without(id, offer.width);
+    let hidden = hidden.filter(|value| offer.default.as_ref() != Some(value));
+    let write = hidden.filter(|value| offer.answer(id, value) == Answer::Kept);
+    Extra { id, scope: offer.scope, host: offer.default.clone(), write }
+}
+
+/// The value with which a host that has the register behaves as one that has not.
+pub(crate) fn value_without(id: RegId, width: usize) -> Option<Value> {
+    let rule = rules::rule(id);
+    match (rule.absent, rule.fit) {
+        // ID registers are not among them: their host shows what is there.
+        (Absent::DropIfValue(value), Fit::Subset | Fit::AtMost) => Some(value_of(value, width)),
+        _ => None,
+    }
+}
+
+fn step(guest: &Guest, held: &Held, profile: &Profile) -> Step {
+    let Held { scope, id, value, .. } = held.clone();
+    let (verdict, how) = judge(guest, held, profile);
+    Step { scope, id, value, verdict, how }
+}
+
+fn judge(guest: &Guest, held: &Held, profile: &Profile) -> (Verdict, Option<How>) {
+    if held.of_machine {
+        return (Verdict::Carry, None);
+    }
+    let Some(offer) = profile.offer(held.id) else {
+        let gic_state = profile.has_gic_state(held.id) && !rules::is_pinned(held.id);
+        return (if gic_state { Verdict::Carry } else { absent(guest, held, profile) }, None);
+    };
+    let Some(value) = &held.value else { return (written(offer), how(held.id, offer)) };
+    // The other way round nothing is lost: one value is written to each vCPU.
+    if offer.scope == Whose::Vm && matches!(held.scope, Scope::Vcpu(_)) {
+        let all = guest.values(held.id).unwrap_or_default();
+        if all.iter().any(|(_, other)| other != value) {
+            return (Verdict::Refuse(Refused::Scope { host: offer.scope }), None);
+        }
+    }
+    (judge_value(held.id, offer, value), how(held.id, offer))
+}
+
+fn written(offer: &Offer) -> Verdict {
+    if offer.scope == Whose::Vm { Verdict::WriteOnce } else { Verdict::Carry }
+}
+
+fn how(id: RegId, offer: &Offer) -> Option<How> {
+    let pair = abide_arm64::kvm::set_clear_pair(id)?;
+    match offer.write {
+        Write::Store => None,
+        _ if pair.set == id => Some(How::ClearThenSet),
+        _ => Some(How::ByPartner),
+    }
+}
+
+fn judge_value(id: RegId, offer: &Offer, value: &Value) -> Verdict {
+    let reads = match offer.answer(id, value) {
+        Answer::Refused(refusal) => return Verdict::Refuse(Refused::Value(refusal)),
+        Answer::Kept => return kept(id, offer, value),
+        Answer::Changed(reads) => reads,
+    };
+    let tolerated = match rules::rule(id).readback {
+        Readback::Equal => false,
+        Readback::Original | Readback::Bound => true,
+        Readback::EqualBut(mask) => match (number(value), number(&reads)) {
+            (Some(value), Some(reads)) => (value ^ reads) & !mask == 0,
+            _ => false,
+        },
+    };
+    if tolerated { Verdict::Original { reads } } else { Verdict::Refuse(Refused::Silent { reads }) }
+}
+
+/// A value that the host keeps: it may hide something that the host has.
+fn kept(id: RegId, offer: &Offer, value: &Value) -> Verdict {
+    let promises = matches!(rules::rule(id).fit, Fit::AtMost | Fit::Subset | Fit::Fields(_));
+    match &offer.default {
+        // What a host has room for beyond the guest is nothing that the guest could see.
+        Some(host) if promises && host != value && !rules::is_fact(id) => {
+            Verdict::Mask { host: host.clone() }
+        }
+        _ => written(offer),
+    }
+}
+
+fn absent(guest: &Guest, held: &Held, profile: &Profile) -> Verdict {
+    match held.class {
+        Class::Volatile => return Verdict::Drop(Dropped::Volatile),
+        Class::Static => return Verdict::Drop(Dropped::Kept),
+        Class::Mandatory => {}
+    }
+    if let Some(other) = profile.of_other_width(held.id) {
+        return Verdict::Refuse(Refused::OtherWidth { other });
+    }
+    match rules::rule(held.id).absent {
+        Absent::Refuse => Verdict::Refuse(Refused::Absent),
+        Absent::DropIfValue(safe) => match held.value.as_ref().map(number) {
+            Some(Some(value)) if value == safe => Verdict::Drop(Dropped::Value(safe)),
+            _ => Verdict::Refuse(Refused::InUse { only: Some(safe), on: Vec::new() }),
+        },
+        Absent::DropIfOff(fields) => absent_if_off(guest, held, fields),
+    }
+}
+
+fn absent_if_off(guest: &Guest, held: &Held, fields: &'static [(RegId, Field)]) -> Verdict {
+    let mut on = Vec::new();
+    let mut is_known = true;
+    for (id, field) in fields {
+        let numbers = guest.numbers(held.scope, *id);
+        // A register of features that nobody has is one without features.
+        is_known &= !numbers.is_empty() || (rules::is_pinned(*id) && !guest.has(*id));
+        let bits = numbers.into_iter().map(|number| field.bits_of(number)).find(|bits| *bits != 0);
+        on.extend(bits.map(|bits| (*id, field.name, bits)));
+    }
+    let names = || fields.iter().map(|(id, field)| (*id, field.name)).collect();
+    if !on.is_empty() {
+        Verdict::Refuse(Refused::InUse { only: None, on })
+    } else if is_known {
+        Verdict::Drop(Dropped::Off(names()))
+    } else {
+        Verdict::Drop(Dropped::WhileOff(names()))
+    }
+}

@@ -1,0 +1,114 @@
+//! The rule of every register, whoever owns it.
+
+use abide_gic::spec::{GICD_TYPER, GRP_DIST_REGS, GRP_NR_IRQS};
+use abide_reg::{Absent, Direction, Field, Fit, Readback, RegDef, RegId, Rule};
+
+/// The counter's frequency in Hz, u64. A guest reads it once.
+pub const CNTFRQ: RegId = RegId::named("cpu.cntfrq");
+/// How many bits of guest physical address there are, u8.
+pub const IPA_BITS: RegId = RegId::named("host.ipa_bits");
+/// The most vCPUs, u32; of a guest, how many it has.
+pub const VCPUS: RegId = RegId::named("board.vcpu_count");
+/// The size of a host page in bytes, u64; of a guest, to what its memory and devices are aligned.
+pub const PAGE_SIZE: RegId = RegId::named("host.page_size");
+/// The version of stolen time as DEN0057A numbers it, u32: 0x1_0000 for 1.0, 0 for none.
+pub const PVTIME: RegId = RegId::named("pvtime.version");
+/// The version of the interrupt controller's architecture, u8.
+pub const GIC_VERSION: RegId = RegId::named("gic.version");
+/// How many INTIDs the interrupt controller has, SGIs and PPIs included, u32.
+pub const NR_IRQS: RegId = RegId::gic(GRP_NR_IRQS, 0);
+/// `GICD_IIDR`, u32: its revision selects how KVM's distributor behaves.
+pub const GICD_IIDR: RegId = RegId::gic(GRP_DIST_REGS, 0x8);
+
+const AT_MOST: Rule = Rule { fit: Fit::AtMost, absent: Absent::Refuse, readback: Readback::Equal };
+/// What is aligned to larger pages fits smaller ones.
+const ALIGNED: Rule = Rule { fit: Fit::Fields(&ALIGNMENT), ..Rule::IDENTITY };
+static ALIGNMENT: [Field; 1] = [Field {
+    name: "bytes",
+    shift: 0,
+    width: 64,
+    signed: false,
+    direction: Direction::HigherIsSafe,
+}];
+/// The number of INTIDs follows [`NR_IRQS`] and is judged there.
+static TYPER_FIELDS: [Field; 1] =
+    [Field { name: "ITLinesNumber", shift: 0, width: 5, signed: false, direction: Direction::Any }];
+
+/// The registers that are facts about a host rather than parts of a vCPU.
+pub(crate) const FACTS: [(RegId, Rule, &str); 6] = [
+    (CNTFRQ, Rule::IDENTITY, "CNTFRQ"),
+    (IPA_BITS, AT_MOST, "IPA bits"),
+    (VCPUS, AT_MOST, "vCPUs"),
+    (PAGE_SIZE, ALIGNED, "page size"),
+    (PVTIME, Rule { absent: Absent::DropIfValue(0), ..AT_MOST }, "stolen time"),
+    (GIC_VERSION, Rule::IDENTITY, "GIC version"),
+];
+
+/// The rule of a register.
+#[must_use]
+pub fn rule(id: RegId) -> Rule {
+    if let Some((_, rule, _)) = FACTS.iter().find(|(fact, _, _)| *fact == id) {
+        return *rule;
+    }
+    if let Some(def) = abide_firmware::spec::DEFS.iter().find(|def: &&RegDef| def.id == id) {
+        return def.rule;
+    }
+    match id {
+        NR_IRQS | GICD_IIDR => Rule::IDENTITY,
+        RegId::Gic { group: GRP_DIST_REGS, attr } if attr == u64::from(GICD_TYPER) => {
+            Rule { fit: Fit::Fields(&TYPER_FIELDS), ..Rule::IDENTITY }
+        }
+        _ => abide_arm64::rules::rule(id),
+    }
+}
+
+/// Whether the register is a fact about a host rather than a part of a vCPU.
+#[must_use]
+pub fn is_fact(id: RegId) -> bool {
+    FACTS.iter().any(|(fact, _, _)| *fact == id)
+}
+
+/// Whether a contract holds the register's value, rather than only that it is there: what a guest
+/// reads once and relies on.
+#[must_use]
+pub fn is_pinned(id: RegId) -> bool {
+    rule(id).fit != Fit::Any
+}
+
+/// The register's name in its specification, or its id.
+#[must_use]
+pub fn name(id: RegId) -> String {
+    if let Some((_, _, name)) = FACTS.iter().find(|(fact, _, _)| *fact == id) {
+        return (*name).to_owned();
+    }
+    match id {
+        NR_IRQS => "NR_IRQS".to_owned(),
+        GICD_IIDR => "GICD_IIDR".to_owned(),
+        RegId::Gic { group: GRP_DIST_REGS, attr } if attr == u64::from(GICD_TYPER) => {
+            "GICD_TYPER".to_owned()
+        }
+        _ => abide_arm64::names::register_name(id).unwrap_or_else(|| id.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use abide_firmware::spec::{REG_PSCI_VERSION, REG_VENDOR_HYP_BMAP_2};
+
+    #[test]
+    fn rules_come_from_whoever_owns_the_register() {
+        assert_eq!(rule(REG_PSCI_VERSION).fit, Fit::AtMost);
+        assert_eq!(rule(REG_VENDOR_HYP_BMAP_2).absent, Absent::DropIfValue(0));
+        assert_eq!(rule(CNTFRQ).fit, Fit::Exact);
+        assert_eq!(rule(abide_arm64::kvm::PC), Rule::STATE);
+        assert!(is_pinned(IPA_BITS) && !is_pinned(abide_arm64::kvm::PC));
+    }
+
+    #[test]
+    fn registers_have_the_names_of_their_specifications() {
+        assert_eq!(name(RegId::Kvm(0x6030_0000_0013_c020)), "ID_AA64PFR0_EL1");
+        assert_eq!(name(GICD_IIDR), "GICD_IIDR");
+        assert_eq!(name(RegId::named("cpu.event")), "cpu.event");
+    }
+}

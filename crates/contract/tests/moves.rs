@@ -1,0 +1,257 @@
+//! Plans and baselines over profiles of real kernels.
+
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
+
+#[path = "support/dump.rs"]
+mod dump;
+#[path = "support/making.rs"]
+mod making;
+
+use abide_contract::codec::{Kind, kind_of, read_contract, read_profile};
+use abide_contract::rules::name;
+use abide_contract::{
+    Contract, Dropped, Guest, How, NoBaseline, Plan, Profile, Verdict, baseline, plan, shipped,
+};
+use abide_reg::RegId;
+use dump::KERNELS;
+use making::profiles;
+
+fn names(plan: &Plan, wanted: &str) -> Vec<String> {
+    let steps = plan.steps.iter().filter(|step| step.verdict.word() == wanted);
+    steps.map(|step| name(step.id)).collect()
+}
+
+fn n1() -> [Profile; 3] {
+    profiles(&KERNELS, "neoverse-n1").try_into().unwrap()
+}
+
+#[test]
+fn what_comes_with_abide_is_made_from_the_dumps() {
+    let made = making::files();
+    assert_eq!(made.len(), shipped::names().count());
+    for (name, text) in made {
+        let again = "run `cargo run -p abide-contract --example shipped`";
+        assert_eq!(shipped::text(&name), Some(text.as_str()), "{name}: {again}");
+    }
+}
+
+#[test]
+fn what_comes_with_abide_reads_as_it_was_written() {
+    for name in shipped::names() {
+        let text = shipped::text(name).unwrap();
+        match kind_of(text).unwrap() {
+            Kind::Profile => {
+                let profile = read_profile(text).unwrap();
+                assert_eq!(abide_contract::codec::write_profile(&profile), text);
+            }
+            Kind::Contract => {
+                let contract = read_contract(text).unwrap();
+                assert_eq!(abide_contract::codec::write_contract(&contract), text);
+            }
+        }
+    }
+}
+
+/// Guest, host, masked, original, dropped, refused. The registers behind each are looked at below.
+const NEOVERSE_N1: [(&str, &str, [usize; 4]); 9] = [
+    ("6.1", "6.1", [0, 0, 0, 0]),
+    ("6.1", "6.12", [4, 1, 0, 0]),
+    ("6.1", "7.2", [5, 2, 0, 0]),
+    ("6.12", "6.1", [0, 0, 17, 5]),
+    ("6.12", "6.12", [0, 0, 0, 0]),
+    ("6.12", "7.2", [1, 2, 3, 0]),
+    ("7.2", "6.1", [0, 1, 15, 6]),
+    ("7.2", "6.12", [0, 2, 1, 1]),
+    ("7.2", "7.2", [0, 0, 0, 0]),
+];
+
+#[test]
+fn guests_without_a_contract_go_to_newer_kernels_only() {
+    let hosts = n1();
+    for (from, to, expected) in NEOVERSE_N1 {
+        let host = |kernel| &hosts[KERNELS.iter().position(|known| *known == kernel).unwrap()];
+        let counts = plan(&Guest::fresh(host(from)), host(to)).counts();
+        let found = [counts.masked, counts.original, counts.dropped, counts.refused];
+        assert_eq!(found, expected, "{from} -> {to}");
+    }
+}
+
+#[test]
+fn three_registers_are_dropped_from_6_12_to_7_2_because_their_features_are_off() {
+    let [_, old, new] = n1();
+    let plan = plan(&Guest::fresh(&old), &new);
+    assert_eq!(names(&plan, "drop"), ["TCR2_EL1", "PIRE0_EL1", "PIR_EL1"]);
+    let tcr2 = plan.steps.iter().find(|step| name(step.id) == "TCR2_EL1").unwrap();
+    assert_eq!(
+        tcr2.reason(),
+        "the host has none, and the guest does not use it: ID_AA64MMFR3_EL1.TCRX is 0"
+    );
+}
+
+#[test]
+fn a_feature_that_is_on_keeps_its_registers() {
+    let [_, mut old, new] = n1();
+    let mmfr3 = RegId::Kvm(0x6030_0000_0013_c03b);
+    let offer = old.offers.get_mut(&mmfr3).unwrap();
+    offer.default = Some(abide_reg::Value::u64(1));
+    let plan = plan(&Guest::fresh(&old), &new);
+    assert_eq!(names(&plan, "refuse"), ["ID_AA64MMFR3_EL1", "TCR2_EL1"]);
+}
+
+#[test]
+fn a_set_of_registers_that_sets_and_clears_is_written_in_the_order_that_keeps_it() {
+    let [old, middle, _] = n1();
+    let plan = plan(&Guest::fresh(&old), &middle);
+    let how = |wanted: How| {
+        let steps = plan.steps.iter().filter(|step| step.how == Some(wanted));
+        steps.map(|step| name(step.id)).collect::<Vec<_>>()
+    };
+    assert_eq!(how(How::ClearThenSet), ["PMINTENSET_EL1", "PMCNTENSET_EL0", "PMOVSSET_EL0"]);
+    assert_eq!(how(How::ByPartner), ["PMINTENCLR_EL1", "PMCNTENCLR_EL0", "PMOVSCLR_EL0"]);
+}
+
+#[test]
+fn a_guest_under_a_baseline_goes_everywhere_and_back_again() {
+    let sets: [(&[&'static str], &'static str); 5] = [
+        (&KERNELS, "neoverse-n1"),
+        (&["6.12", "7.2"], "neoverse-n1"),
+        (&["6.12", "7.2"], "max"),
+        (&["6.1", "7.2"], "max"),
+        (&["6.12", "7.2"], "neoverse-v1"),
+    ];
+    for (kernels, cpu) in sets {
+        let hosts = profiles(kernels, cpu);
+        let contract = baseline("test", &hosts).unwrap();
+        let guest = Guest::promised(&contract);
+        for host in &hosts {
+            let there = plan(&guest, host);
+            assert!(there.is_fine(), "{}: {:?}", host.name, names(&there, "refuse"));
+            for next in &hosts {
+                let back = plan(&guest.after_a_stay(host), next);
+                assert!(
+                    back.is_fine(),
+                    "{} -> {}: {:?}",
+                    host.name,
+                    next.name,
+                    names(&back, "refuse")
+                );
+            }
+        }
+    }
+}
+
+fn conflicts(kernels: &[&'static str], cpu: &'static str) -> Vec<String> {
+    let error = baseline("test", &profiles(kernels, cpu)).unwrap_err();
+    let NoBaseline::Conflicts(conflicts) = error else { panic!("{error}") };
+    conflicts.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn what_no_two_kernels_have_in_common_is_named() {
+    // Linux 6.12 shows HCX and lets nobody hide it; 6.1 does not show it.
+    assert_eq!(
+        conflicts(&["6.1", "6.12"], "max"),
+        ["ID_AA64MMFR1_EL1.HCX: no value that all can show: debian-6.1-max has 0x0 alone, \
+          debian-6.12-max has 0x1"]
+    );
+    // Since 6.3 CCSIDR_EL1 has one format only.
+    let expected = ["ID_MMFR4_EL1.CCIDX", "ID_AA64MMFR2_EL1.CCIDX"];
+    let found = conflicts(&["6.1", "7.2"], "neoverse-v1");
+    assert_eq!(found.len(), expected.len(), "{found:?}");
+    for (found, expected) in found.iter().zip(expected) {
+        assert!(found.starts_with(expected), "{found}");
+    }
+}
+
+#[test]
+fn the_baseline_is_the_oldest_where_the_oldest_lets_nobody_choose() {
+    let hosts = n1();
+    let contract = baseline("test", &hosts).unwrap();
+    let pinned = |id: u64| contract.pinned[&RegId::Kvm(id)].value.to_u64();
+    assert_eq!(pinned(0x6030_0000_0014_0000), Some(0x1_0001), "PSCI 1.1");
+    assert_eq!(pinned(0x6030_0000_0016_0003), Some(0), "VENDOR_HYP_BMAP_2");
+    assert_eq!(pinned(0x6030_0000_0013_c801), Some(0x8200_0023), "CLIDR_EL1");
+    assert_eq!(pinned(0x6030_0000_0013_c028), Some(0x1030_5406), "ID_AA64DFR0_EL1");
+    let promised = |id: u64| contract.state.contains_key(&RegId::Kvm(id));
+    assert!(promised(0x6030_0000_0013_c080), "SCTLR_EL1");
+    assert!(!promised(0x6030_0000_0013_c103), "TCR2_EL1");
+    assert!(!promised(0x6030_0000_0013_df11), "CNTP_CTL_EL0");
+}
+
+#[test]
+fn the_physical_timer_is_beyond_the_baseline_and_said_to_be() {
+    let hosts = n1();
+    let contract = baseline("test", &hosts).unwrap();
+    let found = abide_contract::beyond(&contract, &hosts);
+    let found: Vec<String> =
+        found.into_iter().map(|(id, to)| format!("{}: {to:?}", name(id))).collect();
+    assert_eq!(
+        found,
+        [
+            "CNTPCT_EL0: [\"debian-6.1-neoverse-n1\"]",
+            "CNTP_CTL_EL0: [\"debian-6.1-neoverse-n1\"]",
+            "CNTP_CVAL_EL0: [\"debian-6.1-neoverse-n1\"]"
+        ]
+    );
+}
+
+#[test]
+fn a_physical_timer_that_runs_is_not_lost() {
+    let [old, mut new, _] = n1();
+    let ctl = new.offers.get_mut(&abide_arm64::kvm::PTIMER_CTL).unwrap();
+    ctl.default = Some(abide_reg::Value::u64(1));
+    let guest = Guest::promised(&baseline("test", &[old.clone(), new.clone()]).unwrap());
+    let back = plan(&guest.after_a_stay(&new), &old);
+    assert_eq!(names(&back, "refuse"), ["CNTPCT_EL0", "CNTP_CTL_EL0", "CNTP_CVAL_EL0"]);
+}
+
+#[test]
+fn a_register_that_only_the_new_host_has_is_set_to_what_its_absence_meant() {
+    let [_, old, mut new] = n1();
+    let bitmap = RegId::Kvm(0x6030_0000_0016_0003);
+    new.offers.get_mut(&bitmap).unwrap().default = Some(abide_reg::Value::u64(3));
+    let plan = plan(&Guest::fresh(&old), &new);
+    let extra = plan.extras.iter().find(|extra| extra.id == bitmap).unwrap();
+    assert_eq!(extra.write, Some(abide_reg::Value::u64(0)));
+}
+
+#[test]
+fn order_and_repetition_of_profiles_change_nothing() {
+    let [a, b, c] = n1();
+    let of = |list: &[&Profile]| -> Contract {
+        let list: Vec<Profile> = list.iter().map(|profile| (*profile).clone()).collect();
+        baseline("test", &list).unwrap()
+    };
+    let contract = of(&[&a, &b, &c]);
+    for list in [[&c, &b, &a].as_slice(), &[&b, &a, &c], &[&a, &a, &b, &c, &b]] {
+        assert_eq!(of(list), contract);
+    }
+}
+
+#[test]
+fn a_drop_says_whether_it_is_for_certain() {
+    let [old, new, _] = n1();
+    let contract = baseline("test", std::slice::from_ref(&new)).unwrap();
+    let plan = plan(&Guest::promised(&contract), &old);
+    let timer = plan.steps.iter().find(|step| step.id == abide_arm64::kvm::PTIMER_CVAL).unwrap();
+    assert!(matches!(timer.verdict, Verdict::Drop(Dropped::WhileOff(_))));
+}
+
+#[test]
+fn what_a_guest_cannot_miss_is_carried_where_it_can_be_and_not_promised() {
+    let [old, mut new, _] = n1();
+    let event = RegId::named("cpu.event");
+    let offer = abide_contract::Offer {
+        class: abide_reg::Class::Volatile,
+        ..abide_contract::Offer::fixed(abide_contract::Whose::Vcpu, abide_reg::Value::u8(1))
+    };
+    new.offers.insert(event, offer);
+    let contract = baseline("test", &[old.clone(), new.clone()]).unwrap();
+    assert!(!contract.state.contains_key(&event) && !contract.pinned.contains_key(&event));
+    let verdict = |host: &Profile| {
+        let plan = plan(&Guest::fresh(&new), host);
+        plan.steps.into_iter().find(|step| step.id == event).unwrap().verdict
+    };
+    assert_eq!(verdict(&new), Verdict::Carry);
+    assert_eq!(verdict(&old), Verdict::Drop(Dropped::Volatile));
+}
