@@ -71,6 +71,17 @@ pub enum Command {
     Diff(DiffArgs),
     /// Files: check every byte of a file
     Verify(VerifyArgs),
+    /// Fleet: measure what an engine on this host offers to guests
+    #[command(after_long_help = EXIT_CODES)]
+    Probe(ProbeArgs),
+    /// Fleet: make the richest contract that every host of a set can honour
+    #[command(after_help = BASELINE_EXAMPLES)]
+    #[command(after_long_help = format!("{BASELINE_EXAMPLES}\n\n{EXIT_CODES}"))]
+    Baseline(BaselineArgs),
+    /// Fleet: tell whether guests can go to hosts, and back, before a byte moves
+    #[command(after_help = PLAN_EXAMPLES)]
+    #[command(after_long_help = format!("{PLAN_EXAMPLES}\n\n{EXIT_CODES}"))]
+    Plan(PlanArgs),
     /// See it: run a guest, save it mid-flight, restore each file, compare every end
     Demo(DemoArgs),
 }
@@ -84,6 +95,19 @@ Examples:
   abide run web --kernel Image --initrd initrd.gz --net user,hostfwd=tcp:127.0.0.1:2222-:22
 
 In the terminal, Ctrl-A x ends the guest, Ctrl-A a sends Ctrl-A, Ctrl-A h tells more.";
+
+const BASELINE_EXAMPLES: &str = "\
+Examples:
+  abide baseline a.toml b.toml c.toml -o fleet.toml
+  abide baseline debian-6.1-neoverse-n1 debian-7.2-neoverse-n1";
+
+const PLAN_EXAMPLES: &str = "\
+Examples:
+  abide plan web.abide --to new-kernel.toml            a saved guest
+  abide plan fleet.toml --to a.toml b.toml c.toml      a guest that would be born under a contract
+  abide plan a.toml b.toml c.toml                      every host to every other
+  abide plan old.toml --to new.toml --back             an upgrade, and its way back
+  abide plan debian-6.1-neoverse-n1 --to debian-7.2-neoverse-n1 --report plan.html";
 
 /// What executes a guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -359,6 +383,76 @@ pub struct VerifyArgs {
     pub json: bool,
 }
 
+/// Arguments of `probe`.
+#[derive(Debug, Args)]
+pub struct ProbeArgs {
+    /// What executes guests
+    #[arg(long, value_enum, default_value_t = EngineName::Soft)]
+    pub engine: EngineName,
+    /// CPU features that a guest is born with [default: v8.0]
+    #[arg(long, value_enum)]
+    pub cpu: Option<CpuName>,
+    /// The profile's name, for reports [default: of engine and CPU]
+    #[arg(long, value_name = "NAME", value_parser = parse_line)]
+    pub name: Option<String>,
+    /// Write the profile to this file instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Replace the file if it exists
+    #[arg(long, requires = "output")]
+    pub overwrite: bool,
+}
+
+/// Arguments of `baseline`.
+#[derive(Debug, Args)]
+pub struct BaselineArgs {
+    /// Profiles of the hosts: files, or names of profiles that come with abide
+    #[arg(required = true, value_name = "PROFILE")]
+    pub profiles: Vec<PathBuf>,
+    /// Write the contract to this file instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Replace the file if it exists
+    #[arg(long, requires = "output")]
+    pub overwrite: bool,
+    /// The contract's name, for reports
+    #[arg(long, value_name = "NAME", default_value = "baseline", value_parser = parse_line)]
+    pub name: String,
+    /// Answer in JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `plan`.
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// Guests: snapshots, contracts, or profiles for a guest that would be born there with all that
+    /// the host offers; files, or names of what comes with abide
+    ///
+    /// A contract stands for every guest that was born under it. A profile stands for a guest that
+    /// was born without one: it has seen the newest of everything, and is hard to move.
+    #[arg(required = true, value_name = "SOURCE")]
+    pub sources: Vec<PathBuf>,
+    /// Hosts, by their profiles [default: the sources, where all of them are profiles]
+    #[arg(long, value_name = "PROFILE", num_args = 1..)]
+    pub to: Vec<PathBuf>,
+    /// Plan the way home, too: what the host added to the guest must not stand against it
+    #[arg(long)]
+    pub back: bool,
+    /// The host that the guest is on now, for the way home; where SOURCE is a profile, it is that
+    #[arg(long, value_name = "PROFILE")]
+    pub home: Option<PathBuf>,
+    /// Show every register, not only those about which there is something to say
+    #[arg(long)]
+    pub all: bool,
+    /// Answer in JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Write the whole plan as one self-contained HTML page, or as JSON, by the file's ending
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+}
+
 /// Arguments of `demo`.
 #[derive(Debug, Args)]
 pub struct DemoArgs {
@@ -423,6 +517,12 @@ fn parse_disk_change(text: &str) -> Result<DiskChange, String> {
         }
         _ => Err("OLD=NEW is needed".to_owned()),
     }
+}
+
+/// A name for reports.
+fn parse_line(text: &str) -> Result<String, String> {
+    let is_line = !text.is_empty() && text.len() <= 100 && !text.chars().any(char::is_control);
+    if is_line { Ok(text.to_owned()) } else { Err("1 to 100 bytes on one line".to_owned()) }
 }
 
 fn parse_net(text: &str) -> Result<NetArg, String> {

@@ -82,6 +82,11 @@ const fn model(cpu: CpuName) -> &'static CpuModel {
     }
 }
 
+/// The name of the CPU model, as reports say it.
+pub const fn model_name(cpu: CpuName) -> &'static str {
+    model(cpu).name
+}
+
 /// The engine for a guest whose CPU features come from its file.
 pub fn open_any_cpu(engine: EngineName) -> Result<Box<dyn Engine>> {
     match engine {

@@ -52,6 +52,9 @@ fn dispatch(command: &Command) -> Result<Exit> {
         Command::Inspect(args) => commands::files::inspect(args),
         Command::Diff(args) => commands::files::diff(args),
         Command::Verify(args) => commands::files::verify(args),
+        Command::Probe(args) => commands::probe::run(args),
+        Command::Baseline(args) => commands::baseline::run(args),
+        Command::Plan(args) => commands::plan::run(args),
         Command::Demo(args) => demo::run(args),
     }
 }
@@ -64,6 +67,13 @@ fn classify(error: &anyhow::Error) -> Exit {
 fn classify_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
     if let Some(error) = cause.downcast_ref::<abide_snapshot::ReadError>() {
         return Some(commands::files::exit_of_read_error(error));
+    }
+    if let Some(error) = cause.downcast_ref::<abide_contract::codec::ReadError>() {
+        let is_refusal = commands::fleet::is_refusal(error);
+        return Some(if is_refusal { Exit::Refused } else { Exit::Damaged });
+    }
+    if cause.is::<commands::fleet::NotText>() {
+        return Some(Exit::Damaged);
     }
     if let Some(error) = cause.downcast_ref::<RestoreError>() {
         return classify_restore(error);

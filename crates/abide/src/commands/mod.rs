@@ -1,8 +1,12 @@
 //! One file for each command, or family of commands.
 
+pub mod baseline;
 mod devices;
 pub mod files;
+pub mod fleet;
 pub mod guests;
+pub mod plan;
+pub mod probe;
 pub mod restore;
 pub mod run;
 mod session;
