@@ -346,7 +346,12 @@ impl Tables {
 impl Guest {
     /// Tables that map RAM flat with 2 MiB blocks at EL1, and the MMU on.
     pub fn with_mmu() -> (Self, Tables) {
-        let mut guest = Self::new();
+        Self::with_mmu_and_model(&PORTABLE)
+    }
+
+    /// The same on a CPU of `model`.
+    pub fn with_mmu_and_model(model: &'static CpuModel) -> (Self, Tables) {
+        let mut guest = Self::with_model(model);
         let mut tables = Tables::new(RAM_BASE + 0x80_0000);
         for at in (0..RAM_LEN).step_by(2 << 20) {
             let pa = RAM_BASE + at;
