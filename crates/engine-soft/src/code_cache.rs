@@ -4,6 +4,7 @@
 //! Throwing any of it away is never visible to the guest. What the guest wrote is seen after IC
 //! IVAU or IC IALLU, as CTR_EL0.DIC = 0 tells it.
 
+use crate::decode::Extensions;
 use crate::lower::{Code, Op, PAGE_OPS, lower};
 use abide_memory::PAGE_SIZE;
 use std::collections::HashMap;
@@ -44,6 +45,8 @@ pub(crate) struct CodeCache {
     pages: HashMap<u64, usize, BuildHasherDefault<PageHasher>>,
     /// Offsets in RAM, by op page.
     offsets: Vec<u64>,
+    /// What instructions there are, to those ops.
+    extensions: Extensions,
 }
 
 impl CodeCache {
@@ -65,6 +68,14 @@ impl CodeCache {
         (base, full)
     }
 
+    /// Decodes from now on for a CPU with these extensions.
+    pub fn decode_for(&mut self, extensions: Extensions) {
+        if self.extensions != extensions {
+            self.flush_ops();
+            self.extensions = extensions;
+        }
+    }
+
     /// Where in RAM, and as which instruction of its page, the op at `ip` stands.
     pub fn origin(&self, ip: usize) -> Option<(u64, usize)> {
         let index = ip % PAGE_STRIDE;
@@ -76,7 +87,7 @@ impl CodeCache {
     /// so many behind it.
     pub fn decode(&mut self, ip: usize, index: usize, word: impl Fn(usize) -> u32) {
         let words = [0, 1, 2].map(|ahead| (index + ahead < PAGE_OPS).then(|| word(ahead)));
-        let (op, operands) = lower(words, index);
+        let (op, operands) = lower(words, index, self.extensions);
         self.ops[ip] = op;
         if let Some(next) = operands
             && self.ops[ip + 1].code == Code::Decode
@@ -117,6 +128,26 @@ impl CodeCache {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A CPU with other extensions must not execute what was decoded for this one.
+    #[test]
+    fn other_extensions_are_decoded_for_anew() {
+        // add v0.16b, v1.16b, v2.16b
+        let word = |_| 0x4e22_8420;
+        let mut code = CodeCache::default();
+        let (base, _) = code.page(0);
+        code.decode(base, 0, word);
+        assert_eq!(code.ops[base].code, Code::Slow);
+        let all = Extensions::of(|_| true);
+        code.decode_for(all);
+        assert_eq!(code.ops[base].code, Code::Decode);
+        code.decode(base, 0, word);
+        assert_eq!(code.ops[base].code, Code::Direct);
+        code.decode_for(all);
+        assert_eq!(code.ops[base].code, Code::Direct);
+        code.decode_for(Extensions::default());
+        assert_eq!(code.ops[base].code, Code::Decode);
+    }
 
     /// Four loads behind one another are pairs of the first with the second, the second with the
     /// third and so on, each reading its second's operands from there.

@@ -102,9 +102,12 @@ pub(crate) struct Cpu {
     pub single_step: bool,
     /// System registers, by [`Slot`].
     pub sys: [u64; 256],
-    pub v: Box<[u128; 32]>,
+    pub v: [u128; 32],
     pub fpsr: u32,
     pub fpcr: u32,
+    /// SIMD and floating point are there and not switched off at this exception level. Follows
+    /// from other fields, see [`Cpu::find_simd`].
+    pub simd_open: bool,
     pub monitor: Monitor,
     /// The event register.
     pub event: bool,
@@ -157,9 +160,10 @@ impl Cpu {
             illegal: false,
             single_step: false,
             sys: [0; 256],
-            v: Box::new([0; 32]),
+            v: [0; 32],
             fpsr: 0,
             fpcr: 0,
+            simd_open: false,
             monitor: Monitor::default(),
             event: false,
             wait: Wait::Nothing,
@@ -262,6 +266,15 @@ impl Cpu {
         self.x[sp] = if on_el1(el, sp_sel) { self.x[sp1] } else { self.x[sp0] };
         self.half = if el == 0 { 0 } else { HALF };
         self.tlb.switch(self.half);
+        self.find_simd();
+    }
+
+    /// Finds out whether SIMD and floating point can be used. To be called when CPACR_EL1, the
+    /// exception level or ID registers have changed.
+    pub fn find_simd(&mut self) {
+        let fpen = self.sys(Slot::CpacrEl1) >> 20 & 3;
+        let enabled = if self.el == 0 { fpen == 3 } else { fpen & 1 == 1 };
+        self.simd_open = enabled && self.ids.has_fp();
     }
 
     /// SP_EL0 (`false`) or SP_EL1 (`true`), current or not.

@@ -3,7 +3,7 @@
 //! A model is data. Registers it does not name read as 0. `permitted` says which values this
 //! engine can keep: an ID register is a promise, and only what is implemented may be promised.
 
-use crate::decode::Extension;
+use crate::decode::{Extension, Extensions};
 use crate::sysreg::{Kind, Slot, TABLE, find};
 use abide_arm64::SysReg;
 
@@ -144,6 +144,11 @@ impl IdSpace {
     /// Instructions in a line that IC IVAU invalidates, from CTR_EL0.IminLine.
     pub fn code_line_ops(&self) -> usize {
         1 << (self.get(Slot::CtrEl0) & 0xf).min(10)
+    }
+
+    /// The extensions of which instructions are there.
+    pub fn extensions(&self) -> Extensions {
+        Extensions::of(|extension| self.has(extension))
     }
 
     /// Whether instructions of `extension` are there.

@@ -137,6 +137,8 @@ impl Vcpu for SoftVcpu {
     fn run(&mut self, budget: u64, bus: &dyn Bus) -> Result<Stop, EngineError> {
         self.shared.started.store(true, Ordering::Relaxed);
         self.cpu.ids = self.shared.ids(self.id.index());
+        self.cpu.find_simd();
+        self.code.decode_for(self.cpu.ids.extensions());
         let mut left = i64::try_from(budget).unwrap_or(i64::MAX);
         let shared = Arc::clone(&self.shared);
         let _inside = shared.enter(self.id.index());

@@ -49,5 +49,7 @@ mod unimplemented;
 pub use cube::Cube;
 pub use entry::Entry;
 pub use fuzz::fuzz_decode;
-pub use kind::{Atomic, Crypto, Extension, Feature, Kind, ScalarFp, Simd, SimdFp, Structures};
+pub use kind::{
+    Atomic, Crypto, Extension, Extensions, Feature, Kind, ScalarFp, Simd, SimdFp, Structures,
+};
 pub use table::{decode, entries, lookup};

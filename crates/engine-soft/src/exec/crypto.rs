@@ -3,6 +3,8 @@
 use crate::cpu::Cpu;
 use crate::decode::{Crypto, fields};
 
+use super::vector::lanes::Lane;
+
 /// Executes an instruction that is neither hidden nor switched off.
 pub(super) fn execute(cpu: &mut Cpu, kind: Crypto, word: u32) {
     let d = usize::from(fields::rd(word));
@@ -11,8 +13,8 @@ pub(super) fn execute(cpu: &mut Cpu, kind: Crypto, word: u32) {
     cpu.v[d] = match kind {
         Crypto::Aese => substitute(shift_rows(first ^ n), &SBOX),
         Crypto::Aesd => substitute(unshift_rows(first ^ n), &INVERSE_SBOX),
-        Crypto::Aesmc => mix_columns(n, [2, 3, 1, 1]),
-        Crypto::Aesimc => mix_columns(n, [14, 11, 13, 9]),
+        Crypto::Aesmc => mix_columns(n),
+        Crypto::Aesimc => unmix_columns(n),
         Crypto::Sha1c => sha1(first, n as u32, m, choose),
         Crypto::Sha1p => sha1(first, n as u32, m, |x, y, z| x ^ y ^ z),
         Crypto::Sha1m => sha1(first, n as u32, m, majority),
@@ -47,17 +49,6 @@ const fn product(mut a: u8, mut b: u8) -> u8 {
     }
     sum
 }
-
-/// Products of the factors that a column is multiplied by, below 16, with each byte.
-const PRODUCTS: [[u8; 256]; 16] = {
-    let mut table = [[0; 256]; 16];
-    let mut at = 0;
-    while at < 16 * 256 {
-        table[at / 256][at % 256] = product((at % 256) as u8, (at / 256) as u8);
-        at += 1;
-    }
-    table
-};
 
 /// What SubBytes makes of each byte [FIPS197 5.1.1].
 const SBOX: [u8; 256] = {
@@ -113,15 +104,24 @@ fn unshift_rows(state: u128) -> u128 {
     u128::from_le_bytes(std::array::from_fn(|at| bytes[(at + 12 * (at % 4)) % 16]))
 }
 
-/// Multiplies each column by the matrix whose first row is `row` and whose others are that row
-/// turned to the right.
-fn mix_columns(state: u128, row: [usize; 4]) -> u128 {
-    let bytes = state.to_le_bytes();
-    u128::from_le_bytes(std::array::from_fn(|at| {
-        let column = &bytes[at & !3..][..4];
-        (0..4).fold(0, |sum, from| {
-            sum ^ PRODUCTS[row[(from + 4 - at % 4) % 4]][usize::from(column[from])]
-        })
+/// Four bytes, each times x.
+const fn doubled(column: u32) -> u32 {
+    ((column & 0x7f7f_7f7f) << 1) ^ ((column >> 7 & 0x0101_0101) * 0x1b)
+}
+
+/// Multiplies each column by the matrix whose first row is 2, 3, 1, 1 and whose others are that row
+/// turned to the right [FIPS197 5.1.3].
+fn mix_columns(state: u128) -> u128 {
+    u32::map(state, |column| {
+        let next = column.rotate_right(8);
+        doubled(column ^ next) ^ next ^ column.rotate_right(16) ^ column.rotate_right(24)
+    })
+}
+
+/// The inverse, whose first row is 14, 11, 13, 9: that is 5, 0, 4, 0 and then 2, 3, 1, 1.
+fn unmix_columns(state: u128) -> u128 {
+    mix_columns(u32::map(state, |column| {
+        column ^ doubled(doubled(column ^ column.rotate_right(16)))
     }))
 }
 

@@ -139,6 +139,7 @@ pub(super) fn execute(cpu: &mut Cpu, code: &mut CodeCache, env: &Env) -> Exit {
     // Places in the fetch TLB are those of a code cache.
     cpu.flush_fetch_tlb();
     let mut own = CodeCache::default();
+    own.decode_for(cpu.ids.extensions());
     let mut exit = Exit::Slice;
     while cpu.left > 0 && !cpu.looked_outside {
         if let Some(why) = step(cpu, code, &mut own, env) {
@@ -206,7 +207,7 @@ fn alone(
     index: usize,
     word: u32,
 ) -> Exit {
-    own.ops[ip] = lower([Some(word), None, None], index).0;
+    own.ops[ip] = lower([Some(word), None, None], index, cpu.ids.extensions()).0;
     if index + 1 < PAGE_OPS {
         own.ops[ip + 1] = Op::PAGE_END;
     }

@@ -1,31 +1,20 @@
 //! Instructions outside the base set, by group.
 
 use crate::cpu::{Cpu, Env, Flow};
-use crate::decode::{Atomic, Crypto, ScalarFp, Simd, SimdFp, Structures};
+use crate::decode::{Atomic, Crypto, ScalarFp, Simd, SimdFp};
 use crate::lower::{Group, Op};
 
-use super::{atomic, crypto, scalar_fp, simd, structures, system, vector, vector_fp};
+use super::{atomic, crypto, scalar_fp, simd, structures, vector, vector_fp};
 
 /// [`Code::Group`](crate::lower::Code::Group): finds the group, and the kind in it.
 ///
-/// An instruction that the ID registers hide is UNDEFINED even where the registers it would use are
-/// switched off, so that is asked first.
+/// What the ID registers hide is no op of this kind: it is UNDEFINED even where the registers that
+/// it would use are switched off.
 #[inline(never)]
 pub(super) fn execute(cpu: &mut Cpu, env: &Env, op: &Op) -> Flow {
     let word = op.imm as u32;
     let number = usize::from(op.aux as u8);
-    let group = Group::ALL[op.aux as usize >> 8];
-    let extension = match group {
-        Group::ScalarFp => ScalarFp::ALL[number].extension(word),
-        Group::Simd => Simd::ALL[number].extension(word),
-        Group::SimdFp => SimdFp::ALL[number].extension(word),
-        Group::Crypto => Crypto::ALL[number].extension(word),
-        Group::Structures => Structures::ALL[number].extension(word),
-        Group::Atomic => Atomic::ALL[number].extension(word),
-    };
-    if !cpu.ids.has(extension) {
-        return system::hidden(cpu, env, word);
-    }
+    let group = Group::ALL[usize::from((op.aux >> 8) as u8)];
     if group != Group::Atomic
         && let Err(flow) = simd::check(cpu)
     {

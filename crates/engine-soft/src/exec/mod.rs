@@ -2,8 +2,9 @@
 //!
 //! One `match` over pre-decoded ops. What is rare, long or has side effects is called out of line:
 //! [`access`] for accesses that the TLB does not answer, [`system`] for system instructions,
-//! [`exclusive`] and [`simd`] for loads and stores, [`groups`] for all beyond the base
-//! instructions, [`integer`] for arithmetic worth a name.
+//! [`exclusive`] and [`simd`] for loads and stores, [`direct`] for what is common of SIMD and
+//! floating point, [`groups`] for all else beyond the base instructions, [`integer`] for
+//! arithmetic worth a name.
 //!
 //! Instructions are counted where control moves: `limit` is the number of the op at which the
 //! budget ends, and every jump shifts it along. So a slice ends at the first taken branch,
@@ -21,6 +22,7 @@ mod aside;
 mod atomic;
 mod crypto;
 mod debug;
+mod direct;
 mod exclusive;
 mod fetch;
 mod fuzz_float;

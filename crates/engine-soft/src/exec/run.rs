@@ -3,7 +3,7 @@
 use super::integer::{
     extended, flags, holds, shifted, sw8, sw16, sx8, sx16, sx32, zx8, zx16, zx32, zx64,
 };
-use super::{aside, fetch, groups, integer, rare, simd};
+use super::{aside, direct, fetch, groups, integer, rare, simd};
 use crate::code_cache::CodeCache;
 use crate::cpu::{Cpu, Env, Exit, FETCH_HALF, Flow};
 use crate::lower::{Code, slot};
@@ -776,8 +776,18 @@ pub(crate) fn execute(cpu: &mut Cpu, code: &mut CodeCache, env: &Env) -> Exit {
                 Code::AddXTstImmNeX => both!(op, AddX, TstImmNeX),
                 Code::LdpXUNop => both!(op, LdpXU, Nop),
 
-                Code::SimdOne => slow!(simd::one(cpu, env, op)),
-                Code::SimdPair => slow!(simd::pair(cpu, env, op)),
+                Code::SimdOne | Code::SimdPair => {
+                    if !cpu.simd_open || !direct::access(cpu, ram, op) {
+                        slow!(simd::execute(cpu, env, op));
+                    }
+                }
+                Code::SimdRows => {
+                    if !cpu.simd_open || !direct::rows(cpu, ram, op) {
+                        slow!(groups::execute(cpu, env, op));
+                    }
+                }
+                Code::Direct if cpu.simd_open => direct::execute(cpu, op),
+                Code::Direct => slow!(simd::closed(cpu)),
                 Code::Group => slow!(groups::execute(cpu, env, op)),
                 _ => aside!(op),
             }

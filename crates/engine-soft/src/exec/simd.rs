@@ -1,59 +1,25 @@
-//! Loads and stores of SIMD and floating-point registers.
+//! Loads and stores of SIMD and floating-point registers, where the TLB does not answer.
 
 use crate::cpu::{Cpu, Env, Flow, esr};
-use crate::lower::{Op, access as field, slot};
-use crate::tlb::PAGE_MASK;
-use abide_memory::{Order, RamOffset};
+use crate::lower::{Code, Op, access as field, slot};
 
 use super::access::{Abort, index};
-
-impl Cpu {
-    /// Whether CPACR_EL1 lets SIMD and floating point be used here.
-    pub(super) fn simd_is_open(&self) -> bool {
-        let fpen = self.sys(crate::sysreg::Slot::CpacrEl1) >> 20 & 3;
-        if self.el == 0 { fpen == 3 } else { fpen & 1 == 1 }
-    }
-}
 
 /// Whether SIMD and floating point may be used here; else the exception is taken.
 #[inline]
 pub(crate) fn check(cpu: &mut Cpu) -> Result<(), Flow> {
-    match (cpu.ids.has_fp(), cpu.simd_is_open()) {
-        (false, _) => Err(cpu.undefined()),
-        (true, false) => Err(cpu.raise(esr::FP)),
-        (true, true) => Ok(()),
-    }
+    if cpu.simd_open { Ok(()) } else { Err(closed(cpu)) }
 }
 
-/// Whether an access of `1 << size_log2` bytes is all in the page that `tag` names, in aligned
-/// pieces of no more than eight bytes.
-#[inline(always)]
-fn is_in_page(va: u64, size_log2: u32, tag: u64) -> bool {
-    let (size, piece) = (1 << size_log2, 1 << size_log2.min(3));
-    va & (PAGE_MASK | (piece - 1)) == tag && va.wrapping_add(size - piece) & PAGE_MASK == tag
+/// The exception of an instruction that needs SIMD and floating point where it may not use them.
+#[cold]
+#[inline(never)]
+pub(super) fn closed(cpu: &mut Cpu) -> Flow {
+    if cpu.ids.has_fp() { cpu.raise(esr::FP) } else { cpu.undefined() }
 }
 
 /// Reads `1 << size_log2` bytes, up to 16.
-#[inline(always)]
 fn read(cpu: &mut Cpu, env: &Env, va: u64, size_log2: u32) -> Result<u128, Abort> {
-    let entry = cpu.tlb.entry_here(va);
-    if !is_in_page(va, size_log2, entry.read) {
-        return read_slow(cpu, env, va, size_log2);
-    }
-    let at = va.wrapping_add(entry.addend);
-    let load = |at| env.ram.load::<u64>(RamOffset(at), Order::Relaxed);
-    Ok(match size_log2 {
-        0 => env.ram.load::<u8>(RamOffset(at), Order::Relaxed).into(),
-        1 => env.ram.load::<u16>(RamOffset(at), Order::Relaxed).into(),
-        2 => env.ram.load::<u32>(RamOffset(at), Order::Relaxed).into(),
-        3 => load(at).into(),
-        _ => u128::from(load(at + 8)) << 64 | u128::from(load(at)),
-    })
-}
-
-/// Reads what the TLB has no answer for.
-#[inline(never)]
-fn read_slow(cpu: &mut Cpu, env: &Env, va: u64, size_log2: u32) -> Result<u128, Abort> {
     let rights = cpu.rights();
     if size_log2 < 4 {
         return cpu.read_data(env, va, 1 << size_log2, rights).map(u128::from);
@@ -64,30 +30,7 @@ fn read_slow(cpu: &mut Cpu, env: &Env, va: u64, size_log2: u32) -> Result<u128, 
 }
 
 /// Writes `1 << size_log2` bytes, up to 16.
-#[inline(always)]
 fn write(cpu: &mut Cpu, env: &Env, va: u64, size_log2: u32, value: u128) -> Result<(), Abort> {
-    let entry = cpu.tlb.entry_here(va);
-    if !is_in_page(va, size_log2, entry.write) {
-        return write_slow(cpu, env, va, size_log2, value);
-    }
-    let at = va.wrapping_add(entry.addend);
-    let store = |at, value: u128| env.ram.store(RamOffset(at), value as u64, Order::Relaxed);
-    match size_log2 {
-        0 => env.ram.store(RamOffset(at), value as u8, Order::Relaxed),
-        1 => env.ram.store(RamOffset(at), value as u16, Order::Relaxed),
-        2 => env.ram.store(RamOffset(at), value as u32, Order::Relaxed),
-        3 => store(at, value),
-        _ => {
-            store(at, value);
-            store(at + 8, value >> 64);
-        }
-    }
-    Ok(())
-}
-
-/// Writes what the TLB has no answer for.
-#[inline(never)]
-fn write_slow(cpu: &mut Cpu, env: &Env, va: u64, size_log2: u32, value: u128) -> Result<(), Abort> {
     let rights = cpu.rights();
     if size_log2 < 4 {
         return cpu.write_data(env, va, 1 << size_log2, value as u64, rights);
@@ -97,7 +40,6 @@ fn write_slow(cpu: &mut Cpu, env: &Env, va: u64, size_log2: u32, value: u128) ->
 }
 
 /// The base register, checked; the address of the access; and what is written back, if anything.
-#[inline(always)]
 fn addresses(cpu: &mut Cpu, op: &Op) -> Result<(u64, Option<u64>), Flow> {
     let has = |flag| op.aux & flag != 0;
     check(cpu)?;
@@ -110,8 +52,12 @@ fn addresses(cpu: &mut Cpu, op: &Op) -> Result<(u64, Option<u64>), Flow> {
     Ok((va, has(field::WRITE_BACK).then_some(moved)))
 }
 
-/// [`Code::SimdOne`](crate::lower::Code::SimdOne).
-pub(super) fn one(cpu: &mut Cpu, env: &Env, op: &Op) -> Flow {
+/// [`Code::SimdOne`] and [`Code::SimdPair`].
+pub(super) fn execute(cpu: &mut Cpu, env: &Env, op: &Op) -> Flow {
+    if op.code == Code::SimdPair { pair(cpu, env, op) } else { one(cpu, env, op) }
+}
+
+fn one(cpu: &mut Cpu, env: &Env, op: &Op) -> Flow {
     let (va, back) = match addresses(cpu, op) {
         Ok(found) => found,
         Err(flow) => return flow,
@@ -136,8 +82,7 @@ pub(super) fn one(cpu: &mut Cpu, env: &Env, op: &Op) -> Flow {
     Flow::Next
 }
 
-/// [`Code::SimdPair`](crate::lower::Code::SimdPair).
-pub(super) fn pair(cpu: &mut Cpu, env: &Env, op: &Op) -> Flow {
+fn pair(cpu: &mut Cpu, env: &Env, op: &Op) -> Flow {
     let (va, back) = match addresses(cpu, op) {
         Ok(found) => found,
         Err(flow) => return flow,

@@ -84,11 +84,6 @@ fn immediate(word: u32) -> u64 {
     fields::exception_immediate(word).into()
 }
 
-/// An instruction of an extension that the ID registers hide.
-pub(super) fn hidden(cpu: &mut Cpu, env: &Env, word: u32) -> Flow {
-    unimplemented(cpu, env, decode(word), word)
-}
-
 /// Names what is not implemented, once for each kind, and makes it UNDEFINED.
 fn unimplemented(cpu: &mut Cpu, env: &Env, kind: Kind, word: u32) -> Flow {
     let named = match kind {

@@ -180,7 +180,7 @@ pub(super) fn reaches_memory(cpu: &mut Cpu, env: &Env, access: &DataAccess) -> b
     let control = cpu.sys(Slot::SctlrEl1);
     let stack_checked = if cpu.el == 0 { sctlr::SA0 } else { sctlr::SA };
     let stack_fault = access.stack.is_some_and(|sp| sp & 15 != 0) && control & stack_checked != 0;
-    let trapped = access.vector && !cpu.simd_is_open();
+    let trapped = access.vector && !cpu.simd_open;
     if stack_fault || trapped || access.va & (access.align - 1) != 0 {
         return false;
     }

@@ -5,7 +5,8 @@
 //! whether the result is inexact. Some functions find that out by themselves; all others wait
 //! until FPSR says so anyway, which in most programs is soon the case.
 
-use super::{Context, Double, Format, Half, Rounding, Single, arithmetic, flag, neg};
+use super::{Context, Double, Format, Half, Integer, Order, Rounding, Single};
+use super::{arithmetic, flag, neg};
 
 /// What the host can compute of a format; `None` is for the long way.
 pub(crate) trait Host: Format {
@@ -14,6 +15,11 @@ pub(crate) trait Host: Format {
     fn host_div(a: u64, b: u64, context: &mut Context) -> Option<u64>;
     fn host_sqrt(operand: u64, context: &mut Context) -> Option<u64>;
     fn host_mul_add(addend: u64, a: u64, b: u64, context: &mut Context) -> Option<u64>;
+    fn host_compare(a: u64, b: u64) -> Option<Order>;
+    /// Of an integer that the format has exactly.
+    fn host_from_integer(operand: u64, from: Integer) -> Option<u64>;
+    /// Towards zero.
+    fn host_to_integer(operand: u64, to: Integer, context: &mut Context) -> Option<u64>;
 }
 
 /// Hosts need not have it.
@@ -35,6 +41,18 @@ impl Host for Half {
     }
 
     fn host_mul_add(_: u64, _: u64, _: u64, _: &mut Context) -> Option<u64> {
+        None
+    }
+
+    fn host_compare(_: u64, _: u64) -> Option<Order> {
+        None
+    }
+
+    fn host_from_integer(_: u64, _: Integer) -> Option<u64> {
+        None
+    }
+
+    fn host_to_integer(_: u64, _: Integer, _: &mut Context) -> Option<u64> {
         None
     }
 }
@@ -139,6 +157,55 @@ macro_rules! host {
                 let result = u64::from(sum.to_bits());
                 is_ordinary::<Self>(result).then_some(result)
             }
+
+            #[inline]
+            fn host_compare(a: u64, b: u64) -> Option<Order> {
+                if !is_ordinary_or_zero::<Self>(a) || !is_ordinary_or_zero::<Self>(b) {
+                    return None;
+                }
+                let (x, y) = ($float::from_bits(a as $bits), $float::from_bits(b as $bits));
+                Some(if x < y {
+                    Order::Less
+                } else if x > y {
+                    Order::Greater
+                } else {
+                    Order::Equal
+                })
+            }
+
+            #[inline]
+            fn host_from_integer(operand: u64, from: Integer) -> Option<u64> {
+                let unused = 64 - from.bits;
+                let value = if from.unsigned {
+                    (operand << unused >> unused).cast_signed()
+                } else {
+                    (operand << unused).cast_signed() >> unused
+                };
+                let limit = 1 << Self::FRACTION_BITS;
+                let exact = if from.unsigned { 0..limit } else { -limit..limit };
+                exact.contains(&value).then(|| u64::from((value as $float).to_bits()))
+            }
+
+            #[inline]
+            fn host_to_integer(operand: u64, to: Integer, context: &mut Context) -> Option<u64> {
+                // The largest exponent of numbers that fit whatever their digits are.
+                let bits_max = if to.unsigned { to.bits } else { to.bits - 1 };
+                let exponent_max = Self::BIAS + bits_max as i32 - 1;
+                let fits = (2..=exponent_max).contains(&Self::biased_exponent(operand));
+                if !fits || to.unsigned && operand & Self::SIGN != 0 {
+                    return if operand == 0 { Some(0) } else { None };
+                }
+                let value = $float::from_bits(operand as $bits);
+                let (whole, back) = if to.unsigned {
+                    (value as u64, value as u64 as $float)
+                } else {
+                    ((value as i64).cast_unsigned(), value as i64 as $float)
+                };
+                if back != value {
+                    context.raise(flag::IXC);
+                }
+                Some(whole & u64::MAX >> (64 - to.bits))
+            }
         }
     };
 }
@@ -205,6 +272,7 @@ pub(crate) fn mul_add<F: Host>(addend: u64, a: u64, b: u64, context: &mut Contex
 #[cfg(test)]
 mod tests {
     use super::super::tests::bits;
+    use super::super::{Fpcr, compare, fixed_to_fp, fp_to_fixed};
     use super::*;
     use proptest::prelude::*;
 
@@ -243,6 +311,38 @@ mod tests {
         answers
     }
 
+    /// The same of comparisons and conversions; `integer` is any bits.
+    fn all_others<F: Host>(a: u64, b: u64, integer: u64) -> u32 {
+        let mut answers = 0;
+        for fpcr in [0, Fpcr::FZ] {
+            let [mut host, mut ours] = [Context::new(fpcr, 0); 2];
+            if let Some(order) = F::host_compare(a, b) {
+                assert_eq!(order, compare::<F>(a, b, true, &mut ours));
+                assert_eq!(ours.fpsr, 0);
+                answers += 1;
+            }
+            for (bits, unsigned) in [(32, false), (32, true), (64, false), (64, true)] {
+                let of = Integer { bits, unsigned };
+                // Numbers that formats have, too.
+                for value in [integer, integer >> 12, integer >> 42, 0] {
+                    if let Some(found) = F::host_from_integer(value, of) {
+                        assert_eq!(found, fixed_to_fp::<F>(value, 0, of, &mut ours));
+                        assert_eq!(ours.fpsr, 0);
+                        answers += 1;
+                    }
+                }
+                if let Some(found) = F::host_to_integer(a, of, &mut host) {
+                    let zero = Rounding::Zero;
+                    assert_eq!(found, fp_to_fixed::<F>(a, 0, of, zero, &mut ours));
+                    assert_eq!(host.fpsr, ours.fpsr);
+                    answers += 1;
+                }
+                (host.fpsr, ours.fpsr) = (0, 0);
+            }
+        }
+        answers
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(50_000))]
 
@@ -251,6 +351,7 @@ mod tests {
             a in bits::<Double>(), b in bits::<Double>(), c in bits::<Double>(),
         ) {
             all::<Double>(a, b, c);
+            all_others::<Double>(a, b, c);
         }
 
         #[test]
@@ -258,6 +359,15 @@ mod tests {
             a in bits::<Single>(), b in bits::<Single>(), c in bits::<Single>(),
         ) {
             all::<Single>(a, b, c);
+            all_others::<Single>(a, b, c);
+        }
+
+        /// Numbers that integers are near to.
+        #[test]
+        fn the_host_converts_integers_right(integer in any::<i64>(), shift in 0_u32..64) {
+            let number = (integer >> shift) as f64 + 0.25 * (shift % 4) as f64;
+            all_others::<Double>(number.to_bits(), 0, integer.cast_unsigned());
+            all_others::<Single>((number as f32).to_bits().into(), 0, integer.cast_unsigned());
         }
     }
 
@@ -266,6 +376,8 @@ mod tests {
         let [a, b, c] = [0.1_f64, 0.3, 7.7].map(f64::to_bits);
         assert_eq!(all::<Double>(a, b, c), 7);
         assert_eq!(all::<Half>(0x3c01, 0x3c02, 0x3c03), 0);
+        assert!(all_others::<Double>(a, b, 7) > 30);
+        assert_eq!(all_others::<Half>(0x3c01, 0x3c02, 7), 0);
         let upwards = &mut Context::new(1 << 22, flag::IXC);
         assert_eq!(Double::host_add(a, b, upwards), None);
     }

@@ -35,7 +35,7 @@ mod unpack;
 mod tests;
 
 pub(crate) use arithmetic::{recip_step_fused, rsqrt_step_fused};
-pub(crate) use compare::{Which, compare, compare_eq, compare_ge, compare_gt, max_min};
+pub(crate) use compare::{Order, Which, compare, compare_eq, compare_ge, compare_gt, max_min};
 pub(crate) use convert::{Integer, convert, fixed_to_fp, fp_to_fixed, round_int};
 pub(crate) use estimate::{recip_estimate, recip_x, reciprocal, reciprocal_root, rsqrt_estimate};
 pub(crate) use format::{Double, Format, Half, Single};

@@ -1,7 +1,7 @@
 //! Lowering of loads and stores.
 
 use super::{Code, Op, read, slot, sp, write};
-use crate::decode::{Kind, fields};
+use crate::decode::{Kind, Structures, fields};
 
 /// Fields of `aux` of [`Code::Access`], [`Code::SimdOne`] and [`Code::SimdPair`].
 pub(crate) mod access {
@@ -27,6 +27,34 @@ pub(crate) mod access {
     pub const POST: u32 = 1 << 17;
     /// The base is the PC.
     pub const LITERAL: u32 = 1 << 18;
+    /// Where the number of the function stands that does the access if the TLB answers it:
+    /// [`fast`] and the size, for pairs and [`FAST_PAIRS`].
+    pub const FAST_SHIFT: u32 = 24;
+    pub const FAST_PAIRS: u32 = 64;
+    /// There is none.
+    pub const FAST_NEVER: u32 = 255;
+    /// Forms: base plus offset, with an update of the base before or behind the access, base plus
+    /// register.
+    pub const FAST_OFFSET: u32 = 0;
+    pub const FAST_PRE: u32 = 1;
+    pub const FAST_POST: u32 = 2;
+    pub const FAST_REGISTER: u32 = 3;
+
+    /// The number of the first function of a form.
+    pub const fn fast(form: u32, load: bool) -> u32 {
+        form << 4 | if load { 8 } else { 0 }
+    }
+}
+
+/// Fields of `aux` of [`Code::SimdRows`] above those of [`Code::Group`].
+pub(crate) mod rows {
+    /// Where the number of registers stands, three bits.
+    pub const COUNT_SHIFT: u32 = 16;
+    /// Whole registers, and not their lower halves.
+    pub const QUAD: u32 = 1 << 20;
+    pub const LOAD: u32 = 1 << 21;
+    /// The base is written back: plus `m`, or plus the length where that is no register.
+    pub const POST: u32 = 1 << 22;
 }
 
 /// Fields of `aux` of [`Code::Exclusive`].
@@ -347,47 +375,80 @@ fn exclusive_or_ordered(kind: Kind, word: u32) -> Option<Op> {
 }
 
 fn simd(kind: Kind, word: u32) -> Option<Op> {
+    const PRE: u32 = access::WRITE_BACK;
+    const POST: u32 = access::WRITE_BACK | access::POST;
     let (d, n) = (fields::rt(word), sp(fields::rn(word)));
-    let load = if fields::is_load(word) { access::LOAD } else { 0 };
+    let is_load = fields::is_load(word);
+    let load = if is_load { access::LOAD } else { 0 };
+    let fast = |form, size: u32| (access::fast(form, is_load) + size) << access::FAST_SHIFT;
     let signed = fields::signed_offset(word).cast_unsigned();
     let size = fields::simd_size_log2(word);
     let one = Op { d, n, m: slot::ZERO, ..Op::new(Code::SimdOne) };
-    let bits = size | load | NO_INDEX;
+    let bits = |form| size | load | NO_INDEX | fast(form, size);
     let pair_size = fields::simd_pair_size_log2(word);
-    let pair = |flags| Op {
+    let pair = |flags, form| Op {
         d,
         n,
         m: fields::rt2(word),
-        aux: pair_size | load | flags,
+        aux: pair_size | load | flags | fast(form, access::FAST_PAIRS + pair_size),
         imm: fields::pair_offset(word, pair_size).cast_unsigned(),
         ..Op::new(Code::SimdPair)
     };
-    const PRE: u32 = access::WRITE_BACK;
-    const POST: u32 = access::WRITE_BACK | access::POST;
     Some(match kind {
         Kind::LdrSimdLiteral => {
-            let aux = pair_size | access::LOAD | access::LITERAL | NO_INDEX;
+            let never = access::FAST_NEVER << access::FAST_SHIFT;
+            let aux = pair_size | access::LOAD | access::LITERAL | NO_INDEX | never;
             Op { aux, imm: fields::imm19_offset(word).cast_unsigned(), ..one }
         }
-        Kind::StnpSimd | Kind::LdnpSimd | Kind::StpSimdOffset | Kind::LdpSimdOffset => pair(0),
-        Kind::StpSimdPre | Kind::LdpSimdPre => pair(PRE),
-        Kind::StpSimdPost | Kind::LdpSimdPost => pair(POST),
-        Kind::SturSimd | Kind::LdurSimd => Op { aux: bits, imm: signed, ..one },
+        Kind::StnpSimd | Kind::LdnpSimd | Kind::StpSimdOffset | Kind::LdpSimdOffset => {
+            pair(0, access::FAST_OFFSET)
+        }
+        Kind::StpSimdPre | Kind::LdpSimdPre => pair(PRE, access::FAST_PRE),
+        Kind::StpSimdPost | Kind::LdpSimdPost => pair(POST, access::FAST_POST),
+        Kind::SturSimd | Kind::LdurSimd => {
+            Op { aux: bits(access::FAST_OFFSET), imm: signed, ..one }
+        }
         Kind::StrSimdImmediatePost | Kind::LdrSimdImmediatePost => {
-            Op { aux: bits | POST, imm: signed, ..one }
+            Op { aux: bits(access::FAST_POST) | POST, imm: signed, ..one }
         }
         Kind::StrSimdImmediatePre | Kind::LdrSimdImmediatePre => {
-            Op { aux: bits | PRE, imm: signed, ..one }
+            Op { aux: bits(access::FAST_PRE) | PRE, imm: signed, ..one }
         }
         Kind::StrSimdImmediateUnsigned | Kind::LdrSimdImmediateUnsigned => {
-            Op { aux: bits, imm: fields::unsigned_offset(word, size), ..one }
+            let imm = fields::unsigned_offset(word, size);
+            Op { aux: bits(access::FAST_OFFSET), imm, ..one }
         }
         Kind::StrSimdRegister | Kind::LdrSimdRegister => {
-            let shift = fields::register_offset_shift(word, size);
+            let shift = fields::register_offset_shift(word, size) << access::SHIFT_SHIFT;
             let index = (fields::extend_type(word) as u32) << access::EXTEND_SHIFT;
-            let aux = size | load | index | shift << access::SHIFT_SHIFT;
+            let aux = size | load | index | shift | fast(access::FAST_REGISTER, size);
             Op { m: read(fields::rm(word)), aux, ..one }
         }
         _ => return None,
+    })
+}
+
+/// The op of an LD1 or ST1 of whole registers; `group` is the one for all structures.
+pub(super) fn structures(kind: Structures, word: u32, group: Op) -> Option<Op> {
+    let load = match kind {
+        Structures::Ld1Multiple => rows::LOAD,
+        Structures::St1Multiple => 0,
+        _ => return None,
+    };
+    let count = match fields::bits(word, 15, 12) {
+        0b0111 => 1,
+        0b1010 => 2,
+        0b0110 => 3,
+        _ => 4,
+    };
+    let quad = if fields::bit(word, 30) { rows::QUAD } else { 0 };
+    let post = if fields::bit(word, 23) { rows::POST } else { 0 };
+    Some(Op {
+        code: Code::SimdRows,
+        d: fields::rt(word),
+        n: sp(fields::rn(word)),
+        m: read(fields::rm(word)),
+        aux: group.aux | count << rows::COUNT_SHIFT | quad | load | post,
+        ..group
     })
 }

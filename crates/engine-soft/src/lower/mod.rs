@@ -1,18 +1,21 @@
 //! Lowering: from an instruction word to the [`Op`] that execution wants.
 //!
-//! Pure: what comes out depends on the word and its place in the page alone, so one op page serves
-//! every virtual address and exception level under which a physical page is executed.
+//! Pure: what comes out depends on the word, its place in the page and the CPU's extensions alone,
+//! so one op page serves every virtual address and exception level under which a physical page is
+//! executed.
 
 mod data;
+mod direct;
 mod fused;
 mod memory;
 mod op;
 
-pub(crate) use memory::{access, exclusive};
+pub(crate) use direct::{Direct, FORMS};
+pub(crate) use memory::{access, exclusive, rows};
 use op::Action;
 pub(crate) use op::{Code, Group, Op, Rare, slot};
 
-use crate::decode::{Kind, decode, fields};
+use crate::decode::{Extensions, Kind, decode, fields};
 use crate::sysreg;
 use abide_arm64::SysReg;
 
@@ -36,8 +39,12 @@ const fn sp(field: u8) -> u8 {
 
 /// The op of the first of `words`, the instruction number `index` of its page, which the others
 /// follow; and the operands of the next op, if the first needs them in their place.
-pub(crate) fn lower(words: [Option<u32>; 3], index: usize) -> (Op, Option<Op>) {
-    let one = |ahead: usize| words[ahead].map(|word| lower_one(word, index + ahead));
+pub(crate) fn lower(
+    words: [Option<u32>; 3],
+    index: usize,
+    extensions: Extensions,
+) -> (Op, Option<Op>) {
+    let one = |ahead: usize| words[ahead].map(|word| lower_one(word, index + ahead, extensions));
     let Some(first) = one(0) else { return (Op::DECODE, None) };
     // Most ops stand alone, and what follows them is decoded when it is executed.
     if !fuses(first) && !fused::begins(first.code) {
@@ -96,13 +103,13 @@ fn fuse(first: Op, next: Op) -> Option<Op> {
 }
 
 /// The op of one instruction alone.
-fn lower_one(word: u32, index: usize) -> Op {
+fn lower_one(word: u32, index: usize, extensions: Extensions) -> Op {
     let kind = decode(word);
     data::lower(kind, word)
         .or_else(|| memory::lower(kind, word))
         .or_else(|| branch(kind, word, index))
         .or_else(|| system(kind, word))
-        .or_else(|| group(kind, word))
+        .or_else(|| group(kind, word, extensions))
         .unwrap_or(Op::slow(word))
 }
 
@@ -115,18 +122,27 @@ fn near_or_far(index: usize, bytes: i64, near: Code, far: Code, op: Op) -> Op {
     Op { code, imm: distance.cast_unsigned(), ..op }
 }
 
-/// The op of an instruction outside the base set.
-fn group(kind: Kind, word: u32) -> Option<Op> {
-    let (group, kind) = match kind {
-        Kind::ScalarFp(kind) => (Group::ScalarFp, kind as u32),
-        Kind::Simd(kind) => (Group::Simd, kind as u32),
-        Kind::SimdFp(kind) => (Group::SimdFp, kind as u32),
-        Kind::Crypto(kind) => (Group::Crypto, kind as u32),
-        Kind::Structures(kind) => (Group::Structures, kind as u32),
-        Kind::Atomic(kind) => (Group::Atomic, kind as u32),
+/// The op of an instruction outside the base set; one that the ID registers hide is UNDEFINED.
+fn group(kind: Kind, word: u32, extensions: Extensions) -> Option<Op> {
+    let (group, number, extension) = match kind {
+        Kind::ScalarFp(of) => (Group::ScalarFp, of as u32, of.extension(word)),
+        Kind::Simd(of) => (Group::Simd, of as u32, of.extension(word)),
+        Kind::SimdFp(of) => (Group::SimdFp, of as u32, of.extension(word)),
+        Kind::Crypto(of) => (Group::Crypto, of as u32, of.extension(word)),
+        Kind::Structures(of) => (Group::Structures, of as u32, of.extension(word)),
+        Kind::Atomic(of) => (Group::Atomic, of as u32, of.extension(word)),
         _ => return None,
     };
-    Some(Op { aux: (group as u32) << 8 | kind, imm: word.into(), ..Op::new(Code::Group) })
+    if !extensions.contain(extension) {
+        return Some(Op::slow(word));
+    }
+    let aux = (group as u32) << 8 | number;
+    let op = Op { aux, imm: word.into(), ..Op::new(Code::Group) };
+    let faster = match kind {
+        Kind::Structures(of) => memory::structures(of, word, op),
+        _ => direct::lower(kind, word),
+    };
+    Some(faster.unwrap_or(op))
 }
 
 fn branch(kind: Kind, word: u32, index: usize) -> Option<Op> {

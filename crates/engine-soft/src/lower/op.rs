@@ -62,6 +62,10 @@ pub(crate) enum Code {
     // An instruction of a group outside the base set: `aux` is the kind as `exec::groups` numbers
     // it, `imm` the instruction word.
     Group,
+    /// SIMD and floating point with functions of their own, see [`Direct`](super::Direct).
+    Direct,
+    /// LD1 and ST1 of whole registers: a [`Code::Group`] op as well.
+    SimdRows,
     // System.
     MrsPlain, MsrPlain, MrsSpEl0, MrsDaif, MsrDaif, DaifSet, DaifClr,
     DcZva,

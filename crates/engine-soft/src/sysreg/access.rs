@@ -180,6 +180,9 @@ impl Cpu {
         match def.kind {
             Kind::Plain => {
                 self.set_sys(def.slot, value);
+                if def.slot == Slot::CpacrEl1 {
+                    self.find_simd();
+                }
                 Flow::Next
             }
             Kind::Custom => self.write_custom(def, value),

@@ -272,7 +272,9 @@ pub(crate) fn plain(reg: SysReg, read: bool) -> Option<(u8, bool)> {
             | Slot::MairEl1
             | Slot::VbarEl1
     );
-    let direct = def.kind == Plain || (read && silent_read);
+    // What CPACR_EL1 lets be used is found out when it is written.
+    let silent = def.kind == Plain && (read || def.slot != Slot::CpacrEl1);
+    let direct = silent || (read && silent_read);
     (direct && who != Never).then_some((def.slot as u8, who == El0))
 }
 

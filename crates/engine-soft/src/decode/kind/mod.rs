@@ -152,6 +152,42 @@ pub enum Extension {
     Lrcpc,
 }
 
+impl Extension {
+    /// Every extension, in the order of their numbers.
+    const ALL: [Self; 11] = [
+        Self::Fp,
+        Self::AdvSimd,
+        Self::Fp16,
+        Self::Rdm,
+        Self::DotProd,
+        Self::Aes,
+        Self::Pmull,
+        Self::Sha1,
+        Self::Sha256,
+        Self::Lse,
+        Self::Lrcpc,
+    ];
+}
+
+/// A set of extensions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Extensions(u16);
+
+impl Extensions {
+    /// Those of which `is_there` says so.
+    #[must_use]
+    pub fn of(is_there: impl Fn(Extension) -> bool) -> Self {
+        let found = Extension::ALL.into_iter().filter(|&extension| is_there(extension));
+        Self(found.fold(0, |set, extension| set | 1 << extension as u16))
+    }
+
+    /// Whether the extension is one of them.
+    #[must_use]
+    pub const fn contain(self, extension: Extension) -> bool {
+        self.0 >> extension as u16 & 1 == 1
+    }
+}
+
 /// Declares [`Feature`] with the text that the log shows.
 macro_rules! features {
     ($($feature:ident: $name:literal,)+) => {

@@ -1,30 +1,13 @@
-//! Bits, sums, products, halves and differences of elements, minima and maxima.
+//! Products, halves and differences of elements.
 
 use super::Operands;
 use super::lanes::{Lane, signed, unsigned};
 use crate::decode::Simd;
 
-/// AND and its relatives, for which there are no elements.
-pub(super) fn logical(kind: Simd, operands: &Operands) -> u128 {
-    let Operands { n, m, d, .. } = *operands;
-    match kind {
-        Simd::AndVector => n & m,
-        Simd::BicVectorRegister => n & !m,
-        Simd::OrrVectorRegister => n | m,
-        Simd::OrnVector => n | !m,
-        Simd::EorVector => n ^ m,
-        Simd::Bsl => m ^ (m ^ n) & d,
-        Simd::Bit => d ^ (d ^ n) & m,
-        _ => d ^ (d ^ n) & !m,
-    }
-}
-
 /// Instructions on elements that neither widen nor saturate.
 pub(super) fn result(kind: Simd, operands: &Operands) -> u128 {
     let Operands { n, m, d, size, .. } = *operands;
     match kind {
-        Simd::AddVector => unsigned!(size, T => T::map2(n, m, T::wrapping_add)),
-        Simd::SubVector => unsigned!(size, T => T::map2(n, m, T::wrapping_sub)),
         Simd::MulVector => unsigned!(size, T => T::map2(n, m, T::wrapping_mul)),
         Simd::MlaVector => {
             unsigned!(size, T => T::map3(d, n, m, |d, a, b| d.wrapping_add(a.wrapping_mul(b))))
@@ -33,10 +16,6 @@ pub(super) fn result(kind: Simd, operands: &Operands) -> u128 {
             unsigned!(size, T => T::map3(d, n, m, |d, a, b| d.wrapping_sub(a.wrapping_mul(b))))
         }
         Simd::Pmul => u8::map2(n, m, polynomial_product),
-        Simd::Smax => signed!(size, T => T::map2(n, m, T::max)),
-        Simd::Smin => signed!(size, T => T::map2(n, m, T::min)),
-        Simd::Umax => unsigned!(size, T => T::map2(n, m, T::max)),
-        Simd::Umin => unsigned!(size, T => T::map2(n, m, T::min)),
         Simd::Sabd => signed!(size, T => T::map2(n, m, |a, b| a.abs_diff(b) as T)),
         Simd::Uabd => unsigned!(size, T => T::map2(n, m, T::abs_diff)),
         Simd::Saba => {

@@ -4,6 +4,8 @@
 //! element size. The rows have constant lengths, so that the loops over them become the host's own
 //! vector instructions.
 
+use std::hint::black_box;
+
 /// An element.
 pub(in crate::exec) trait Lane: Copy {
     /// The elements of a whole vector, lowest first.
@@ -16,7 +18,7 @@ pub(in crate::exec) trait Lane: Copy {
     fn saturate(value: i128, saturated: &mut bool) -> Self;
 
     /// `f` of each element.
-    #[inline]
+    #[inline(always)]
     fn map(a: u128, mut f: impl FnMut(Self) -> Self) -> u128 {
         let mut row = Self::split(a);
         row.as_mut().iter_mut().for_each(|a| *a = f(*a));
@@ -24,7 +26,7 @@ pub(in crate::exec) trait Lane: Copy {
     }
 
     /// `f` of each two elements at the same place.
-    #[inline]
+    #[inline(always)]
     fn map2(a: u128, b: u128, mut f: impl FnMut(Self, Self) -> Self) -> u128 {
         let mut row = Self::split(a);
         let b = Self::split(b);
@@ -33,51 +35,12 @@ pub(in crate::exec) trait Lane: Copy {
     }
 
     /// `f` of each three elements at the same place.
-    #[inline]
+    #[inline(always)]
     fn map3(a: u128, b: u128, c: u128, mut f: impl FnMut(Self, Self, Self) -> Self) -> u128 {
         let mut row = Self::split(a);
         let (b, c) = (Self::split(b), Self::split(c));
         let others = b.as_ref().iter().zip(c.as_ref());
         row.as_mut().iter_mut().zip(others).for_each(|(a, (b, c))| *a = f(*a, *b, *c));
-        Self::join(row)
-    }
-
-    /// Even elements of `low`, then of `high`; odd ones where `odd` is set.
-    #[inline]
-    fn unzip(low: u128, high: u128, odd: bool) -> u128 {
-        let mut row = Self::split(0);
-        let (first, second) = row.as_mut().split_at_mut(row_length::<Self>() / 2);
-        for (places, source) in [(first, Self::split(low)), (second, Self::split(high))] {
-            let (pairs, _) = source.as_ref().as_chunks::<2>();
-            for (place, [even_lane, odd_lane]) in places.iter_mut().zip(pairs) {
-                *place = if odd { *odd_lane } else { *even_lane };
-            }
-        }
-        Self::join(row)
-    }
-
-    /// The elements of the lower halves, or of the upper halves, of `a` and `b` in turn.
-    #[inline]
-    fn zip(a: u128, b: u128, upper: bool) -> u128 {
-        let (a, b) = (Self::split(a), Self::split(b));
-        let mut row = Self::split(0);
-        let from = if upper { a.as_ref().len() / 2 } else { 0 };
-        let sources = a.as_ref()[from..].iter().zip(&b.as_ref()[from..]);
-        for (places, (a, b)) in row.as_mut().chunks_exact_mut(2).zip(sources) {
-            (places[0], places[1]) = (*a, *b);
-        }
-        Self::join(row)
-    }
-
-    /// The even elements of `a` and `b` in turn; odd ones where `odd` is set.
-    #[inline]
-    fn transpose(a: u128, b: u128, odd: bool) -> u128 {
-        let (a, b) = (Self::split(a), Self::split(b));
-        let mut row = Self::split(0);
-        let sources = a.as_ref().chunks_exact(2).zip(b.as_ref().chunks_exact(2));
-        for (places, (a, b)) in row.as_mut().chunks_exact_mut(2).zip(sources) {
-            (places[0], places[1]) = if odd { (a[1], b[1]) } else { (a[0], b[0]) };
-        }
         Self::join(row)
     }
 
@@ -88,11 +51,6 @@ pub(in crate::exec) trait Lane: Copy {
         let (first, others) = (row.as_ref()[0], &row.as_ref()[1..]);
         others.iter().fold(first, |sum, a| f(sum, *a))
     }
-}
-
-/// How many elements a vector has.
-const fn row_length<T: Lane>() -> usize {
-    16 / size_of::<T>()
 }
 
 /// An element of which there is one of twice the width.
@@ -106,39 +64,80 @@ pub(in crate::exec) trait Narrow: Lane {
     fn narrow(vector: u128, f: impl FnMut(Self::Wide) -> Self) -> u64;
 }
 
+macro_rules! saturate {
+    ($lane:ident) => {
+        #[inline]
+        fn saturate(value: i128, saturated: &mut bool) -> Self {
+            let kept = value.clamp($lane::MIN.into(), $lane::MAX.into());
+            *saturated |= kept != value;
+            kept as Self
+        }
+    };
+}
+
 macro_rules! lane {
     ($($lane:ident $count:literal $bytes:literal;)+) => {$(
         impl Lane for $lane {
             type Row = [$lane; $count];
 
-            #[inline]
+            #[inline(always)]
             fn split(vector: u128) -> Self::Row {
                 let bytes = vector.to_le_bytes();
                 let (elements, _) = bytes.as_chunks::<$bytes>();
-                std::array::from_fn(|index| $lane::from_le_bytes(elements[index]))
+                let mut row = [0; $count];
+                let mut index = 0;
+                while index < $count {
+                    row[index] = $lane::from_le_bytes(elements[index]);
+                    index += 1;
+                }
+                row
             }
 
-            #[inline]
+            #[inline(always)]
             fn join(row: Self::Row) -> u128 {
                 let mut bytes = [0; 16];
                 let (elements, _) = bytes.as_chunks_mut::<$bytes>();
-                elements.iter_mut().zip(row).for_each(|(place, lane)| *place = lane.to_le_bytes());
+                let mut index = 0;
+                while index < $count {
+                    elements[index] = row[index].to_le_bytes();
+                    index += 1;
+                }
                 u128::from_le_bytes(bytes)
             }
 
-            #[inline]
-            fn saturate(value: i128, saturated: &mut bool) -> Self {
-                let kept = value.clamp($lane::MIN.into(), $lane::MAX.into());
-                *saturated |= kept != value;
-                kept as Self
-            }
+            saturate!($lane);
         }
     )+};
 }
 
+/// Bytes go through memory whose content compilers cannot follow: else they make sixteen numbers of
+/// a vector, and no vector instructions.
+macro_rules! byte_lane {
+    ($($lane:ident;)+) => {$(
+        impl Lane for $lane {
+            type Row = [$lane; 16];
+
+            #[inline(always)]
+            fn split(vector: u128) -> Self::Row {
+                black_box(vector.to_le_bytes()).map(|byte| byte as Self)
+            }
+
+            #[inline(always)]
+            fn join(row: Self::Row) -> u128 {
+                u128::from_le_bytes(row.map(|lane| lane as u8))
+            }
+
+            saturate!($lane);
+        }
+    )+};
+}
+
+byte_lane! {
+    u8;
+    i8;
+}
+
 lane! {
-    u8 16 1;
-    i8 16 1;
     u16 8 2;
     i16 8 2;
     u32 4 4;
@@ -152,17 +151,19 @@ macro_rules! narrow {
         impl Narrow for $lane {
             type Wide = $wide;
 
-            #[inline]
+            #[inline(always)]
             fn extend(half: u64) -> u128 {
                 let row = $lane::split(half.into());
+                let row = if $lane::BITS == 8 { black_box(row) } else { row };
                 let mut wide = $wide::split(0);
                 wide.iter_mut().zip(row).for_each(|(wide, lane)| *wide = lane.into());
                 $wide::join(wide)
             }
 
-            #[inline]
+            #[inline(always)]
             fn narrow(vector: u128, mut f: impl FnMut($wide) -> Self) -> u64 {
                 let wide = $wide::split(vector);
+                let wide = if $lane::BITS == 8 { black_box(wide) } else { wide };
                 let mut row = $lane::split(0);
                 row.iter_mut().zip(wide).for_each(|(lane, wide)| *lane = f(wide));
                 $lane::join(row) as u64
@@ -254,7 +255,9 @@ macro_rules! by_narrow_size {
     };
 }
 
-pub(super) use {by_narrow_size, by_size, signed, signed_narrow, unsigned, unsigned_narrow};
+pub(in crate::exec) use {
+    by_narrow_size, by_size, signed, signed_narrow, unsigned, unsigned_narrow,
+};
 
 /// What was kept of a result, and a note where it is not the exact one.
 #[inline]
@@ -274,15 +277,6 @@ mod tests {
         assert_eq!(u16::split(VECTOR)[..2], [0x0100, 0x0302]);
         assert_eq!(u64::split(VECTOR)[1], 0x0f0e_0d0c_0b0a_0908);
         assert_eq!(u32::join(u32::split(VECTOR)), VECTOR);
-    }
-
-    #[test]
-    fn rows_are_taken_apart_and_put_together() {
-        let (even, odd) = (u8::unzip(VECTOR, VECTOR, false), u8::unzip(VECTOR, VECTOR, true));
-        assert_eq!(even, 0x0e0c_0a08_0604_0200_0e0c_0a08_0604_0200);
-        assert_eq!(u8::zip(even, odd, false), VECTOR);
-        assert_eq!(u8::zip(even, odd, true), VECTOR);
-        assert_eq!(u64::transpose(1 << 64 | 2, 3 << 64 | 4, true), 3 << 64 | 1);
     }
 
     #[test]

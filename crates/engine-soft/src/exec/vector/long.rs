@@ -12,9 +12,6 @@ pub(super) fn sum(kind: Simd, operands: &Operands) -> u128 {
         Simd::Saddl => {
             signed_narrow!(size, T W => W::map2(T::extend(a), T::extend(b), |a, b| a + b))
         }
-        Simd::Uaddl => {
-            unsigned_narrow!(size, T W => W::map2(T::extend(a), T::extend(b), |a, b| a + b))
-        }
         Simd::Ssubl => {
             signed_narrow!(size, T W => W::map2(T::extend(a), T::extend(b), |a, b| a - b))
         }
@@ -22,9 +19,6 @@ pub(super) fn sum(kind: Simd, operands: &Operands) -> u128 {
             unsigned_narrow!(size, T W => W::map2(T::extend(a), T::extend(b), W::wrapping_sub))
         }
         Simd::Saddw => signed_narrow!(size, T W => W::map2(wide_a, T::extend(b), W::wrapping_add)),
-        Simd::Uaddw => {
-            unsigned_narrow!(size, T W => W::map2(wide_a, T::extend(b), W::wrapping_add))
-        }
         Simd::Ssubw => signed_narrow!(size, T W => W::map2(wide_a, T::extend(b), W::wrapping_sub)),
         Simd::Usubw => {
             unsigned_narrow!(size, T W => W::map2(wide_a, T::extend(b), W::wrapping_sub))
@@ -101,9 +95,28 @@ pub(super) fn unlike(kind: Simd, operands: &Operands) -> u128 {
     }
 }
 
-/// The product of polynomials over {0, 1}.
+/// The product of polynomials over {0, 1}, from products of halves.
 fn polynomial_product(a: u64, b: u64) -> u128 {
-    (0..64).fold(0, |sum, bit| sum ^ u128::from(a & (b >> bit & 1).wrapping_neg()) << bit)
+    let [(a_low, a_high), (b_low, b_high)] = [a, b].map(|x| (x as u32, (x >> 32) as u32));
+    let low = half_product(a_low, b_low);
+    let high = half_product(a_high, b_high);
+    let middle = half_product(a_low ^ a_high, b_low ^ b_high) ^ low ^ high;
+    u128::from(high) << 64 ^ u128::from(middle) << 32 ^ u128::from(low)
+}
+
+/// The same of 32 bits each. With every fourth bit alone a product of integers has room for the
+/// carries, at most 8 of them, which are then cut off.
+fn half_product(a: u32, b: u32) -> u64 {
+    const FOURTH: u64 = 0x1111_1111_1111_1111;
+    let [a, b]: [[u64; 4]; 2] = [a, b].map(|x| {
+        let part = |place| u64::from(x) & (FOURTH << place);
+        [part(0), part(1), part(2), part(3)]
+    });
+    (0..4).fold(0, |sum, place| {
+        let column =
+            (0..4).fold(0, |all, from| all ^ a[from].wrapping_mul(b[(4 + place - from) % 4]));
+        sum | column & (FOURTH << place)
+    })
 }
 
 /// The upper halves of sums and differences.
@@ -124,7 +137,6 @@ pub(super) fn extracted(kind: Simd, operands: &mut Operands) -> u64 {
     let source = operands.whole_n & operands.wide_mask();
     let (size, q) = (operands.size, &mut operands.saturated);
     match kind {
-        Simd::Xtn => unsigned_narrow!(size, T W => T::narrow(source, |a: W| a as T)),
         Simd::Sqxtn => {
             signed_narrow!(size, T W => T::narrow(source, |a: W| T::saturate(a.into(), q)))
         }

@@ -4,10 +4,9 @@
 //! an element of a vector is one with a vector full of it. So each operation is written once.
 
 mod arithmetic;
-mod compare;
+pub(super) mod compare;
 mod fixed_point;
-mod immediate;
-mod lanes;
+pub(super) mod lanes;
 mod long;
 mod moves;
 mod reduce;
@@ -117,9 +116,11 @@ fn mask(word: u32, size: u32) -> u128 {
 
 /// Where each instruction is written: the group of functions that has it.
 macro_rules! parts {
-    ($($part:ident: $($kind:ident)+;)+) => {
+    ($($(#[$about:meta])* $part:ident: $($kind:ident)+;)+) => {
         #[derive(Clone, Copy)]
-        enum Part { $($part,)+ }
+        enum Part {
+            $($(#[$about])* $part,)+
+        }
 
         const fn part(kind: Simd) -> Part {
             match kind {
@@ -130,36 +131,36 @@ macro_rules! parts {
 }
 
 parts! {
-    Logical: AndVector BicVectorRegister OrrVectorRegister OrnVector EorVector Bsl Bit Bif;
-    Arithmetic: AddVector SubVector MulVector MlaVector MlsVector Pmul
-        Smax Smin Umax Umin Sabd Uabd Saba Uaba;
+    /// Lowered to functions of their own, see [`Direct`](crate::lower::Direct).
+    Direct: AndVector BicVectorRegister OrrVectorRegister OrnVector EorVector Bsl Bit Bif Not
+        AddVector SubVector NegVector Smax Smin Umax Umin
+        CmeqRegister CmeqZero CmgtRegister CmgtZero CmltZero CmgeRegister CmgeZero CmleZero
+        CmhiRegister CmhsRegister Cmtst
+        Shl Sli Sri Sshr Ssra Ushr Usra Sshll Ushll Shrn Xtn Uaddl Uaddw
+        AddpVector Smaxp Sminp Umaxp Uminp AddpScalar Addv Umaxv Uminv
+        Uzp1 Uzp2 Trn1 Trn2 Zip1 Zip2 Ext Tbl Cnt Rev16Vector Rev32Vector Rev64
+        DupElement DupGeneral Umov InsGeneral InsElement
+        Movi Mvni OrrVectorImmediate BicVectorImmediate;
+    Arithmetic: MulVector MlaVector MlsVector Pmul Sabd Uabd Saba Uaba;
     Halving: Shadd Uhadd Srhadd Urhadd Shsub Uhsub;
     DotProduct: SdotVector UdotVector;
-    Compare: CmeqRegister CmeqZero CmgtRegister CmgtZero CmltZero CmgeRegister CmgeZero CmleZero
-        CmhiRegister CmhsRegister Cmtst;
-    ShiftByImmediate: Shl Sli Sri Sshr Ssra Srshr Srsra Ushr Usra Urshr Ursra
-        SqshlImmediate Sqshlu UqshlImmediate;
+    ShiftByImmediate: Srshr Srsra Urshr Ursra SqshlImmediate Sqshlu UqshlImmediate;
     ShiftByRegister: Sshl Ushl Srshl Urshl SqshlRegister UqshlRegister Sqrshl Uqrshl;
     Saturating: Sqadd Uqadd Sqsub Uqsub Sqabs Sqneg;
     MixedSum: Suqadd Usqadd;
     FixedPoint: SqdmulhVector SqrdmulhVector SqrdmlahVector SqrdmlshVector;
-    Unary: Abs NegVector ClsVector ClzVector Cnt Not RbitVector Rev16Vector Rev32Vector Rev64
-        Urecpe Ursqrte;
+    Unary: Abs ClsVector ClzVector RbitVector Urecpe Ursqrte;
     Neighbours: Saddlp Uaddlp Sadalp Uadalp;
-    Pairwise: AddpVector Smaxp Sminp Umaxp Uminp;
-    Permute: Uzp1 Uzp2 Trn1 Trn2 Zip1 Zip2;
-    ToGeneral: Umov Smov;
-    Move: DupElement DupGeneral InsGeneral InsElement Ext Tbl Tbx;
-    Immediate: Movi Mvni OrrVectorImmediate BicVectorImmediate;
-    Across: Addv AddpScalar Saddlv Uaddlv Smaxv Sminv Umaxv Uminv;
-    LongSum: Saddl Uaddl Ssubl Usubl Saddw Uaddw Ssubw Usubw Sabdl Uabdl Sabal Uabal;
+    ToGeneral: Smov;
+    Lookup: Tbx;
+    Across: Saddlv Uaddlv Smaxv Sminv;
+    LongSum: Saddl Ssubl Usubl Saddw Ssubw Usubw Sabdl Uabdl Sabal Uabal;
     LongProduct: SmullVector UmullVector SmlalVector UmlalVector SmlslVector UmlslVector;
     DoubledProduct: SqdmullVector SqdmlalVector SqdmlslVector;
     Unlike: Shll Pmull;
-    LongShift: Sshll Ushll;
-    NarrowShift: Shrn Rshrn Sqshrn Sqrshrn Uqshrn Uqrshrn Sqshrun Sqrshrun;
+    NarrowShift: Rshrn Sqshrn Sqrshrn Uqshrn Uqrshrn Sqshrun Sqrshrun;
     UpperHalf: Addhn Raddhn Subhn Rsubhn;
-    Extract: Xtn Sqxtn Uqxtn Sqxtun;
+    Extract: Sqxtn Uqxtn Sqxtun;
     ByElement: MlaByElement MlsByElement MulByElement SmlalByElement SmlslByElement SmullByElement
         UmlalByElement UmlslByElement UmullByElement SqdmlalByElement SqdmlslByElement
         SqdmullByElement SqdmulhByElement SqrdmulhByElement SqrdmlahByElement SqrdmlshByElement
@@ -170,13 +171,13 @@ parts! {
 pub(super) fn execute(cpu: &mut Cpu, kind: Simd, word: u32) {
     let mut operands = Operands::new(cpu, word);
     let value = match part(kind) {
-        Part::ToGeneral => return moves::to_general(cpu, kind, word),
-        Part::Move => moves::result(cpu, kind, &operands),
-        Part::Immediate => immediate::result(kind, &operands),
+        Part::ToGeneral => return moves::to_general(cpu, word),
+        Part::Lookup => moves::looked_up(cpu, &operands),
         Part::ByElement => {
             let kind = with_vector(kind);
             result(part(kind), kind, &mut operands)
         }
+        Part::Direct => unreachable!("{kind:?} has functions of its own"),
         part => result(part, kind, &mut operands),
     };
     cpu.v[usize::from(fields::rd(word))] = value;
@@ -188,11 +189,9 @@ pub(super) fn execute(cpu: &mut Cpu, kind: Simd, word: u32) {
 /// The new Vd, of instructions that compute it from elements.
 fn result(part: Part, kind: Simd, operands: &mut Operands) -> u128 {
     let of_elements = match part {
-        Part::Logical => arithmetic::logical(kind, operands),
         Part::Arithmetic => arithmetic::result(kind, operands),
         Part::Halving => arithmetic::halving(kind, operands),
         Part::DotProduct => arithmetic::dot_product(kind, operands),
-        Part::Compare => compare::result(kind, operands),
         Part::ShiftByImmediate => shift::by_immediate(kind, operands),
         Part::ShiftByRegister => shift::by_register(kind, operands),
         Part::Saturating => fixed_point::result(kind, operands),
@@ -200,8 +199,6 @@ fn result(part: Part, kind: Simd, operands: &mut Operands) -> u128 {
         Part::FixedPoint => fixed_point::product(kind, operands),
         Part::Unary => unary::result(kind, operands),
         Part::Neighbours => unary::neighbours(kind, operands),
-        Part::Pairwise => reduce::pairwise(kind, operands),
-        Part::Permute => moves::permuted(kind, operands),
         Part::Across => return reduce::across(kind, operands),
         Part::NarrowShift => return shift::narrow(kind, operands),
         Part::UpperHalf => return operands.narrowed(long::upper_halves(kind, operands)),
@@ -220,7 +217,6 @@ fn long(part: Part, kind: Simd, operands: &mut Operands) -> u128 {
         Part::LongSum => long::sum(kind, operands),
         Part::LongProduct => long::product(kind, operands),
         Part::DoubledProduct => long::doubled_product(kind, operands),
-        Part::LongShift => shift::long(kind, operands),
         _ => long::unlike(kind, operands),
     }
 }

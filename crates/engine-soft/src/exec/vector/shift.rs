@@ -24,52 +24,27 @@ impl Operands {
 /// Shifts of elements by an immediate that keep their size.
 pub(super) fn by_immediate(kind: Simd, operands: &mut Operands) -> u128 {
     match kind {
-        Simd::Shl | Simd::Sli => left(kind, operands),
-        Simd::Sshr | Simd::Ssra | Simd::Srshr | Simd::Srsra => right_signed(kind, operands),
-        Simd::Ushr | Simd::Usra | Simd::Urshr | Simd::Ursra => right_unsigned(kind, operands),
-        Simd::Sri => {
-            let (n, d, by) = (operands.n, operands.d, operands.right());
-            unsigned!(operands.size, T => {
-                let kept = !T::MAX.unbounded_shr(by);
-                T::map2(d, n, |d, a| d & kept | a.unbounded_shr(by))
-            })
-        }
+        Simd::Srshr | Simd::Srsra => right_signed(kind, operands),
+        Simd::Urshr | Simd::Ursra => right_unsigned(kind, operands),
         _ => left_saturating(kind, operands),
     }
 }
 
-fn left(kind: Simd, operands: &Operands) -> u128 {
-    let (n, by) = (operands.n, operands.left());
-    let d = if kind == Simd::Sli { operands.d } else { 0 };
-    unsigned!(operands.size, T => {
-        let kept = !(T::MAX << by);
-        T::map2(d, n, |d, a| d & kept | a << by)
-    })
-}
-
-/// The sum is 0 for instructions that do not accumulate.
+/// Rounded. The sum is 0 for instructions that do not accumulate.
 fn right_signed(kind: Simd, operands: &Operands) -> u128 {
     let (n, by) = (operands.n, operands.right());
-    let d = if matches!(kind, Simd::Ssra | Simd::Srsra) { operands.d } else { 0 };
-    if matches!(kind, Simd::Srshr | Simd::Srsra) {
-        signed!(operands.size, T => T::map2(d, n, |d, a| {
-            d.wrapping_add(a.unbounded_shr(by)).wrapping_add(a >> (by - 1) & 1)
-        }))
-    } else {
-        signed!(operands.size, T => T::map2(d, n, |d, a| d.wrapping_add(a.unbounded_shr(by))))
-    }
+    let d = if kind == Simd::Srsra { operands.d } else { 0 };
+    signed!(operands.size, T => T::map2(d, n, |d, a| {
+        d.wrapping_add(a.unbounded_shr(by)).wrapping_add(a >> (by - 1) & 1)
+    }))
 }
 
 fn right_unsigned(kind: Simd, operands: &Operands) -> u128 {
     let (n, by) = (operands.n, operands.right());
-    let d = if matches!(kind, Simd::Usra | Simd::Ursra) { operands.d } else { 0 };
-    if matches!(kind, Simd::Urshr | Simd::Ursra) {
-        unsigned!(operands.size, T => T::map2(d, n, |d, a| {
-            d.wrapping_add(a.unbounded_shr(by)).wrapping_add(a >> (by - 1) & 1)
-        }))
-    } else {
-        unsigned!(operands.size, T => T::map2(d, n, |d, a| d.wrapping_add(a.unbounded_shr(by))))
-    }
+    let d = if kind == Simd::Ursra { operands.d } else { 0 };
+    unsigned!(operands.size, T => T::map2(d, n, |d, a| {
+        d.wrapping_add(a.unbounded_shr(by)).wrapping_add(a >> (by - 1) & 1)
+    }))
 }
 
 fn left_saturating(kind: Simd, operands: &mut Operands) -> u128 {
@@ -133,15 +108,6 @@ const fn shifted_far(value: i128, by: i128, round: bool, bits: u32) -> i128 {
     }
 }
 
-/// SSHLL, USHLL.
-pub(super) fn long(kind: Simd, operands: &Operands) -> u128 {
-    let (half, by) = (operands.half(operands.n), operands.left());
-    match kind {
-        Simd::Sshll => signed_narrow!(operands.size, T W => W::map(T::extend(half), |a| a << by)),
-        _ => unsigned_narrow!(operands.size, T W => W::map(T::extend(half), |a| a << by)),
-    }
-}
-
 /// Wide elements, shifted right and made narrow.
 pub(super) fn narrow(kind: Simd, operands: &mut Operands) -> u128 {
     // The highest bit that is shifted out is added to what is kept.
@@ -150,7 +116,7 @@ pub(super) fn narrow(kind: Simd, operands: &mut Operands) -> u128 {
     let (source, by) = (operands.whole_n & operands.wide_mask(), operands.right());
     let (size, q) = (operands.size, &mut operands.saturated);
     let half = match kind {
-        Simd::Shrn | Simd::Rshrn => {
+        Simd::Rshrn => {
             unsigned_narrow!(size, T W => T::narrow(source, |a: W| {
                 (a >> by).wrapping_add(a >> (by - 1) & W::from(round)) as T
             }))

@@ -10,25 +10,14 @@ pub(super) fn result(kind: Simd, operands: &Operands) -> u128 {
     let Operands { n, size, .. } = *operands;
     match kind {
         Simd::Abs => signed!(size, T => T::map(n, T::wrapping_abs)),
-        Simd::NegVector => signed!(size, T => T::map(n, T::wrapping_neg)),
         Simd::ClsVector => {
             signed!(size, T => T::map(n, |a| ((a ^ (a >> 1)).leading_zeros() - 1) as T))
         }
         Simd::ClzVector => unsigned!(size, T => T::map(n, |a| a.leading_zeros() as T)),
-        Simd::Cnt => u8::map(n, |a| a.count_ones() as u8),
-        Simd::Not => !n,
         Simd::RbitVector => u8::map(n, u8::reverse_bits),
-        Simd::Rev16Vector => u16::map(n, u16::swap_bytes),
-        Simd::Rev32Vector => within_elements(u32::map(n, u32::swap_bytes), size),
-        Simd::Rev64 => within_elements(u64::map(n, u64::swap_bytes), size),
         Simd::Urecpe => u32::map(n, unsigned_recip_estimate),
         _ => u32::map(n, unsigned_rsqrt_estimate),
     }
-}
-
-/// The bytes of each element the other way round.
-fn within_elements(vector: u128, size: u32) -> u128 {
-    unsigned!(size, T => T::map(vector, T::swap_bytes))
 }
 
 /// Sums of each two neighbours, of twice the width.
