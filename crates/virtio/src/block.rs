@@ -305,7 +305,7 @@ impl Device for Block {
         config
     }
 
-    fn reset(&mut self) {}
+    fn reset(&mut self, _host: &mut Self::Host) {}
 
     fn notified(
         &mut self,

@@ -72,7 +72,7 @@ impl Device for Console {
         vec![0; 12]
     }
 
-    fn reset(&mut self) {}
+    fn reset(&mut self, _host: &mut Self::Host) {}
 
     fn notified(
         &mut self,

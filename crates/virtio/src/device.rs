@@ -52,7 +52,7 @@ pub trait Device: Sized {
     }
 
     /// The driver resets it. The configuration stays.
-    fn reset(&mut self);
+    fn reset(&mut self, host: &mut Self::Host);
 
     /// The driver has put requests into a queue, or is ready for the first time. The device takes
     /// them with [`Guest::pop`] until there are none.

@@ -96,6 +96,22 @@ impl<'a> Guest<'a> {
         Ok(Some(chain))
     }
 
+    /// How many requests wait in a queue. The driver is asked to notify when it adds one.
+    ///
+    /// # Errors
+    /// [`QueueError`], as [`Self::pop`].
+    pub fn waiting(&mut self, queue: usize) -> Result<u16, QueueError> {
+        let Some(rings) = self.rings(queue)? else { return Ok(0) };
+        let found = &self.queues[queue];
+        let waiting = found.waiting(self.ram, rings)?;
+        if self.features & feature::EVENT_IDX == 0 {
+            return Ok(waiting);
+        }
+        rings.set_avail_event(self.ram, found.next_avail.wrapping_add(waiting));
+        // One offered before the driver saw that is counted here.
+        found.waiting(self.ram, rings)
+    }
+
     /// Returns a request, done: the first `written` bytes of its writable part were written.
     /// Requests may be returned in any order.
     ///

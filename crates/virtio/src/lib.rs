@@ -40,6 +40,7 @@ mod registers;
 mod rng;
 pub mod spec;
 mod transport;
+pub mod vsock;
 
 pub use block::Block;
 pub use chain::{Chain, Segment};
@@ -52,3 +53,4 @@ pub use queue::{QUEUE_SIZE_MAX, Virtqueue};
 pub use registers::{QUEUES_MAX, transport_table};
 pub use rng::{RandomBits, Rng};
 pub use transport::Mmio;
+pub use vsock::{Sockets, Vsock};

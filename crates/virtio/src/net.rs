@@ -208,7 +208,7 @@ impl Device for Net {
         config
     }
 
-    fn reset(&mut self) {
+    fn reset(&mut self, _host: &mut Self::Host) {
         self.announces = false;
     }
 

@@ -32,7 +32,7 @@ impl Device for Rng {
         Vec::new()
     }
 
-    fn reset(&mut self) {}
+    fn reset(&mut self, _host: &mut Self::Host) {}
 
     fn notified(
         &mut self,

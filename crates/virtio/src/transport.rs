@@ -220,7 +220,7 @@ impl<D: Device> Mmio<D> {
     fn write_status(&mut self, value: u32, ram: &GuestRam, host: &mut D::Host) {
         let [value, ..] = value.to_le_bytes();
         if value == 0 {
-            self.reset();
+            self.reset(host);
             return;
         }
         // A driver only adds bits [VIRTIO 2.1.1]; what it would take away stays.
@@ -241,8 +241,8 @@ impl<D: Device> Mmio<D> {
         }
     }
 
-    fn reset(&mut self) {
-        self.device.reset();
+    fn reset(&mut self, host: &mut D::Host) {
+        self.device.reset(host);
         self.device_features_sel = 0;
         self.driver_features = 0;
         self.driver_features_sel = 0;

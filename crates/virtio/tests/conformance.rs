@@ -6,8 +6,9 @@ use abide_memory::GuestRam;
 use abide_reg::{Entry, IntakeError, Leftover, RegDef, RegId};
 use abide_testkit::conformance::{Plan, Subject, check};
 use abide_testkit::virtio::{Desc, DriverQueue, Port, bring_up};
+use abide_virtio::Vsock;
 use abide_virtio::block::{IoFailed, Storage};
-use abide_virtio::{Block, Cable, Console, Device, Mmio, Net, RandomBits, Rng, Terminal};
+use abide_virtio::{Block, Cable, Console, Device, Mmio, Net, RandomBits, Rng, Sockets, Terminal};
 use common::{Wired, at, ram};
 
 /// A disk of zeros that can be written and forgets it.
@@ -77,6 +78,22 @@ impl Cable for Babbler {
     }
 }
 
+impl Sockets for Babbler {
+    fn send(&mut self, _packet: &[u8]) -> bool {
+        true
+    }
+
+    fn receive(&mut self, room: usize) -> Option<Vec<u8>> {
+        Some(vec![0xab; room.min(60)])
+    }
+
+    fn reset(&mut self) {}
+
+    fn has_packet(&self) -> bool {
+        true
+    }
+}
+
 /// What the checks need to know of a device.
 trait Kind: Device + Clone + PartialEq + std::fmt::Debug {
     const NAME: &'static str;
@@ -135,6 +152,22 @@ impl Kind for Net {
 
     fn change(&mut self) {
         self.announce();
+    }
+
+    fn with_host<T>(call: impl FnOnce(&mut Self::Host) -> T) -> T {
+        call(&mut Babbler)
+    }
+}
+
+impl Kind for Vsock {
+    const NAME: &'static str = "virtio-vsock";
+
+    fn fresh() -> Self {
+        Self::new(3)
+    }
+
+    fn change(&mut self) {
+        self.reset_transport();
     }
 
     fn with_host<T>(call: impl FnOnce(&mut Self::Host) -> T) -> T {
@@ -273,7 +306,8 @@ impl<D: Kind> Subject for Unit<D> {
         let fixed = ["virtio.device_id", "virtio.device_features", "virtio.unserved"];
         let of_queues = ["virtio.q0.size_max", "virtio.q1.size_max", "virtio.q2.size_max"];
         let of_devices = ["virtio.blk.capacity", "virtio.blk.id", "virtio.net.mac"];
-        let all = fixed.iter().chain(&of_queues).chain(&of_devices).map(|name| RegId::named(name));
+        let of_devices = of_devices.iter().chain(&["virtio.vsock.cid"]);
+        let all = fixed.iter().chain(&of_queues).chain(of_devices).map(|name| RegId::named(name));
         let table = Self::table();
         all.filter(|id| table.iter().any(|def| def.id == *id)).collect()
     }
@@ -306,4 +340,9 @@ fn console_conforms() {
 #[test]
 fn net_conforms() {
     conforms::<Net>();
+}
+
+#[test]
+fn vsock_conforms() {
+    conforms::<Vsock>();
 }

@@ -5,8 +5,9 @@ mod common;
 use abide_reg::codec;
 use abide_testkit::golden;
 use abide_testkit::virtio::{Desc, DriverQueue, bring_up};
+use abide_virtio::Vsock;
 use abide_virtio::block::{IoFailed, Storage};
-use abide_virtio::{Block, Cable, Console, Device, Mmio, Net, RandomBits, Rng, Terminal};
+use abide_virtio::{Block, Cable, Console, Device, Mmio, Net, RandomBits, Rng, Sockets, Terminal};
 use common::{Wired, at, ram};
 
 /// A host that has nothing.
@@ -64,6 +65,22 @@ impl Cable for Nothing {
     }
 }
 
+impl Sockets for Nothing {
+    fn send(&mut self, _packet: &[u8]) -> bool {
+        false
+    }
+
+    fn receive(&mut self, _room: usize) -> Option<Vec<u8>> {
+        None
+    }
+
+    fn reset(&mut self) {}
+
+    fn has_packet(&self) -> bool {
+        false
+    }
+}
+
 /// The device after a driver set all its queues up and offered three buffers in the last.
 fn lived<D: Device>(device: D, host: &mut D::Host) -> Vec<u8> {
     let ram = ram();
@@ -88,4 +105,5 @@ fn saved_devices_are_the_same_bytes_for_ever() {
     golden::assert_golden("tests/golden/virtio-console.bin", &lived(Console, &mut Nothing));
     let net = Net::new([0x52, 0x54, 0, 0xab, 0x1d, 0xe0]);
     golden::assert_golden("tests/golden/virtio-net.bin", &lived(net, &mut Nothing));
+    golden::assert_golden("tests/golden/virtio-vsock.bin", &lived(Vsock::new(3), &mut Nothing));
 }

@@ -9,7 +9,7 @@ use std::path::Path;
 fn corpus_replays() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus");
     let replayed = corpus::replay(folder, 200, fuzz_virtio);
-    assert!(replayed.files >= 7 && replayed.changes > 1000, "{replayed:?}");
+    assert!(replayed.files >= 8 && replayed.changes > 1000, "{replayed:?}");
 }
 
 proptest! {
