@@ -1,7 +1,7 @@
-//! # abide-net: the host's end of a guest's network cable
+//! # abide-net: the host's end of a guest's network cable, and of its sockets
 //!
 //! A guest's network card sends and receives Ethernet frames; this crate is what they reach. It
-//! knows nothing of the card.
+//! knows nothing of the card. [`vsock`] is the same for the packets of virtio sockets.
 //!
 //! * [`Echo`] answers by itself, a pure function of the frames it is shown: for runs that must be
 //!   repeatable to the last bit.
@@ -26,6 +26,7 @@ mod fuzz;
 mod link;
 pub mod tap;
 pub mod user;
+pub mod vsock;
 
 pub use config::{Forward, NetConfig, Resolver, UserConfig};
 pub use echo::Echo;
@@ -34,3 +35,4 @@ pub use frame::{FRAME_MAX_LEN, FRAME_MIN_LEN, MacAddress, plan};
 pub use fuzz::{fuzz_echo, fuzz_user};
 pub use link::{Link, Port, Ready, WAITING_MAX, link};
 pub use user::Connection;
+pub use vsock::fuzz_vsock;

@@ -15,3 +15,9 @@ fn user_corpus_does_no_harm() {
     let replayed = replay(format!("{FOLDER}/user"), 400, abide_net::fuzz_user);
     assert!(replayed.files >= 4);
 }
+
+#[test]
+fn vsock_corpus_does_no_harm() {
+    let replayed = replay(format!("{FOLDER}/vsock"), 400, abide_net::fuzz_vsock);
+    assert!(replayed.files >= 4);
+}
