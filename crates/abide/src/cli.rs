@@ -1,6 +1,6 @@
 //! The command line.
 
-use abide_machine::devices::virtio::DiskConfig;
+use abide_machine::devices::virtio::{CID_MAX, CID_MIN, DiskConfig, VsockConfig};
 use abide_machine::restore::DiskChange;
 use abide_net::{MacAddress, NetConfig};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -184,6 +184,16 @@ pub struct DeviceArgs {
     /// none: a card whose cable is out.
     #[arg(long, value_name = "NETWORK", value_parser = parse_net)]
     pub net: Option<NetArg>,
+    /// Give the guest virtio sockets; programs of the host find it at the UNIX socket PATH
+    ///
+    /// A program that connects to PATH and writes `CONNECT 52`, with a newline, is connected to
+    /// port 52 of the guest, and reads `OK` and a number first. A connection of the guest to port
+    /// 53 of the host, whose number is 2, leads to who listens at the UNIX socket PATH_53.
+    ///
+    /// cid is the guest's number, from 3 [default: 3]. Options end at an empty one: `a,b,` is the
+    /// path `a,b`. Connections end when the guest is saved; after a restore it is told so.
+    #[arg(long, value_name = "PATH[,cid=N]", value_parser = parse_vsock)]
+    pub vsock: Option<VsockConfig>,
 }
 
 /// A network card's network, and its address if one is given.
@@ -279,6 +289,9 @@ pub struct RestoreArgs {
     /// Plug the guest's network card into another network than before; as for `run`, without mac=
     #[arg(long, value_name = "NETWORK", value_parser = parse_net)]
     pub net: Option<NetArg>,
+    /// Let programs of the host find the guest's virtio sockets at another path than before
+    #[arg(long, value_name = "PATH")]
+    pub vsock: Option<PathBuf>,
     /// Name of the guest from here on [default: the file's name without ending, if free]
     pub name: Option<String>,
     /// What executes the guest
@@ -530,6 +543,30 @@ fn parse_net(text: &str) -> Result<NetArg, String> {
     Ok(NetArg { network, mac })
 }
 
+/// Sockets: a path, then `cid=N`; or a path, and whatever stands before an empty option is of it.
+fn parse_vsock(text: &str) -> Result<VsockConfig, String> {
+    let (path, option) = match text.rsplit_once(',') {
+        Some((path, "")) => (path, None),
+        Some((path, option)) => (path, Some(option)),
+        None => (text, None),
+    };
+    let (path, cid) = match option {
+        None => (path, CID_MIN),
+        Some(option) => {
+            let number = option.strip_prefix("cid=");
+            let number = number.ok_or(format!("{option:?} is no option; there is cid=N"))?;
+            let allowed = format!("cid={number}: {CID_MIN} to {CID_MAX} are allowed");
+            let cid = number.parse().ok().filter(|cid| (CID_MIN..=CID_MAX).contains(cid));
+            // An option behind which the path ends.
+            (path.strip_suffix(',').unwrap_or(path), cid.ok_or(allowed)?)
+        }
+    };
+    if path.is_empty() {
+        return Err("the path of a UNIX socket is needed".to_owned());
+    }
+    Ok(VsockConfig { path: path.into(), cid })
+}
+
 /// A size in bytes, with an optional suffix K, M or G (powers of 1024).
 fn parse_size(text: &str) -> Result<u64, String> {
     let (digits, shift) = match text.strip_suffix(['K', 'k']) {
@@ -572,6 +609,18 @@ mod tests {
         assert!(parse_disk_change("=b").is_err());
         let change = DiskChange { old: "a".to_owned(), new: "b=c".into() };
         assert_eq!(parse_disk_change("a=b=c"), Ok(change));
+    }
+
+    #[test]
+    fn sockets_have_a_path_and_a_number() {
+        let vsock = |path: &str, cid| Ok(VsockConfig { path: path.into(), cid });
+        assert_eq!(parse_vsock("v.sock"), vsock("v.sock", 3));
+        assert_eq!(parse_vsock("v.sock,cid=52"), vsock("v.sock", 52));
+        assert_eq!(parse_vsock("/x,y,,cid=4294967294"), vsock("/x,y", u32::MAX - 1));
+        assert_eq!(parse_vsock("a,cid=7,"), vsock("a,cid=7", 3));
+        for wrong in ["", ",", ",cid=3", "a,cid=2", "a,cid=4294967295", "a,cid=x", "a,port=5"] {
+            assert!(parse_vsock(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

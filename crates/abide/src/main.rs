@@ -122,6 +122,9 @@ fn classify_restore(error: &RestoreError) -> Option<Exit> {
         | RestoreError::Network { .. }
         | RestoreError::NoCard { .. }
         | RestoreError::OwnIdentity { .. }
+        | RestoreError::VsockUnknown { .. }
+        | RestoreError::Vsock { .. }
+        | RestoreError::NoSockets { .. }
         | RestoreError::GicTransfer(_) => Some(Exit::Refused),
         RestoreError::Intake { .. }
         | RestoreError::MissingUnit { .. }

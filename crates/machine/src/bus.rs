@@ -152,7 +152,7 @@ impl MachineBus {
     pub(crate) fn activate(&self) {
         for (slot, device) in self.virtio.iter().enumerate() {
             let mut device = lock(device);
-            device.activate();
+            device.activate(&self.outside());
             self.drive_virtio(slot, &device);
         }
     }

@@ -24,6 +24,7 @@ use abide_reg::{Value, VcpuId};
 use abide_snapshot::LazyRam;
 use abide_virtio::DeviceId;
 use std::io::Write;
+use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
@@ -176,8 +177,11 @@ fn create_virtio(
     doorbell: &Arc<Doorbell>,
 ) -> Result<Vec<VirtioDevice>, MachineError> {
     for config in configs {
-        if let VirtioConfig::Net(card) = config {
-            check_repeatable(&card.network, time == TimeSource::Virtual)?;
+        let time_is_virtual = time == TimeSource::Virtual;
+        match config {
+            VirtioConfig::Net(card) => check_repeatable(&card.network, time_is_virtual)?,
+            VirtioConfig::Vsock(vsock) => check_no_sockets(&vsock.path, time_is_virtual)?,
+            VirtioConfig::Block(_) | VirtioConfig::Rng | VirtioConfig::Console => {}
         }
     }
     let devices = configs.iter().enumerate();
@@ -191,6 +195,14 @@ pub(crate) fn check_repeatable(
 ) -> Result<(), ConfigError> {
     if time_is_virtual && !network.is_repeatable() {
         return Err(ConfigError::NotRepeatable { found: format!("network {network}") });
+    }
+    Ok(())
+}
+
+/// What comes from other people's programs does too.
+pub(crate) fn check_no_sockets(path: &Path, time_is_virtual: bool) -> Result<(), ConfigError> {
+    if time_is_virtual {
+        return Err(ConfigError::SocketsNotRepeatable { path: path.into() });
     }
     Ok(())
 }

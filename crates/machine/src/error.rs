@@ -29,6 +29,16 @@ pub enum ConfigError {
         /// What was asked for.
         found: String,
     },
+    /// Sockets that a run in virtual time cannot have.
+    #[error(
+        "vsock {}: programs of the host make no two runs alike, which --deterministic promises; \
+         leave one of the two out",
+        path.display()
+    )]
+    SocketsNotRepeatable {
+        /// Where programs of the host would find the guest.
+        path: PathBuf,
+    },
     /// Memory comes in whole MiB.
     #[error("{found} bytes of memory asked for, a multiple of 1 MiB is allowed")]
     MemoryGranule {
@@ -148,6 +158,9 @@ pub enum MachineError {
     /// A network cannot be used.
     #[error(transparent)]
     Net(#[from] abide_net::NetError),
+    /// Sockets cannot be used.
+    #[error(transparent)]
+    Vsock(#[from] abide_net::vsock::VsockError),
     /// The engine refused.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -302,6 +315,26 @@ pub enum RestoreError {
     NoCard {
         /// The network.
         network: String,
+    },
+    /// The snapshot does not tell where programs of the host find the guest's sockets.
+    #[error("virtio-vsock dev{slot}: the snapshot names no path for it; use --vsock PATH")]
+    VsockUnknown {
+        /// The slot.
+        slot: u32,
+    },
+    /// Sockets cannot be opened.
+    #[error("virtio-vsock dev{slot}: {source}; --vsock names another path")]
+    Vsock {
+        /// The slot.
+        slot: u32,
+        /// Why.
+        source: Box<MachineError>,
+    },
+    /// A path was named for a guest that has no sockets.
+    #[error("--vsock {}: the snapshot has no virtio sockets", path.display())]
+    NoSockets {
+        /// The path.
+        path: PathBuf,
     },
     /// A disk was named that the guest does not have.
     #[error("{old}: no disk of the snapshot; it has {has}")]

@@ -62,7 +62,8 @@ impl Prepared {
     /// Commits and activates: from here on this is the guest, and it may run.
     ///
     /// Whatever the intent, network cards make themselves known where others must learn where they
-    /// are; nothing else has anything to tell its guest yet.
+    /// are, and guests with virtio sockets are told that all their connections are over; nothing
+    /// else has anything to tell its guest yet.
     #[must_use]
     pub fn commit(self, intent: Intent) -> Machine {
         tracing::debug!(?intent, registers = self.report.registers, "guest goes on");

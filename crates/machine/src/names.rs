@@ -1,7 +1,7 @@
 //! Registers by the names of their specifications.
 
 use crate::board::VCPU_MAX;
-use crate::devices::virtio::DISK_PATH;
+use crate::devices::virtio::{DISK_PATH, SOCKETS_PATH};
 use abide_reg::{RegDef, RegId, Value};
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -21,7 +21,7 @@ pub fn register_name(id: RegId) -> String {
 /// What a register holds, for people: a path as text, everything else as a number.
 #[must_use]
 pub fn register_value(id: RegId, value: &Value) -> String {
-    if id != DISK_PATH {
+    if id != DISK_PATH && id != SOCKETS_PATH {
         return value.to_string();
     }
     // The file may come from anybody, and a terminal obeys control characters.

@@ -310,7 +310,7 @@ impl Machine {
             Unit::Board | Unit::Clock | Unit::Entropy | Unit::Console => Ok(()),
             Unit::Uart | Unit::Rtc => Ok(()),
             Unit::Disk | Unit::VirtioBlock | Unit::VirtioRng | Unit::VirtioConsole => Ok(()),
-            Unit::Cable | Unit::VirtioNet => Ok(()),
+            Unit::Cable | Unit::VirtioNet | Unit::Sockets | Unit::VirtioVsock => Ok(()),
             Unit::Firmware if self.firmware_provider == Provider::Machine => {
                 let firmware = pending.build(unit, Scope::Vm, Firmware::restore)?;
                 *crate::bus::lock(&self.bus.firmware) = firmware;

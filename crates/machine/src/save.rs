@@ -103,10 +103,12 @@ impl Machine {
             Unit::Rtc => device(lock(&self.bus.rtc).save()),
             Unit::Disk
             | Unit::Cable
+            | Unit::Sockets
             | Unit::VirtioBlock
             | Unit::VirtioRng
             | Unit::VirtioConsole
-            | Unit::VirtioNet => Ok(self.virtio_entries(unit)),
+            | Unit::VirtioNet
+            | Unit::VirtioVsock => Ok(self.virtio_entries(unit)),
             Unit::Firmware if self.firmware_provider == Provider::Machine => {
                 vm(lock(&self.bus.firmware).save())
             }
@@ -148,6 +150,7 @@ impl Machine {
             let entries = match (unit, &*device) {
                 (Unit::Disk, VirtioDevice::Block { disk, .. }) => disk.save(),
                 (Unit::Cable, VirtioDevice::Net { cable, .. }) => cable.save(),
+                (Unit::Sockets, VirtioDevice::Vsock { sockets, .. }) => sockets.save(),
                 _ if VirtioDevice::unit_of(device.id()) == Some(unit) => device.save(),
                 _ => return None,
             };

@@ -29,6 +29,10 @@ pub enum Unit {
     Cable,
     /// Each virtio network card.
     VirtioNet,
+    /// Where programs of the host find a guest's sockets.
+    Sockets,
+    /// Each virtio device with sockets.
+    VirtioVsock,
     /// CPU identification: one set for the VM, and what single vCPUs show instead.
     Identity,
     /// PSCI and SMCCC.
@@ -82,6 +86,8 @@ pub const ORDER: &[Place] = &[
     saved(Unit::VirtioConsole, "as the UART"),
     saved(Unit::Cable, "where it leads is known before its card is plugged in"),
     saved(Unit::VirtioNet, "as the UART"),
+    saved(Unit::Sockets, "where they are is known before their device is made"),
+    saved(Unit::VirtioVsock, "as the UART"),
     saved(Unit::Identity, "KVM fixes ID registers at the first run and checks others against them"),
     saved(Unit::Firmware, "KVM judges workaround registers by the ID registers"),
     saved(Unit::Cpu, "its registers may depend on identity; its timers raise no interrupt yet"),
@@ -106,6 +112,8 @@ impl Unit {
             Self::VirtioConsole => "virtio-console",
             Self::Cable => "cable",
             Self::VirtioNet => "virtio-net",
+            Self::Sockets => "sockets",
+            Self::VirtioVsock => "virtio-vsock",
             Self::Identity => "identity",
             Self::Firmware => "firmware",
             Self::Cpu => "cpu",
@@ -119,7 +127,7 @@ impl Unit {
     #[must_use]
     pub const fn class(self) -> Class {
         match self {
-            Self::Disk | Self::Cable => Class::Volatile,
+            Self::Disk | Self::Cable | Self::Sockets => Class::Volatile,
             _ => Class::Mandatory,
         }
     }

@@ -1,11 +1,11 @@
 //! The devices that arguments ask for.
 
 use crate::cli::{DeviceArgs, NetArg, RestoreArgs};
-use abide_machine::devices::virtio::{DiskConfig, NetCardConfig, VirtioConfig};
+use abide_machine::devices::virtio::{DiskConfig, NetCardConfig, VirtioConfig, VsockConfig};
 use abide_machine::restore::{DiskChange, Elsewhere};
 use abide_net::MacAddress;
 use anyhow::{Context, Result, bail};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The virtio devices, slot by slot: disks first, so that the first disk is in the first slot.
 pub fn virtio(args: &DeviceArgs, deterministic: bool, name: &str) -> Result<Vec<VirtioConfig>> {
@@ -26,7 +26,15 @@ pub fn virtio(args: &DeviceArgs, deterministic: bool, name: &str) -> Result<Vec<
         let mac = mac.unwrap_or_else(|| birth_address(deterministic, name));
         devices.push(VirtioConfig::Net(NetCardConfig { network: network.clone(), mac }));
     }
+    if let Some(VsockConfig { path, cid }) = &args.vsock {
+        let path = full_vsock(path)?;
+        devices.push(VirtioConfig::Vsock(VsockConfig { path, cid: *cid }));
+    }
     Ok(devices)
+}
+
+fn full_vsock(path: &Path) -> Result<PathBuf> {
+    std::path::absolute(path).with_context(|| format!("vsock {}", path.display()))
 }
 
 /// A card's address where none is given: another for each name, so that guests on one network do
@@ -46,7 +54,8 @@ pub fn elsewhere(args: &RestoreArgs) -> Result<Elsewhere> {
         Some(NetArg { network, mac: None }) => Some(network.clone()),
         None => None,
     };
-    Ok(Elsewhere { disks: changes(&args.disks)?, network })
+    let vsock = args.vsock.as_deref().map(full_vsock).transpose()?;
+    Ok(Elsewhere { disks: changes(&args.disks)?, network, vsock })
 }
 
 /// Disks that are elsewhere now, by slot or by the full path that snapshots hold.

@@ -3,8 +3,10 @@
 use super::Pending;
 use crate::board::{BoardConfig, VIRTIO_SLOTS};
 use crate::clock::MachineClock;
-use crate::create::check_repeatable;
-use crate::devices::virtio::{Disk, DiskConfig, DiskError, NetCable, SavedCable, VirtioDevice};
+use crate::create::{check_no_sockets, check_repeatable};
+use crate::devices::virtio::{
+    Disk, DiskConfig, DiskError, HostSockets, NetCable, SavedCable, VirtioDevice, VsockConfig,
+};
 use crate::doorbell::Doorbell;
 use crate::error::{MachineError, RestoreError};
 use crate::save::VIRTIO;
@@ -12,7 +14,7 @@ use crate::units::Unit;
 use abide_memory::GuestRam;
 use abide_net::{MacAddress, NetConfig};
 use abide_reg::{Intake, IntakeError, Scope};
-use abide_virtio::{Block, DeviceId, Mmio, Net};
+use abide_virtio::{Block, DeviceId, Mmio, Net, Vsock};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -32,6 +34,8 @@ pub struct Elsewhere {
     pub disks: Vec<DiskChange>,
     /// What its network cards are plugged into.
     pub network: Option<NetConfig>,
+    /// Where programs of the host find its sockets.
+    pub vsock: Option<PathBuf>,
 }
 
 /// What devices come back to.
@@ -71,6 +75,7 @@ impl Pending {
     ) -> Result<Vec<VirtioDevice>, RestoreError> {
         let disks = &host.elsewhere.disks;
         check_network(board, host.elsewhere)?;
+        check_vsock(board, host.elsewhere)?;
         let mut places = Vec::new();
         for (slot, _) in (0..).zip(&board.virtio).filter(|(_, id)| **id == DeviceId::BLOCK) {
             places.push((slot, self.saved_disk(slot)?));
@@ -88,6 +93,7 @@ impl Pending {
                     self.build_block(slot, saved, ram, disks)?
                 }
                 Unit::VirtioNet => self.build_net(slot, ram, host)?,
+                Unit::VirtioVsock => self.build_vsock(slot, ram, host)?,
                 Unit::VirtioConsole => {
                     self.build(unit, scope, |entries| VirtioDevice::restore_console(entries, ram))?
                 }
@@ -134,6 +140,28 @@ impl Pending {
         Ok(VirtioDevice::Net { mmio, cable })
     }
 
+    fn build_vsock(
+        &mut self,
+        slot: u32,
+        ram: &GuestRam,
+        host: &Host<'_>,
+    ) -> Result<VirtioDevice, RestoreError> {
+        let scope = Scope::Device(slot);
+        let is_saved = self.states.contains_key(&(Unit::Sockets.name(), scope));
+        let saved =
+            is_saved.then(|| self.build(Unit::Sockets, scope, HostSockets::saved)).transpose()?;
+        let path = host.elsewhere.vsock.clone().or(saved);
+        let path = path.ok_or(RestoreError::VsockUnknown { slot })?;
+        let mmio: Mmio<Vsock> =
+            self.build(Unit::VirtioVsock, scope, |entries| Mmio::restore(entries, ram))?;
+        let refuse = |source| RestoreError::Vsock { slot, source: Box::new(source) };
+        check_no_sockets(&path, host.clock.is_virtual()).map_err(|error| refuse(error.into()))?;
+        let config = VsockConfig { path, cid: mmio.device().cid() };
+        let sockets = HostSockets::open(&config, host.doorbell)
+            .map_err(|error| refuse(MachineError::Vsock(error)))?;
+        Ok(VirtioDevice::Vsock { mmio, sockets })
+    }
+
     fn build_block(
         &mut self,
         slot: u32,
@@ -177,6 +205,16 @@ fn check_network(board: &BoardConfig, elsewhere: &Elsewhere) -> Result<(), Resto
     match &elsewhere.network {
         Some(network) if !board.virtio.contains(&DeviceId::NET) => {
             Err(RestoreError::NoCard { network: network.to_string() })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// As [`check_network`].
+fn check_vsock(board: &BoardConfig, elsewhere: &Elsewhere) -> Result<(), RestoreError> {
+    match &elsewhere.vsock {
+        Some(path) if !board.virtio.contains(&DeviceId::SOCKET) => {
+            Err(RestoreError::NoSockets { path: path.clone() })
         }
         _ => Ok(()),
     }

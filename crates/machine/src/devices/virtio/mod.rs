@@ -5,10 +5,13 @@
 
 mod cable;
 mod disk;
+mod sockets;
 
+pub use abide_virtio::vsock::{CID_MAX, CID_MIN};
 pub(crate) use cable::SavedCable;
 pub use cable::{NetCable, NetCardConfig};
 pub use disk::{DISK_PATH, DISK_TABLE, Disk, DiskConfig, DiskError};
+pub use sockets::{HostSockets, SOCKETS_PATH, VsockConfig};
 
 use crate::bus::lock;
 use crate::console::Console;
@@ -18,7 +21,7 @@ use crate::error::MachineError;
 use crate::units::Unit;
 use abide_memory::GuestRam;
 use abide_reg::{Entry, IntakeError, Leftover};
-use abide_virtio::{Block, DeviceId, Mmio, Net, RandomBits, Rng, Terminal};
+use abide_virtio::{Block, DeviceId, Mmio, Net, RandomBits, Rng, Terminal, Vsock};
 use std::sync::{Arc, Mutex};
 
 /// A virtio device that a board is to have.
@@ -32,6 +35,8 @@ pub enum VirtioConfig {
     Console,
     /// A network card.
     Net(NetCardConfig),
+    /// Sockets between guest and host.
+    Vsock(VsockConfig),
 }
 
 /// What virtio devices reach of their machine.
@@ -68,6 +73,13 @@ pub enum VirtioDevice {
         /// What it is plugged into.
         cable: NetCable,
     },
+    /// Sockets between guest and host.
+    Vsock {
+        /// What the guest sees.
+        mmio: Mmio<Vsock>,
+        /// What they lead to.
+        sockets: HostSockets,
+    },
 }
 
 /// Does the same with whatever transport is in the slot.
@@ -78,6 +90,7 @@ macro_rules! any {
             VirtioDevice::Rng { mmio: $mmio } => $what,
             VirtioDevice::Console { mmio: $mmio } => $what,
             VirtioDevice::Net { mmio: $mmio, .. } => $what,
+            VirtioDevice::Vsock { mmio: $mmio, .. } => $what,
         }
     };
 }
@@ -86,7 +99,7 @@ impl VirtioDevice {
     /// The device that `config` asks for, in slot `slot`.
     ///
     /// # Errors
-    /// [`MachineError::Disk`] or [`MachineError::Net`].
+    /// [`MachineError::Disk`], [`MachineError::Net`] or [`MachineError::Vsock`].
     pub(crate) fn create(
         config: &VirtioConfig,
         slot: usize,
@@ -104,6 +117,10 @@ impl VirtioDevice {
                 let cable = NetCable::plug(network.clone(), *mac, &[], doorbell)?;
                 Self::Net { mmio: Mmio::new(Net::new(mac.bytes())), cable }
             }
+            VirtioConfig::Vsock(config) => {
+                let sockets = HostSockets::open(config, doorbell)?;
+                Self::Vsock { mmio: Mmio::new(Vsock::new(config.cid)), sockets }
+            }
         })
     }
 
@@ -115,6 +132,7 @@ impl VirtioDevice {
             Self::Rng { .. } => DeviceId::ENTROPY,
             Self::Console { .. } => DeviceId::CONSOLE,
             Self::Net { .. } => DeviceId::NET,
+            Self::Vsock { .. } => DeviceId::SOCKET,
         }
     }
 
@@ -126,6 +144,7 @@ impl VirtioDevice {
             DeviceId::ENTROPY => Some(Unit::VirtioRng),
             DeviceId::CONSOLE => Some(Unit::VirtioConsole),
             DeviceId::NET => Some(Unit::VirtioNet),
+            DeviceId::SOCKET => Some(Unit::VirtioVsock),
             _ => None,
         }
     }
@@ -151,6 +170,7 @@ impl VirtioDevice {
                 mmio.write(offset, size, value, ram, &mut *lock(outside.console));
             }
             Self::Net { mmio, cable } => mmio.write(offset, size, value, ram, cable),
+            Self::Vsock { mmio, sockets } => mmio.write(offset, size, value, ram, sockets),
         }
     }
 
@@ -162,16 +182,25 @@ impl VirtioDevice {
             Self::Rng { mmio } => mmio.poll(ram, &mut *lock(outside.entropy)),
             Self::Console { mmio } => mmio.poll(ram, &mut *lock(outside.console)),
             Self::Net { mmio, cable } => mmio.poll(ram, cable),
+            Self::Vsock { mmio, sockets } => mmio.poll(ram, sockets),
         }
     }
 
-    /// The guest goes on elsewhere: what its neighbours must learn is told them.
-    pub(crate) fn activate(&mut self) {
-        if let Self::Net { mmio, cable } = self
-            && cable.has_neighbours()
-            && mmio.agreed(abide_virtio::net::GUEST_ANNOUNCE)
-        {
-            mmio.reconfigure(Net::announce);
+    /// The guest goes on elsewhere: what its neighbours must learn is told them, and what it lost
+    /// on the way is told to it.
+    pub(crate) fn activate(&mut self, outside: &Outside<'_>) {
+        match self {
+            Self::Net { mmio, cable }
+                if cable.has_neighbours() && mmio.agreed(abide_virtio::net::GUEST_ANNOUNCE) =>
+            {
+                mmio.reconfigure(Net::announce);
+            }
+            Self::Vsock { mmio, sockets } if mmio.is_live() => {
+                mmio.reconfigure(Vsock::reset_transport);
+                // Before it can open a connection that it would take for lost.
+                mmio.poll(outside.ram, sockets);
+            }
+            _ => {}
         }
     }
 
