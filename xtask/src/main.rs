@@ -23,6 +23,7 @@ mod tasks;
 mod threads;
 mod tidy;
 mod userland;
+mod vsock;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -62,6 +63,8 @@ enum Task {
     Disks(disks::Arguments),
     /// Save and restore Linux guests in the middle of network traffic, and compare ends
     Network(network::Arguments),
+    /// Let Linux guests and their host connect to each other, over a save
+    Vsock(vsock::Arguments),
     /// Boot Linux with a host thread for each vCPU, saved and restored on the way
     Threads(threads::Arguments),
     /// Run abide on real host kernels, emulated
@@ -103,6 +106,7 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Evolution(_) => tally::alone(evolution::run)?,
         Task::Disks(arguments) => tally::alone(|count| disks::run(&arguments, count))?,
         Task::Network(arguments) => tally::alone(|count| network::run(&arguments, count))?,
+        Task::Vsock(arguments) => vsock::task(&arguments)?,
         Task::Threads(arguments) => tally::alone(|count| threads::run(&arguments, count))?,
         Task::Lab(arguments) => tally::alone(|count| lab::run(&arguments, count))?,
         Task::Userland(arguments) => userland::task(&arguments)?,

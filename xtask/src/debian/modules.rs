@@ -11,12 +11,13 @@ use std::process::Command;
 
 /// What Debian does not build into its kernel, in the order of loading; each brings what it
 /// depends on.
-const WANTED: [&str; 7] = [
+const WANTED: [&str; 8] = [
     "virtio_mmio",
     "virtio_blk",
     "virtio_net",
     "virtio_rng",
     "virtio_console",
+    "vmw_vsock_virtio_transport",
     "crc32c_generic",
     "ext4",
 ];
@@ -185,6 +186,8 @@ mod tests {
             ("virtio_blk", "virtio_ring,virtio"),
             ("virtio_net", "virtio"),
             ("virtio_rng", ""),
+            ("vmw_vsock_virtio_transport", "vsock,virtio"),
+            ("vsock", ""),
             ("ext4", "jbd2"),
             ("jbd2", ""),
         ] {
@@ -201,6 +204,8 @@ mod tests {
             "virtio_blk",
             "virtio_net",
             "virtio_rng",
+            "vsock",
+            "vmw_vsock_virtio_transport",
             "jbd2",
             "ext4",
         ];

@@ -2,7 +2,9 @@
 
 use super::{decoder, deny, fmt, guests, lint, setup, test};
 use crate::tally::{Count, Tally};
-use crate::{abide, disks, evolution, lab, network, oracle, process, threads, tidy, userland};
+use crate::{
+    abide, disks, evolution, lab, network, oracle, process, threads, tidy, userland, vsock,
+};
 use anyhow::{Result, bail};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
@@ -34,6 +36,7 @@ pub fn task(arguments: &Arguments) -> ExitCode {
     tally.counted("oracle", |count| oracle::run(&oracle::Arguments::default(), count));
     tally.counted("disks", |count| disks::run(&disks::Arguments::default(), count));
     tally.counted("network", |count| network::run(&network::Arguments::short(), count));
+    tally.counted("vsock", |count| vsock::run(&vsock::Arguments::short(), count));
     tally.counted("threads", |count| threads::run(&threads::Arguments::default(), count));
     tally.counted("userland", userland::run);
     tally.counted("lab", |count| lab::run(&lab::Arguments::default(), count));

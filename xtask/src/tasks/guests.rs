@@ -19,12 +19,13 @@ pub fn task(arguments: &Arguments) -> Result<()> {
 }
 
 /// The committed binaries: file below `guests/bin`, name of what cargo builds.
-const IMAGES: [(&str, &str); 5] = [
+const IMAGES: [(&str, &str); 6] = [
     ("shell.img", "shell"),
     ("demo.img", "demo"),
     ("init", "init"),
     ("disk", "disk"),
     ("net", "net"),
+    ("vsock", "vsock"),
 ];
 /// The initramfs with `init` in it.
 const INITRAMFS: &str = "initramfs.cpio";
@@ -48,6 +49,14 @@ pub fn disk() -> Result<Vec<u8>> {
 /// If it cannot be read.
 pub fn net() -> Result<Vec<u8>> {
     read(&committed("net"))
+}
+
+/// The committed program of Linux guests with sockets to their host.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn vsock() -> Result<Vec<u8>> {
+    read(&committed("vsock"))
 }
 
 fn committed(name: &str) -> PathBuf {
