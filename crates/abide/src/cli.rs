@@ -80,7 +80,7 @@ pub enum Command {
     Baseline(BaselineArgs),
     /// Fleet: tell whether guests can go to hosts, and back, before a byte moves
     #[command(after_help = PLAN_EXAMPLES)]
-    #[command(after_long_help = format!("{PLAN_EXAMPLES}\n\n{EXIT_CODES}"))]
+    #[command(after_long_help = format!("{PLAN_EXAMPLES}\n\n{}\n\n{EXIT_CODES}", shipped()))]
     Plan(PlanArgs),
     /// See it: run a guest, save it mid-flight, restore each file, compare every end
     Demo(DemoArgs),
@@ -108,6 +108,12 @@ Examples:
   abide plan a.toml b.toml c.toml                      every host to every other
   abide plan old.toml --to new.toml --back             an upgrade, and its way back
   abide plan debian-6.1-neoverse-n1 --to debian-7.2-neoverse-n1 --report plan.html";
+
+/// The profiles and contracts that come with abide, as help shows them.
+fn shipped() -> String {
+    let names: Vec<&str> = abide_contract::shipped::names().collect();
+    format!("Profiles and contracts that come with abide:\n  {}", names.join("\n  "))
+}
 
 /// What executes a guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

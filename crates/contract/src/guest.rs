@@ -2,6 +2,7 @@
 
 use crate::contract::Contract;
 use crate::host::number;
+use crate::plan::Dropped;
 use crate::profile::{Profile, Whose};
 use crate::rules;
 use abide_reg::{Class, Entry, Name, RegId, Scope, Value, VcpuId};
@@ -130,6 +131,15 @@ impl Guest {
     /// Whether it has the register, in whatever scope.
     pub(crate) fn has(&self, id: RegId) -> bool {
         self.by_id.contains_key(&id)
+    }
+
+    /// Whether the guest notices nothing on a host without this register of its: a host without it
+    /// behaves as with this value, or the guest does not use it.
+    #[must_use]
+    pub fn can_miss(&self, scope: Scope, id: RegId, value: &Value) -> bool {
+        let dropped = crate::plan::absent_by_rule(self, scope, id, Some(value));
+        // What is not known is not taken for off.
+        dropped.is_ok_and(|dropped| !matches!(dropped, Dropped::WhileOff(_)))
     }
 
     /// This guest, with the registers that only `profile` has at the host's own values: what it is

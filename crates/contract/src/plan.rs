@@ -291,32 +291,45 @@ fn absent(guest: &Guest, held: &Held, profile: &Profile) -> Verdict {
     if let Some(other) = profile.of_other_width(held.id) {
         return Verdict::Refuse(Refused::OtherWidth { other });
     }
-    match rules::rule(held.id).absent {
-        Absent::Refuse => Verdict::Refuse(Refused::Absent),
-        Absent::DropIfValue(safe) => match held.value.as_ref().map(number) {
-            Some(Some(value)) if value == safe => Verdict::Drop(Dropped::Value(safe)),
-            _ => Verdict::Refuse(Refused::InUse { only: Some(safe), on: Vec::new() }),
+    let dropped = absent_by_rule(guest, held.scope, held.id, held.value.as_ref());
+    dropped.map_or_else(Verdict::Refuse, Verdict::Drop)
+}
+
+/// Why the guest cannot miss a register that a host has not, or why it can.
+pub(crate) fn absent_by_rule(
+    guest: &Guest,
+    scope: Scope,
+    id: RegId,
+    value: Option<&Value>,
+) -> Result<Dropped, Refused> {
+    match rules::rule(id).absent {
+        Absent::Refuse => Err(Refused::Absent),
+        Absent::DropIfValue(safe) => match value.map(number) {
+            Some(Some(value)) if value == safe => Ok(Dropped::Value(safe)),
+            _ => Err(Refused::InUse { only: Some(safe), on: Vec::new() }),
         },
-        Absent::DropIfOff(fields) => absent_if_off(guest, held, fields),
+        Absent::DropIfOff(fields) => absent_if_off(guest, scope, fields),
     }
 }
 
-fn absent_if_off(guest: &Guest, held: &Held, fields: &'static [(RegId, Field)]) -> Verdict {
+fn absent_if_off(
+    guest: &Guest,
+    scope: Scope,
+    fields: &'static [(RegId, Field)],
+) -> Result<Dropped, Refused> {
     let mut on = Vec::new();
     let mut is_known = true;
     for (id, field) in fields {
-        let numbers = guest.numbers(held.scope, *id);
+        let numbers = guest.numbers(scope, *id);
         // A register of features that nobody has is one without features.
         is_known &= !numbers.is_empty() || (rules::is_pinned(*id) && !guest.has(*id));
         let bits = numbers.into_iter().map(|number| field.bits_of(number)).find(|bits| *bits != 0);
         on.extend(bits.map(|bits| (*id, field.name, bits)));
     }
     let names = || fields.iter().map(|(id, field)| (*id, field.name)).collect();
-    if !on.is_empty() {
-        Verdict::Refuse(Refused::InUse { only: None, on })
-    } else if is_known {
-        Verdict::Drop(Dropped::Off(names()))
-    } else {
-        Verdict::Drop(Dropped::WhileOff(names()))
+    match (on.is_empty(), is_known) {
+        (false, _) => Err(Refused::InUse { only: None, on }),
+        (true, true) => Ok(Dropped::Off(names())),
+        (true, false) => Ok(Dropped::WhileOff(names())),
     }
 }

@@ -31,7 +31,6 @@ pub mod names;
 #[cfg(feature = "next-version")]
 mod next_version;
 pub mod restore;
-mod rules;
 pub mod runner;
 mod save;
 pub mod units;

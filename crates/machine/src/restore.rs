@@ -13,9 +13,9 @@ use crate::entropy::Entropy;
 use crate::error::RestoreError;
 use crate::lifecycle::Prepared;
 use crate::machine::Machine;
-use crate::rules;
 use crate::save::{CNTFRQ_HZ, RAM_LEN, VCPU_COUNT, cpu_unit};
 use crate::units::{ORDER, Unit};
+use abide_contract::Guest;
 use abide_engine::{Engine, PowerState, Provider};
 use abide_firmware::Firmware;
 use abide_reg::{
@@ -72,11 +72,15 @@ pub struct Changed {
 pub(crate) struct Pending {
     states: BTreeMap<(Name, Scope), UnitRecord>,
     carried: Vec<UnitRecord>,
+    /// All that was saved, for questions about what the guest uses.
+    guest: Guest,
     pub(crate) report: RestoreReport,
 }
 
 impl Pending {
     fn new(records: Vec<UnitRecord>) -> Result<Self, RestoreError> {
+        let units = records.iter().map(|unit| (unit.unit, unit.scope, unit.entries.as_slice()));
+        let guest = Guest::saved("saved", units, 0, 0);
         let mut states = BTreeMap::new();
         for record in records {
             let (unit, scope) = (record.unit, record.scope);
@@ -84,7 +88,7 @@ impl Pending {
                 return Err(RestoreError::Twice { unit, scope });
             }
         }
-        Ok(Self { states, carried: Vec::new(), report: RestoreReport::default() })
+        Ok(Self { states, carried: Vec::new(), guest, report: RestoreReport::default() })
     }
 
     pub(crate) fn take(&mut self, unit: Unit, scope: Scope) -> Result<Vec<Entry>, RestoreError> {
@@ -376,7 +380,7 @@ impl Machine {
             if known.binary_search(&id).is_err() {
                 match entry.class {
                     // Kept all the same: the next host may have it again.
-                    Class::Mandatory if rules::may_be_absent(id, &entry.value) => {
+                    Class::Mandatory if pending.guest.can_miss(scope, id, &entry.value) => {
                         pending.carry(name, scope, vec![entry]);
                     }
                     Class::Mandatory => {

@@ -556,3 +556,27 @@ fn mock_keeps_its_place_over_a_restore() {
     assert_eq!(step(&again), step(&machine));
     assert_eq!(again.board(), &BOARD);
 }
+
+/// TCR2_EL1 of a vCPU whose ID_AA64MMFR3_EL1 shows this, on an engine that has neither.
+fn restored_with_tcr2(mmfr3: u64) -> Result<Vec<RegId>, String> {
+    let machine = lived();
+    let tcr2 = RegId::Kvm(0x6030_0000_0013_c103);
+    let id = RegId::Kvm(0x6030_0000_0013_c03b);
+    let file = file_with(&machine, |records| {
+        let mandatory = |id, value| Entry::new(id, Class::Mandatory, Value::u64(value));
+        // The register itself may hold anything: who cannot use it has not put it there.
+        record(records, "cpu", "vcpu0").entries.push(mandatory(tcr2, 0x1de7_ec7e_dbad_c0de));
+        let class = if mmfr3 == 0 { Class::Mandatory } else { Class::Static };
+        record(records, "identity", "vm").entries.push(Entry::new(id, class, Value::u64(mmfr3)));
+    });
+    let prepared = restore(&MockEngine::idle(), file).map_err(|error| error.to_string())?;
+    Ok(prepared.report().carried.iter().map(|(.., id)| *id).collect())
+}
+
+#[test]
+fn registers_of_a_feature_that_is_off_are_kept_for_the_next_host() {
+    let carried = restored_with_tcr2(0).unwrap_or_else(|error| panic!("{error}"));
+    assert!(carried.contains(&RegId::Kvm(0x6030_0000_0013_c103)), "{carried:?}");
+    let refused = restored_with_tcr2(1).unwrap_err();
+    assert!(refused.contains("TCR2_EL1"), "{refused}");
+}
