@@ -44,7 +44,7 @@ pub struct Arguments {
 enum Set {
     /// A few of each kind
     Short,
-    /// All, with GCC and Python
+    /// All, with GCC, Python and Python's own tests
     All,
 }
 
@@ -185,6 +185,6 @@ mod tests {
     fn each_cell_of_the_matrix_is_there() {
         let all = KERNELS.iter().flat_map(|kernel| [1, 2, 4, 8].map(|vcpus| cells(kernel, vcpus)));
         assert_eq!(all.map(|cells| cells.len()).sum::<usize>(), 3 * 4 * 2 + 2);
-        assert_eq!(Set::All.with(), ["gcc", "python"]);
+        assert_eq!(Set::All.with(), ["gcc", "python", "python-tests"]);
     }
 }

@@ -39,7 +39,7 @@ const fn of_set(name: &'static str) -> Check {
     Check { name, set: Some(name), is_short: false }
 }
 
-pub const CHECKS: [Check; 12] = [
+pub const CHECKS: [Check; 13] = [
     short("witness"),
     short("shell"),
     base("coreutils"),
@@ -52,6 +52,7 @@ pub const CHECKS: [Check; 12] = [
     base("openssl"),
     of_set("gcc"),
     of_set("python"),
+    of_set("python-tests"),
 ];
 
 #[derive(clap::Args)]
@@ -98,6 +99,8 @@ pub struct Arguments {
 enum What {
     /// Run kernels on numbers of vCPUs through saves, and write `docs/userland.md`
     Matrix(matrix::Arguments),
+    /// Run what `cargo xtask ci` runs of all this: a few checks on two vCPUs, and the guide
+    Short,
     /// Do what the guide's Debian example says, and compare what it shows
     Guide,
 }
@@ -105,6 +108,7 @@ enum What {
 pub fn task(arguments: &Arguments) -> Result<()> {
     match &arguments.what {
         Some(What::Matrix(arguments)) => tally::alone(|count| matrix::run(arguments, count)),
+        Some(What::Short) => tally::alone(run),
         Some(What::Guide) => tally::alone(guide::run),
         None if arguments.record => record(arguments),
         None => tally::alone(|count| one(arguments, count)),

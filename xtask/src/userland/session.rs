@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 const PROMPT: (&str, &str) = ("root@guest:", "# ");
 
 /// A guest that says nothing for so long will say no more.
-const SILENCE_MAX: Duration = Duration::from_secs(300);
+const SILENCE_MAX: Duration = Duration::from_secs(600);
 
 /// A running guest, ended when dropped.
 pub struct Session {
