@@ -2,6 +2,8 @@
 //!
 //! Each is computed so exactly that one rounding gives the right bits: the digits below those that
 //! count are kept as one sticky bit.
+//!
+//! None is inlined: where the host has the result already, nobody saves registers for them.
 
 use super::round::{Exact, round, shift_right_sticky};
 use super::unpack::{Class, Unpacked, invalid, process_nans, unpack};
@@ -62,12 +64,14 @@ fn product(a: &Unpacked, b: &Unpacked) -> Wide {
 }
 
 /// `a + b` [DDI0487 J1 FPAdd].
+#[inline(never)]
 pub(super) fn add<F: Format>(a: u64, b: u64, context: &mut Context) -> u64 {
     let (a, b) = (unpack::<F>(a, context), unpack::<F>(b, context));
     add_unpacked::<F>(&a, &b, context)
 }
 
 /// `a - b` [DDI0487 J1 FPSub].
+#[inline(never)]
 pub(super) fn sub<F: Format>(a: u64, b: u64, context: &mut Context) -> u64 {
     let (a, mut b) = (unpack::<F>(a, context), unpack::<F>(b, context));
     // A NaN keeps its sign.
@@ -104,11 +108,13 @@ impl Wide {
 }
 
 /// `a * b` [DDI0487 J1 FPMul].
+#[inline(never)]
 pub(super) fn mul<F: Format>(a: u64, b: u64, context: &mut Context) -> u64 {
     multiply::<F>(a, b, context, |_, context| invalid::<F>(context))
 }
 
 /// `a * b`, where infinity times zero is two [DDI0487 J1 FPMulX].
+#[inline(never)]
 pub(super) fn mulx<F: Format>(a: u64, b: u64, context: &mut Context) -> u64 {
     multiply::<F>(a, b, context, |sign, _| sign | F::power_of_two(1))
 }
@@ -138,6 +144,7 @@ fn multiply<F: Format>(
 }
 
 /// `a / b` [DDI0487 J1 FPDiv].
+#[inline(never)]
 pub(super) fn div<F: Format>(a: u64, b: u64, context: &mut Context) -> u64 {
     let (a, b) = (unpack::<F>(a, context), unpack::<F>(b, context));
     if let (Class::Number, Class::Number) = (a.class, b.class) {
@@ -168,6 +175,7 @@ fn quotient(a: &Unpacked, b: &Unpacked) -> Option<Exact> {
 }
 
 /// The square root [DDI0487 J1 FPSqrt].
+#[inline(never)]
 pub(super) fn sqrt<F: Format>(operand: u64, context: &mut Context) -> u64 {
     let operand = unpack::<F>(operand, context);
     if let Some(nan) = process_nans::<F>(&[&operand], context) {
@@ -191,6 +199,7 @@ pub(super) fn sqrt<F: Format>(operand: u64, context: &mut Context) -> u64 {
 }
 
 /// `addend + a * b`, rounded once [DDI0487 J1 FPMulAdd].
+#[inline(never)]
 pub(super) fn mul_add<F: Format>(addend: u64, a: u64, b: u64, context: &mut Context) -> u64 {
     let addend = unpack::<F>(addend, context);
     let (a, b) = (unpack::<F>(a, context), unpack::<F>(b, context));
