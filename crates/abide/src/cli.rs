@@ -432,8 +432,11 @@ pub struct BaselineArgs {
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// Replace the file if it exists
-    #[arg(long, requires = "output")]
+    #[arg(long, requires = "output", conflicts_with = "update")]
     pub overwrite: bool,
+    /// Bring the file up to date and keep its comments; for guests that are still to be born
+    #[arg(long, requires = "output")]
+    pub update: bool,
     /// The contract's name, for reports
     #[arg(long, value_name = "NAME", default_value = "baseline", value_parser = parse_line)]
     pub name: String,

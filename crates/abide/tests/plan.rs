@@ -38,8 +38,14 @@ fn a_baseline_goes_to_every_host_it_was_made_over() {
     let output = sandbox.abide(&args);
     assert_eq!(code(&output), 0, "{}", stderr(&output));
     assert!(stderr(&output).contains("CNTP_CTL_EL0 is beyond the contract"));
-    // Nothing is written over by itself.
+    // Nothing is written over by itself, and no comment lost in an update.
     assert_eq!(code(&sandbox.abide(&args)), 1);
+    let text = std::fs::read_to_string(sandbox.path("fleet.toml")).unwrap();
+    std::fs::write(sandbox.path("fleet.toml"), text.replace("# CLIDR_EL1", "# why not")).unwrap();
+    args.push("--update");
+    assert_eq!(code(&sandbox.abide(&args)), 0);
+    let updated = std::fs::read_to_string(sandbox.path("fleet.toml")).unwrap();
+    assert_eq!(updated, text.replace("# CLIDR_EL1", "# why not"));
 
     let mut args = vec!["plan", "fleet.toml", "--json", "--to"];
     args.extend(N1);

@@ -28,7 +28,11 @@ pub fn run(args: &BaselineArgs) -> Result<Exit> {
     }
     match &args.output {
         Some(path) => {
-            fleet::write(path, &text, args.overwrite)?;
+            let text = match args.update {
+                true => fleet::updated_contract(path, &contract)?,
+                false => text,
+            };
+            fleet::write(path, &text, args.overwrite || args.update)?;
             say(&format!(
                 "{}: {} values and {} registers of state promised, on {} hosts",
                 path.display(),

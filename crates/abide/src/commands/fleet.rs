@@ -62,6 +62,18 @@ pub fn profile(argument: &Path) -> Result<Profile> {
     }
 }
 
+/// The text of the contract in a file, brought up to date.
+///
+/// # Errors
+/// If the file cannot be read, or is no contract.
+pub fn updated_contract(path: &Path, contract: &Contract) -> Result<String> {
+    let of = || path.display().to_string();
+    match text_of(path)? {
+        Content::Text(text) => codec::update_contract(&text, contract).with_context(of),
+        Content::Snapshot => bail!("{}: a snapshot found, a contract is needed", of()),
+    }
+}
+
 enum Content {
     Text(String),
     Snapshot,

@@ -3,11 +3,13 @@
 mod contract;
 mod profile;
 mod read;
+mod update;
 mod write;
 
 pub use contract::{read_contract, write_contract};
 pub use profile::{read_profile, write_profile};
 pub use read::{ReadError, ReadProblem};
+pub use update::update_contract;
 
 use toml_edit::Document;
 
