@@ -173,3 +173,19 @@ fn models_are_as_many_as_vcpus() {
     });
     assert_eq!(made, [false, true, false]);
 }
+
+/// N, Z, C and V of FPSR are flags of AArch32, which no model shows: RES0.
+#[test]
+fn fpsr_has_no_flags_of_aarch32() {
+    const FPSR: abide_arm64::SysReg = support::reg(3, 3, 4, 4, 1);
+    for model in [&PORTABLE, &V8_0, &N1_LIKE] {
+        let mut guest = Guest::with_model(model);
+        for (written, read) in
+            [(u64::MAX, 0x0800_009f), (0xf000_0000, 0), (0x0800_0011, 0x0800_0011)]
+        {
+            guest.set_x(1, written);
+            guest.run(&[support::msr(FPSR, 1), support::mrs(2, FPSR)]);
+            assert_eq!(guest.x(2), read, "{}: {written:#x}", model.name);
+        }
+    }
+}

@@ -268,7 +268,9 @@ impl Cpu {
                 return self.next_slice();
             }
             Slot::Fpcr => self.fpcr = (value & 0x07c8_0000) as u32 & self.fpcr_mask(),
-            Slot::Fpsr => self.fpsr = (value & 0xf800_009f) as u32,
+            // QC and the cumulative exceptions. N, Z, C and V are those of AArch32, which nothing
+            // here has: RES0 [DDI0487 C5.2.9].
+            Slot::Fpsr => self.fpsr = (value & 0x0800_009f) as u32,
             Slot::OslarEl1 => {
                 self.set_sys(Slot::OslsrEl1, 8 | (value & 1) << 1);
                 return self.next_slice();

@@ -442,6 +442,10 @@ fn shape(family: Family, case: &mut Case, rng: &mut Rng) -> Option<()> {
         Family::MoveSystem => {
             // FPCR.Len and Stride exist only for AArch32, which the engine has not.
             case.before.x[t % 31] &= !0x0037_0000;
+            // So do the flags in FPSR.
+            if word & !0x1f == 0xd51b_4420 {
+                case.before.x[t % 31] &= !0xf000_0000;
+            }
             case.words.push(word & !0x1f | 1 << 21 | (rng.word() & 0x1f));
             Some(())
         }
