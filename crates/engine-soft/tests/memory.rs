@@ -89,6 +89,61 @@ fn alignment_is_checked_where_it_is_demanded() {
     assert_eq!(guest.sys(ESR), ABORT | 0x21, "device memory: the MMU is off");
 }
 
+/// An access of 16 bytes is one element; what LD1 moves is as many as the arrangement says.
+#[test]
+fn alignment_of_vectors_is_that_of_their_elements() {
+    const LDR_Q: u32 = 0x3dc0_0020; // ldr q0, [x1]
+    const STR_Q: u32 = 0x3d80_0020; // str q0, [x1]
+    const LDP_Q: u32 = 0xad40_0420; // ldp q0, q1, [x1]
+    const STP_Q: u32 = 0xad00_0420; // stp q0, q1, [x1]
+    const LDP_D: u32 = 0x6d40_0420; // ldp d0, d1, [x1]
+    const LD1_16B: u32 = 0x4c40_7020; // ld1 {v0.16b}, [x1]
+    const LD1_2D: u32 = 0x4c40_7c20; // ld1 {v0.2d}, [x1]
+    const ST1_4S: u32 = 0x4c00_7820; // st1 {v0.4s}, [x1]
+    let cases = [
+        (LDR_Q, 16, 0),
+        (STR_Q, 16, WNR),
+        (LDP_Q, 16, 0),
+        (STP_Q, 16, WNR),
+        (LDP_D, 8, 0),
+        (LD1_16B, 1, 0),
+        (LD1_2D, 8, 0),
+        (ST1_4S, 4, WNR),
+    ];
+    // With SCTLR_EL1.A, in a page and across two; in device memory; and where nothing demands it.
+    let strict = 0x00c5_0078 | 1 | 2;
+    for (sctlr, base, checked) in [
+        (strict, VA + 0x100, true),
+        (strict, VA + 0xff0, true),
+        (strict & !2, VA + 0x2000, true),
+        (strict & !2, VA + 0x100, false),
+        (strict & !2, VA + 0xff0, false),
+    ] {
+        let (mut guest, mut tables) = Guest::with_mmu();
+        for page in [0, 0x1000] {
+            tables.map(&guest, VA + page, 3, (DATA + page) | pte::PAGE | pte::AF);
+            let device = (DATA + 0x4000 + page) | pte::PAGE | pte::AF | pte::DEVICE;
+            tables.map(&guest, VA + 0x2000 + page, 3, device);
+        }
+        guest.set_sys(SCTLR, sctlr);
+        for (word, element, write) in cases {
+            // Twice: the second finds what the first left in the TLB.
+            for offset in [8, 8, 4, 1, 0, 16, 24, 24] {
+                guest.set_x(1, base + offset);
+                guest.run(&[word, word]);
+                let faults = checked && offset % element != 0;
+                if faults {
+                    let found = (guest.sys(ESR), guest.sys(FAR));
+                    let expected = (ABORT | 0x21 | write, base + offset);
+                    assert_eq!(found, expected, "{word:#010x} at {:#x}", base + offset);
+                }
+                let at_vector = guest.pc() != CODE + 12;
+                assert_eq!(at_vector, faults, "{word:#010x} at {:#x}", base + offset);
+            }
+        }
+    }
+}
+
 #[test]
 fn a_misaligned_stack_pointer_faults_if_enabled() {
     let mut guest = Guest::new();

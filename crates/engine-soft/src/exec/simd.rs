@@ -2,8 +2,10 @@
 
 use crate::cpu::{Cpu, Env, Flow, esr};
 use crate::lower::{Code, Op, access as field, slot};
+use crate::mmu::{Access, Fault, status};
+use crate::tlb::PAGE_MASK;
 
-use super::access::{Abort, index};
+use super::access::{Abort, Place, index};
 
 /// Whether SIMD and floating point may be used here; else the exception is taken.
 #[inline]
@@ -18,12 +20,32 @@ pub(super) fn closed(cpu: &mut Cpu) -> Flow {
     if cpu.ids.has_fp() { cpu.raise(esr::FP) } else { cpu.undefined() }
 }
 
+/// Refuses an access of 16 bytes that is not aligned to them where SCTLR_EL1.A or device memory
+/// demands that: what is aligned is the element, which is all of it `[DDI0487 B2.9]`.
+fn check_alignment(cpu: &mut Cpu, env: &Env, va: u64, access: Access) -> Result<(), Abort> {
+    if va & 15 == 0 {
+        return Ok(());
+    }
+    let unaligned = Err(Abort { va, fault: Fault(status::ALIGNMENT) });
+    if cpu.checks_alignment() {
+        return unaligned;
+    }
+    let last_page = va.wrapping_add(15) & PAGE_MASK;
+    for page in [va, last_page.max(va)] {
+        if !matches!(cpu.locate(env, page, access, cpu.half)?, Place::Ram { device: false, .. }) {
+            return unaligned;
+        }
+    }
+    Ok(())
+}
+
 /// Reads `1 << size_log2` bytes, up to 16.
 fn read(cpu: &mut Cpu, env: &Env, va: u64, size_log2: u32) -> Result<u128, Abort> {
     let rights = cpu.rights();
     if size_log2 < 4 {
         return cpu.read_data(env, va, 1 << size_log2, rights).map(u128::from);
     }
+    check_alignment(cpu, env, va, Access::Read)?;
     let low = cpu.read_data(env, va, 8, rights)?;
     let high = cpu.read_data(env, va.wrapping_add(8), 8, rights)?;
     Ok(u128::from(high) << 64 | u128::from(low))
@@ -35,6 +57,7 @@ fn write(cpu: &mut Cpu, env: &Env, va: u64, size_log2: u32, value: u128) -> Resu
     if size_log2 < 4 {
         return cpu.write_data(env, va, 1 << size_log2, value as u64, rights);
     }
+    check_alignment(cpu, env, va, Access::Write)?;
     cpu.write_data(env, va, 8, value as u64, rights)?;
     cpu.write_data(env, va.wrapping_add(8), 8, (value >> 64) as u64, rights)
 }

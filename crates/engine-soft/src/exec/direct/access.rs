@@ -158,9 +158,9 @@ fn write_back<const FORM: u32>(cpu: &mut Cpu, op: &Op, value: u64) {
     }
 }
 
-/// The alignment that accesses of `1 << SIZE` bytes need in device memory.
+/// The alignment that accesses of `1 << SIZE` bytes need where it is demanded: that of the whole.
 const fn alignment(size: u32) -> u64 {
-    if size < 3 { 1 << size } else { 8 }
+    1 << size
 }
 
 fn one<const FORM: u32, const LOAD: bool, const SIZE: u32>(
