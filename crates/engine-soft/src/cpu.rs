@@ -1,6 +1,7 @@
 //! The state of one CPU and what exceptions do to it.
 
 use crate::cpu_model::IdSpace;
+use crate::exec::Patience;
 use crate::lower::slot;
 use crate::mmu::{Regime, physical_bits};
 use crate::sysreg::{Slot, TABLE};
@@ -137,6 +138,8 @@ pub(crate) struct Cpu {
     pub looked_outside: bool,
     /// `left` when the clock was last told.
     pub told: i64,
+    /// What it waited for lately, which only the host's CPUs notice.
+    pub patience: Patience,
     /// Others were asked to forget something, and no DSB has waited for them yet.
     pub awaits_others: bool,
     /// The dirty log's generation that the TLB's entries for writing belong to.
@@ -181,6 +184,7 @@ impl Cpu {
             left: 0,
             looked_outside: false,
             told: 0,
+            patience: Patience::default(),
             awaits_others: false,
             dirty_generation: 0,
             timer_levels: [None; 2],

@@ -104,6 +104,9 @@ pub(crate) struct Shared {
     /// Some vCPU has executed: ID registers are fixed.
     pub started: AtomicBool,
     mailboxes: Box<[Mailbox]>,
+    /// How many vCPUs are in `run`.
+    executing: AtomicU32,
+    host_cpus: u32,
     /// Moves with each DSB that others have to answer, and with each harvest of the dirty log.
     epoch: AtomicU64,
     /// How many wait for others to come to an epoch.
@@ -124,6 +127,9 @@ impl Shared {
             ids: Mutex::new(ids),
             started: AtomicBool::new(false),
             mailboxes: (0..vcpu_count).map(|_| Mailbox::new()).collect(),
+            executing: AtomicU32::new(0),
+            host_cpus: std::thread::available_parallelism()
+                .map_or(1, |cpus| u32::try_from(cpus.get()).unwrap_or(u32::MAX)),
             epoch: AtomicU64::new(0),
             waiting: AtomicU32::new(0),
             wait: Mutex::default(),
@@ -184,7 +190,13 @@ impl Shared {
     /// `own` is about to execute: from here on others wait for it. It must [`serve`] first.
     pub fn enter(&self, own: usize) -> Inside<'_> {
         self.come_to(own, self.epoch.load(Ordering::SeqCst));
+        self.executing.fetch_add(1, Ordering::Relaxed);
         Inside { shared: self, own }
+    }
+
+    /// Whether more vCPUs execute than the host has CPUs, so that some vCPU waits for one.
+    pub fn is_crowded(&self) -> bool {
+        self.executing.load(Ordering::Relaxed) > self.host_cpus
     }
 
     fn come_to(&self, own: usize, epoch: u64) {
@@ -239,6 +251,7 @@ pub(crate) struct Inside<'a> {
 
 impl Drop for Inside<'_> {
     fn drop(&mut self) {
+        self.shared.executing.fetch_sub(1, Ordering::Relaxed);
         self.shared.come_to(self.own, ABSENT);
     }
 }

@@ -66,7 +66,12 @@ impl SoftVcpu {
             Wait::Interrupt => interrupted,
             Wait::Event => {
                 let count = Timer::Virtual.count(&self.shared, &*self.clock);
-                interrupted || std::mem::take(&mut cpu.event) || cpu.event_due(count)
+                let has_come = interrupted || std::mem::take(&mut cpu.event);
+                let over = has_come || cpu.event_due(count);
+                if over {
+                    cpu.patience.ended(count, has_come);
+                }
+                over
             }
         };
         if over {

@@ -17,6 +17,7 @@ const DATA: Gpa = Gpa(RAM.0 + (1 << 20));
 const HVC_STOPS: NoDevices = NoDevices(AfterCall::Leave);
 const SEV: u32 = 0xd503_209f;
 const WFE: u32 = 0xd503_205f;
+const YIELD: u32 = 0xd503_203f;
 
 struct Board {
     ram: Arc<GuestRam>,
@@ -69,6 +70,56 @@ fn sev_ends_the_wait_of_a_thread_that_is_parked() {
     // Not woken, this test would not end.
     board.lines[1].parking().wait(None);
     assert!(matches!(board.vcpus[1].run(1000, &HVC_STOPS).unwrap(), Stop::System(_)));
+}
+
+/// Without an event stream nothing but an event ends the wait of a WFE for sure. It may return
+/// before, and does so at first, for the sake of guests that wait for a moment only.
+#[test]
+fn wfe_without_an_event_stream_leaves_the_cpu_of_the_host() {
+    let mut program = Program::new(RAM);
+    let (first, end) = (program.label(), program.label());
+    program.branch_if_zero(x(0), first);
+    for _ in 0..14 {
+        asm!(program.assembler(); add x1, x1, 1);
+        program.word(WFE);
+    }
+    program.branch(end);
+    program.bind(first);
+    program.word(SEV);
+    program.bind(end);
+    asm!(program.assembler(); hvc 0);
+    let mut board = board(2, program);
+    let come = |board: &Board| board.vcpus[1].load(kvm::x(1)).unwrap().to_u64();
+    for _ in 0..3 {
+        assert_eq!(board.vcpus[1].run(1000, &HVC_STOPS).unwrap(), Stop::Idle);
+        assert_eq!(come(&board), Some(9), "it returned eight times, and waits");
+        assert!(board.vcpus[1].deadline_ticks().is_some(), "not for ever");
+    }
+    assert!(matches!(board.vcpus[0].run(1000, &HVC_STOPS).unwrap(), Stop::System(_)));
+    // Not woken, this test would not end.
+    board.lines[1].parking().wait(None);
+    assert!(matches!(board.vcpus[1].run(1000, &HVC_STOPS).unwrap(), Stop::System(_)));
+    assert_eq!(come(&board), Some(14));
+}
+
+#[test]
+fn yield_is_of_no_effect_on_the_guest() {
+    let mut program = Program::new(RAM);
+    for _ in 0..100 {
+        asm!(program.assembler(); add x1, x1, 1);
+        program.word(YIELD);
+    }
+    asm!(program.assembler(); hvc 0);
+    let mut board = board(1, program);
+    let before: Vec<_> = board.vcpus[0].reg_ids();
+    let values =
+        |vcpu: &dyn Vcpu| before.iter().map(|&id| vcpu.load(id).unwrap()).collect::<Vec<_>>();
+    let mut expected = values(&*board.vcpus[0]);
+    assert!(matches!(board.vcpus[0].run(1000, &HVC_STOPS).unwrap(), Stop::System(_)));
+    for (id, value) in [(kvm::x(1), 100), (kvm::PC, RAM.0 + 4 * 201)] {
+        expected[before.iter().position(|&it| it == id).unwrap()] = Value::u64(value);
+    }
+    assert_eq!(values(&*board.vcpus[0]), expected);
 }
 
 /// Pages that each vCPU writes, one after the other.

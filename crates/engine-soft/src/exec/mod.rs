@@ -28,6 +28,7 @@ mod fetch;
 mod fuzz_float;
 mod groups;
 pub(crate) mod integer;
+mod patience;
 mod rare;
 mod run;
 mod scalar_fp;
@@ -40,6 +41,7 @@ mod vector_fp_lanes;
 mod watch;
 
 pub use fuzz_float::fuzz_float;
+pub(crate) use patience::Patience;
 pub(crate) use simd::check as check_simd;
 
 use crate::code_cache::CodeCache;

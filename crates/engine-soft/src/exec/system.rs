@@ -12,7 +12,7 @@ use abide_engine::{AfterCall, SMCCC_REGISTERS, SystemEvent};
 use abide_memory::{Order, RamOffset};
 
 use super::access::{Abort, Place};
-use super::exclusive;
+use super::{exclusive, patience};
 
 /// Executes an instruction from its word.
 #[inline(never)]
@@ -44,6 +44,10 @@ pub(super) fn execute(cpu: &mut Cpu, code: &mut CodeCache, env: &Env, word: u32)
         Kind::Sev => {
             cpu.event = true;
             env.shared.send_event(env.id.index());
+            Flow::Next
+        }
+        Kind::Yield => {
+            patience::yield_now(cpu, env);
             Flow::Next
         }
         Kind::Dsb => complete_maintenance(cpu, code, env),
@@ -184,8 +188,9 @@ fn wait_for_interrupt(cpu: &mut Cpu, env: &Env) -> Flow {
     Flow::Leave(Exit::Wait(Wait::Interrupt))
 }
 
-/// WFE. Without an event stream it returns at once, as it may at any time: a store by another CPU
-/// to what the monitor watches is an event `[DDI0487 D1.6]`, and noticed only here.
+/// WFE. A store by another CPU to what the monitor watches is an event `[DDI0487 D1.6]`, and
+/// noticed only here: so it waits no longer than until the next event of the event stream, or
+/// without one as [`patience`] says.
 fn wait_for_event(cpu: &mut Cpu, env: &Env) -> Flow {
     if std::mem::take(&mut cpu.event) || exclusive::has_lost(cpu, env) {
         return Flow::Next;
@@ -195,16 +200,11 @@ fn wait_for_event(cpu: &mut Cpu, env: &Env) -> Flow {
     }
     cpu.tell_clock(env);
     let count = Timer::Virtual.count(env.shared, env.clock);
-    let Some(until) = cpu.next_event(count) else {
-        // In the host's time, whoever is waited for may have no CPU of the host's.
-        if env.clock.instructions_until(0).is_none() {
-            std::thread::yield_now();
-        }
-        return Flow::Next;
-    };
     if wakes(cpu, env) {
         return Flow::Next;
     }
+    let until = cpu.next_event(count).or_else(|| patience::wait_until(cpu, env, count));
+    let Some(until) = until else { return Flow::Next };
     cpu.wait_until = until;
     let pc = cpu.current_pc().wrapping_add(4);
     cpu.leave_to(pc);

@@ -199,7 +199,7 @@ const CONDITIONAL: [Code; 14] = [
 fn system(kind: Kind, word: u32) -> Option<Op> {
     Some(match kind {
         // The caches are coherent with memory and there is nothing to prefetch into.
-        Kind::Nop | Kind::Yield | Kind::Hint | Kind::Isb => Op::new(Code::Nop),
+        Kind::Nop | Kind::Hint | Kind::Isb => Op::new(Code::Nop),
         Kind::Dsb => Op { imm: word.into(), ..Op::new(Code::FenceAll) },
         Kind::Dmb => Op::new(match fields::crm(word) & 3 {
             1 => Code::FenceLoad,
