@@ -73,6 +73,9 @@ pub struct StatusReport {
     pub pid: u32,
     /// Virtual CPUs.
     pub vcpus: u32,
+    /// How many of them the guest has switched on; not told by every engine.
+    #[serde(default)]
+    pub vcpus_on: Option<u32>,
     /// Memory, in bytes.
     pub memory_bytes: u64,
     /// Whether its runs can be repeated.
@@ -92,6 +95,7 @@ impl From<Status> for StatusReport {
             engine: status.engine.to_owned(),
             pid: std::process::id(),
             vcpus: status.vcpu_count,
+            vcpus_on: status.vcpus_on,
             memory_bytes: status.ram_len,
             deterministic: status.deterministic,
             instructions: status.instructions,

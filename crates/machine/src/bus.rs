@@ -232,6 +232,19 @@ impl MachineBus {
         }
     }
 
+    /// How many vCPUs are on.
+    pub(crate) fn powered_count(&self) -> u32 {
+        self.powered.iter().map(|on| u32::from(on.load(Ordering::Acquire))).sum()
+    }
+
+    /// Takes note of a vCPU's CPU_OFF.
+    pub(crate) fn switch_off(&self, vcpu: VcpuId) {
+        self.set_power(vcpu, false);
+        if self.powered_count() == 0 {
+            tracing::warn!(last = %vcpu, "all vCPUs are off: nothing in the guest can go on");
+        }
+    }
+
     pub(crate) fn set_power(&self, vcpu: VcpuId, on: bool) {
         if let Some(powered) = self.powered.get(vcpu.index()) {
             powered.store(on, Ordering::Release);

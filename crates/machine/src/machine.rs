@@ -81,6 +81,12 @@ impl Machine {
         u64::try_from(ns).unwrap_or(u64::MAX)
     }
 
+    /// How many vCPUs are on, by PSCI; `None` where only the host's kernel knows.
+    #[must_use]
+    pub fn vcpus_on(&self) -> Option<u32> {
+        (self.firmware_provider == Provider::Machine).then(|| self.bus.powered_count())
+    }
+
     /// Bytes that the guest has printed on its console.
     #[must_use]
     pub fn console_bytes(&self) -> u64 {

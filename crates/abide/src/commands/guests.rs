@@ -66,11 +66,12 @@ pub fn status(args: &NamedQueryArgs) -> Result<Exit> {
         print(&serde_json::to_string_pretty(&named(&args.name, &status))?)?;
         return Ok(Exit::Fine);
     }
+    let vcpus = vcpus(&args.name, &status);
     let time = if status.deterministic { "virtual (deterministic)" } else { "the host's" };
     #[expect(clippy::cast_precision_loss, reason = "for reading, to a millisecond")]
     let seconds = status.guest_ns as f64 / 1e9;
     print(&format!(
-        "{}: {}\n  engine        {}\n  process       {}\n  vcpus         {}\n  \
+        "{}: {}\n  engine        {}\n  process       {}\n  vcpus         {vcpus}\n  \
          memory        {} MiB\n  time          {time}\n  \
          has run       {seconds:.3} s of its own time\n  \
          instructions  {}\n  printed       {} bytes",
@@ -78,12 +79,25 @@ pub fn status(args: &NamedQueryArgs) -> Result<Exit> {
         status.state,
         status.engine,
         status.pid,
-        status.vcpus,
         status.memory_bytes >> 20,
         status.instructions,
         status.console_bytes,
     ))?;
     Ok(Exit::Fine)
+}
+
+/// How many vCPUs there are, and whether any is on.
+fn vcpus(name: &str, status: &StatusReport) -> String {
+    let all = status.vcpus;
+    match status.vcpus_on {
+        Some(0) => {
+            format!(
+                "{all}; all vCPUs are off, nothing in it can go on: `abide stop {name}` ends it"
+            )
+        }
+        Some(on) if on < all => format!("{all}, {on} on"),
+        _ => all.to_string(),
+    }
 }
 
 /// How long a guest that has ended may take to free its name.
@@ -139,4 +153,30 @@ fn finish(name: &str, response: Response) -> Result<Exit> {
         return Ok(Exit::Refused);
     }
     Ok(Exit::Fine)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn status_tells_when_nothing_can_go_on() {
+        let report = |vcpus_on| StatusReport {
+            state: "running".to_owned(),
+            engine: "soft".to_owned(),
+            pid: 1,
+            vcpus: 4,
+            vcpus_on,
+            memory_bytes: 0,
+            deterministic: false,
+            instructions: 0,
+            guest_ns: 0,
+            console_bytes: 0,
+        };
+        let told = |vcpus_on| vcpus("web", &report(vcpus_on));
+        assert!(told(Some(0)).contains("all vCPUs are off"), "{}", told(Some(0)));
+        assert!(told(Some(0)).contains("`abide stop web`"));
+        assert_eq!(told(Some(3)), "4, 3 on");
+        assert_eq!((told(Some(4)), told(None)), ("4".to_owned(), "4".to_owned()));
+    }
 }

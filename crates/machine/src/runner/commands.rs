@@ -112,6 +112,7 @@ impl<'a> Run<'a> {
             paused: self.paused,
             engine: machine.engine,
             vcpu_count: machine.board.vcpu_count,
+            vcpus_on: machine.vcpus_on(),
             ram_len: machine.board.ram_len,
             deterministic: machine.clock.is_virtual(),
             instructions: machine.instructions(),

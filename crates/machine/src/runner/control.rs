@@ -44,6 +44,8 @@ pub struct Status {
     pub engine: &'static str,
     /// Its vCPUs.
     pub vcpu_count: u32,
+    /// How many of them are on, by PSCI; `None` where only the host's kernel knows.
+    pub vcpus_on: Option<u32>,
     /// Its RAM, in bytes.
     pub ram_len: u64,
     /// Whether its time is virtual.

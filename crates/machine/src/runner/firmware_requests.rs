@@ -20,7 +20,7 @@ impl Machine {
                 }
                 Effect::CpuOff => {
                     self.vcpus[caller.index()].power_off()?;
-                    self.bus.set_power(caller, false);
+                    self.bus.switch_off(caller);
                 }
                 // The bus lets the caller wait by itself.
                 Effect::Suspend => {}

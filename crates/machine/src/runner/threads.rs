@@ -238,7 +238,7 @@ impl Floor {
                 Effect::CpuOff => {
                     // In this order: from the second on, somebody may send it a CPU_ON.
                     vcpu.power_off()?;
-                    self.bus.set_power(caller, false);
+                    self.bus.switch_off(caller);
                 }
                 // The bus lets the caller wait by itself.
                 Effect::Suspend => {}
@@ -322,8 +322,9 @@ impl Coordinator<'_, '_> {
             if !self.run.paused {
                 self.start();
             }
-            match self.queue.wait(Some(TICK), self.run.paused) {
-                // Nobody is left who could resume it.
+            let rests = self.run.paused || self.run.machine.vcpus_on() == Some(0);
+            match self.queue.wait(Some(TICK), rests) {
+                // Nobody is left who could wake or resume it.
                 Waited::Closed => return Ok(Outcome::Stopped),
                 Waited::Command(message) => {
                     if let Some(outcome) = self.serve(message)? {
