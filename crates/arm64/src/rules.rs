@@ -221,6 +221,14 @@ mod tests {
     }
 
     #[test]
+    fn cache_lines_may_be_longer_than_the_hosts_and_the_rest_is_free() {
+        let Fit::Fields(fields) = rule(RegId::Kvm(0x6020_0000_0011_0000)).fit else { panic!() };
+        let fits = |saved, host| fields.iter().all(|field| field.fits(saved, host));
+        assert!(fits(0x700f_e01a, 2) && fits(3, 2) && fits(2, 0x700f_e01a));
+        assert!(!fits(1, 2));
+    }
+
+    #[test]
     fn registers_of_a_feature_may_be_absent_where_it_is_off() {
         let tcr2 = sysreg(0, 2, 0, 3);
         assert!(drops_if(tcr2, ID_AA64MMFR3_EL1, 0x100));

@@ -4,7 +4,7 @@ use crate::guest::{Guest, Held};
 use crate::host::{Answer, Refusal, number, value_of};
 use crate::profile::{Offer, Profile, Whose, Write};
 use crate::rules;
-use abide_reg::{Absent, Class, Field, Fit, Readback, RegId, Scope, Value};
+use abide_reg::{Absent, Class, Direction, Field, Fit, Readback, RegId, Scope, Value};
 
 /// What becomes of one register.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -272,13 +272,24 @@ fn judge_value(id: RegId, offer: &Offer, value: &Value) -> Verdict {
 
 /// A value that the host keeps: it may hide something that the host has.
 fn kept(id: RegId, offer: &Offer, value: &Value) -> Verdict {
-    let promises = matches!(rules::rule(id).fit, Fit::AtMost | Fit::Subset | Fit::Fields(_));
     match &offer.default {
-        // What a host has room for beyond the guest is nothing that the guest could see.
-        Some(host) if promises && host != value && !rules::is_fact(id) => {
-            Verdict::Mask { host: host.clone() }
-        }
+        Some(host) if hides(id, value, host) => Verdict::Mask { host: host.clone() },
         _ => written(offer),
+    }
+}
+
+/// Whether a guest that sees `value` does not see something of `host`. Room that a host has beyond
+/// the guest is nothing that could be seen.
+fn hides(id: RegId, value: &Value, host: &Value) -> bool {
+    if rules::is_fact(id) || value == host {
+        return false;
+    }
+    match (rules::rule(id).fit, number(value).zip(number(host))) {
+        (Fit::AtMost | Fit::Subset, _) => true,
+        (Fit::Fields(fields), Some((value, host))) => fields.iter().any(|field| {
+            field.direction != Direction::Any && field.bits_of(value) != field.bits_of(host)
+        }),
+        _ => false,
     }
 }
 

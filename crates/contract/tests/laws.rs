@@ -9,7 +9,7 @@ use abide_contract::{
     Accepts, Answer, FieldValues, FreshVm, Guest, How, Offer, Plan, Profile, Verdict, Whose, Write,
     baseline, plan,
 };
-use abide_reg::{Class, Readback, RegId, Value};
+use abide_reg::{Class, Direction, Fit, Readback, RegId, Value};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -170,6 +170,21 @@ fn hosts(count: usize) -> impl Strategy<Value = Vec<Profile>> {
     })
 }
 
+/// Whether a promise shows no more than a host's own value does. What must be the same everywhere
+/// may be another host's.
+fn is_within(id: RegId, promised: u64, own: u64) -> bool {
+    match rule(id).fit {
+        Fit::AtMost => promised <= own,
+        Fit::Subset => promised & !own == 0,
+        Fit::Fields(fields) => fields.iter().all(|field| {
+            let is_bound =
+                matches!(field.direction, Direction::LowerIsSafe | Direction::HigherIsSafe);
+            !is_bound || tolerated(id) & field.mask() != 0 || field.fits(promised, own)
+        }),
+        Fit::Exact | Fit::Any => true,
+    }
+}
+
 /// Does what a plan says to a fresh VM.
 fn execute<'a>(plan: &Plan, host: &'a Profile) -> FreshVm<'a> {
     let mut vm = FreshVm::new(host);
@@ -240,6 +255,24 @@ proptest! {
                 .map(|step| format!("{}: {}", rules::name(step.id), step.reason()))
                 .collect();
             prop_assert!(refused.is_empty(), "{refused:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_promised_that_a_host_does_not_give_by_itself(
+        hosts in (1..4usize).prop_flat_map(hosts),
+    ) {
+        let Ok(contract) = baseline("x", &hosts) else { return Ok(()) };
+        for (id, pinned) in &contract.pinned {
+            let Some(promised) = pinned.value.to_u64() else { continue };
+            for host in &hosts {
+                let offer = host.offer(*id);
+                let Some(own) = offer.and_then(|offer| offer.default.as_ref()?.to_u64()) else {
+                    continue;
+                };
+                let name = rules::name(*id);
+                prop_assert!(is_within(*id, promised, own), "{name}: {promised:#x} of {own:#x}");
+            }
         }
     }
 

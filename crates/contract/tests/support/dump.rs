@@ -24,6 +24,8 @@ pub struct Dump {
     firmware: BTreeMap<RegId, (BTreeSet<u64>, bool)>,
     iidr: (u64, BTreeSet<u64>),
     typer: u64,
+    /// Whether the state of power and of SErrors could be read and written back.
+    has_events: bool,
     /// A fresh vCPU with all its features, in the order of the kernel's list.
     pub fresh: BTreeMap<RegId, Value>,
 }
@@ -80,6 +82,7 @@ impl Dump {
             firmware: BTreeMap::new(),
             iidr: (0, BTreeSet::new()),
             typer: 0,
+            has_events: false,
             fresh,
         };
         for line in text.lines() {
@@ -125,6 +128,9 @@ impl Dump {
             ["GICD_IIDR", "write", _, written, "->", "OK", "readback", read] if written == read => {
                 self.iidr.1.insert(hex(written));
             }
+            ["#", "events", "OK", "serr_has_esr=1", ";", "mp_state", "OK", _] => {
+                self.has_events = true;
+            }
             ["GICD_TYPER", "OK", default] => self.typer = hex(default),
             _ => {}
         }
@@ -157,6 +163,12 @@ impl Dump {
         profile.offers =
             self.fresh.iter().map(|(&id, value)| (id, self.offer(id, value))).collect();
         profile.offers.extend(self.facts());
+        if self.has_events {
+            // What KVM keeps outside of its registers, under the names of abide.
+            for (name, width) in [("cpu.mp_state", 1), ("cpu.serror", 9)] {
+                profile.offers.insert(RegId::named(name), Offer::state(Whose::Vcpu, width));
+            }
+        }
         profile
     }
 
