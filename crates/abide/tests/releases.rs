@@ -18,13 +18,23 @@ use support::{Sandbox, code, stderr, stdout};
 const MAKE_IN: &str = "ABIDE_GOLDEN_MAKE_IN";
 
 /// Name of a case and what it is born with; each is saved after some work.
-const CASES: [(&str, &[&str]); 3] = [
+const CASES: [(&str, &[&str]); 4] = [
     ("plain", &["--save-at", "2000000"]),
     (
         "devices",
-        &["--save-at", "20000000", "--rng", "--virtio-console", "--disk", "disk.img,readonly"],
+        &[
+            "--save-at",
+            "20000000",
+            "--rng",
+            "--virtio-console",
+            "--disk",
+            "disk.img,readonly",
+            "--net",
+            "echo",
+        ],
     ),
     ("two-cpus", &["--save-at", "40000000", "--vcpus", "2", "--cpu", "portable"]),
+    ("asymmetric", &["--save-at", "40000000", "--vcpus", "2", "--asymmetric", "v8.0,n1-like"]),
 ];
 /// The disk of the case `devices`.
 const DISK: &str = "disk.img";

@@ -1,6 +1,7 @@
 //! The cells of the lab: what runs on which host, and what must come of it.
 
 use super::host::{File, Finished, Host, tail};
+use super::kvm_to_kvm;
 use crate::abide::{self, Linux, POWERED_OFF, Ran, SAVED_AWAY};
 use anyhow::{Context, Result, ensure};
 use std::fs;
@@ -24,6 +25,8 @@ enum Work {
     SoftToKvm { at_percent: u64, as_user: AsUser },
     /// Damage in such a guest's memory ends it with the finding, on the way or at once.
     DamagedToKvm,
+    /// A guest born on the host's KVM is saved and restored there.
+    KvmToKvm,
 }
 
 /// Who restores.
@@ -62,6 +65,8 @@ const GUEST_KERNEL: &str = "6.12";
 const LIMIT: Duration = Duration::from_secs(240);
 
 const A57: Host = Host { kernel: "6.12", cpu: "cortex-a57", gic: 3 };
+const N1_OLDEST: Host = Host { kernel: "6.1", cpu: "neoverse-n1", gic: 3 };
+const N1_NEWEST: Host = Host { kernel: "7.2", cpu: "neoverse-n1", gic: 3 };
 
 /// Every cell.
 pub fn all() -> Vec<Cell> {
@@ -72,6 +77,8 @@ pub fn all() -> Vec<Cell> {
         to_kvm("soft-to-kvm-init", 97, AsUser::Root),
         to_kvm("soft-to-kvm-unprivileged", 97, AsUser::Nobody),
         Cell { name: "damaged-to-kvm", host: A57, work: Work::DamagedToKvm },
+        Cell { name: "kvm-to-kvm-oldest", host: N1_OLDEST, work: Work::KvmToKvm },
+        Cell { name: "kvm-to-kvm-newest", host: N1_NEWEST, work: Work::KvmToKvm },
     ]
 }
 
@@ -85,12 +92,13 @@ pub struct Bench {
     built: Option<Built>,
 }
 
-struct Built {
+pub struct Built {
     program: PathBuf,
-    program_for_arm: PathBuf,
-    linux: Linux,
+    pub program_for_arm: PathBuf,
+    pub linux: Linux,
     folder: tempfile::TempDir,
-    untouched: Ran,
+    /// A run on the software engine.
+    pub untouched: Ran,
 }
 
 impl Bench {
@@ -130,6 +138,7 @@ impl Cell {
                 soft_to_kvm(&self.host, bench.get()?, at_percent, as_user, show)
             }
             Work::DamagedToKvm => damaged_to_kvm(&self.host, bench.get()?, show),
+            Work::KvmToKvm => kvm_to_kvm::saved_and_restored(&self.host, bench.get()?, show),
         }
     }
 }
@@ -216,7 +225,7 @@ fn damaged_to_kvm(host: &Host, built: &Built, show: bool) -> Result<String> {
 /// `abide`'s exit code for a damaged file.
 const DAMAGED: i32 = 3;
 /// Divides the guest's console from abide's own words.
-const WORDS: &str = "\nabide-lab: words\n";
+pub const WORDS: &str = "\nabide-lab: words\n";
 
 fn restore_script(as_user: AsUser) -> String {
     format!(
@@ -235,12 +244,12 @@ fn restore_script(as_user: AsUser) -> String {
 
 /// What the guest's init said, line by line: the same on every engine, while the kernel's own
 /// lines tell of times and features.
-fn lines_of_init(console: &str) -> Vec<String> {
+pub fn lines_of_init(console: &str) -> Vec<String> {
     let lines = console.lines().filter_map(|line| line.find("abide-init: ").map(|at| &line[at..]));
     lines.map(|line| line.trim_end().to_owned()).collect()
 }
 
-fn told(note: String, finished: &Finished) -> String {
+pub fn told(note: String, finished: &Finished) -> String {
     match &finished.restarted {
         Some(why) => format!("{note} ({why})"),
         None => note,

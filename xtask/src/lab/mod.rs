@@ -7,6 +7,7 @@
 mod cells;
 mod console;
 mod host;
+mod kvm_to_kvm;
 
 use crate::tally::Count;
 use anyhow::{Result, bail};
