@@ -84,6 +84,24 @@ impl Linux {
     }
 }
 
+/// What the guest's init said, line by line: the same on every engine, while the kernel's own
+/// lines tell of times and features.
+pub fn lines_of_init(console: &str) -> Vec<String> {
+    let lines = console.lines().filter_map(|line| line.find("abide-init: ").map(|at| &line[at..]));
+    lines.map(|line| before_kernel(line).trim_end().to_owned()).collect()
+}
+
+/// A line up to where the kernel's own begins: a terminal writes a line's end by itself, and the
+/// kernel's console may come between the two.
+fn before_kernel(line: &str) -> &str {
+    let stamps = line.match_indices('[').find(|(at, _)| {
+        let stamp = line[at + 1..].split_once(']').map(|(stamp, _)| stamp.trim_start());
+        let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+        stamp.and_then(|stamp| stamp.split_once('.')).is_some_and(|(s, us)| digits(s) && digits(us))
+    });
+    stamps.map_or(line, |(at, _)| &line[..at])
+}
+
 /// What came of a run.
 pub struct Ran {
     /// What the guest said.
@@ -171,6 +189,17 @@ fn parse_report(text: &str) -> Result<Report> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_of_init_are_found_among_others() {
+        let console = "[ 0.1] boot\r\nabide-init: hello\r\nrandom: \nabide-init: done\n";
+        assert_eq!(lines_of_init(console), ["abide-init: hello", "abide-init: done"]);
+        // A guest's console had this.
+        let console = "abide-init: hello, 7.2[    0.986982] Checked W+X mappings\r\n\r\n";
+        assert_eq!(lines_of_init(console), ["abide-init: hello, 7.2"]);
+        let console = "abide-init: a [b] c[0] and [1.5\n";
+        assert_eq!(lines_of_init(console), ["abide-init: a [b] c[0] and [1.5"]);
+    }
 
     #[test]
     fn report_is_read_and_a_bad_one_refused() {

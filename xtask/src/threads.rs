@@ -89,9 +89,7 @@ fn check_features(console: &str) -> Result<()> {
 
 /// What init says of its work.
 fn results(console: &[u8]) -> String {
-    let said = String::from_utf8_lossy(console);
-    let lines = said.lines().filter_map(|line| line.find("abide-init: ").map(|at| &line[at..]));
-    lines.collect::<Vec<_>>().join("\n")
+    abide::lines_of_init(&String::from_utf8_lossy(console)).join("\n")
 }
 
 struct Guest<'a> {

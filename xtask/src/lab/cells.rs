@@ -194,7 +194,8 @@ fn soft_to_kvm(
     let said = format!("{}{console}", String::from_utf8_lossy(&before.console));
     let expected = String::from_utf8_lossy(&built.untouched.console).into_owned();
     ensure!(
-        lines_of_init(&said) == lines_of_init(&expected) && !lines_of_init(&said).is_empty(),
+        abide::lines_of_init(&said) == abide::lines_of_init(&expected)
+            && !abide::lines_of_init(&said).is_empty(),
         "the guest's init said something else than in the untouched run\n{}",
         tail(&said)
     );
@@ -242,13 +243,6 @@ fn restore_script(as_user: AsUser) -> String {
     )
 }
 
-/// What the guest's init said, line by line: the same on every engine, while the kernel's own
-/// lines tell of times and features.
-pub fn lines_of_init(console: &str) -> Vec<String> {
-    let lines = console.lines().filter_map(|line| line.find("abide-init: ").map(|at| &line[at..]));
-    lines.map(|line| line.trim_end().to_owned()).collect()
-}
-
 pub fn told(note: String, finished: &Finished) -> String {
     match &finished.restarted {
         Some(why) => format!("{note} ({why})"),
@@ -266,12 +260,6 @@ mod tests {
         for (index, cell) in cells.iter().enumerate() {
             assert!(cells[..index].iter().all(|other| other.name != cell.name), "{}", cell.name);
         }
-    }
-
-    #[test]
-    fn lines_of_init_are_found_among_others() {
-        let console = "[ 0.1] boot\r\nabide-init: hello\r\nrandom: \nabide-init: done\n";
-        assert_eq!(lines_of_init(console), ["abide-init: hello", "abide-init: done"]);
     }
 
     #[test]

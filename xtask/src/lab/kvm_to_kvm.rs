@@ -1,8 +1,8 @@
 //! Guests that are born on the KVM of a host, saved in the middle, and restored there.
 
-use super::cells::{Built, WORDS, lines_of_init, told};
+use super::cells::{Built, WORDS, told};
 use super::host::{File, Host, tail};
-use crate::abide::{Linux, POWERED_OFF, SAVED_AWAY};
+use crate::abide::{self, Linux, POWERED_OFF, SAVED_AWAY};
 use anyhow::{Context, Result, ensure};
 use std::fs;
 use std::time::Duration;
@@ -34,7 +34,8 @@ pub fn saved_and_restored(host: &Host, built: &Built, show: bool) -> Result<Stri
     }
     let expected = String::from_utf8_lossy(&built.untouched.console);
     ensure!(
-        lines_of_init(console) == lines_of_init(&expected) && !lines_of_init(console).is_empty(),
+        abide::lines_of_init(console) == abide::lines_of_init(&expected)
+            && !abide::lines_of_init(console).is_empty(),
         "the guest's init said something else than on the software engine\n{}",
         tail(console)
     );
