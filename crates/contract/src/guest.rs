@@ -5,8 +5,9 @@ use crate::host::number;
 use crate::plan::Dropped;
 use crate::profile::{Profile, Whose};
 use crate::rules;
+use abide_gic::spec::{GRP_CPU_SYSREGS, ICC_CTLR_EL1, ICC_CTLR_PRIBITS_SHIFT};
 use abide_reg::{Class, Entry, Name, RegId, Scope, Value, VcpuId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One register of a guest.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,7 +31,17 @@ pub struct Guest {
     pub name: String,
     /// Its registers.
     pub held: Vec<Held>,
-    by_id: BTreeMap<RegId, Vec<(Scope, Value)>>,
+    by_id: BTreeMap<RegId, Seen>,
+}
+
+/// A register in all its scopes. Kept so that no question takes longer the more vCPUs there are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Seen {
+    numbers: BTreeMap<Scope, u64>,
+    /// The bits that are 1 in any scope.
+    any: u64,
+    first: Option<Value>,
+    differs: bool,
 }
 
 /// The units whose registers an engine holds; the machine brings all others.
@@ -38,10 +49,16 @@ const UNITS_OF_ENGINE: [&str; 5] = ["identity", "firmware", "cpu", "counter", "g
 
 impl Guest {
     fn new(name: &str, held: Vec<Held>) -> Self {
-        let mut by_id: BTreeMap<RegId, Vec<(Scope, Value)>> = BTreeMap::new();
+        let mut by_id: BTreeMap<RegId, Seen> = BTreeMap::new();
         for Held { id, scope, value, .. } in &held {
-            let values = by_id.entry(*id).or_default();
-            values.extend(value.clone().map(|value| (*scope, value)));
+            let seen = by_id.entry(*id).or_default();
+            let Some(value) = value else { continue };
+            let first = seen.first.get_or_insert_with(|| value.clone());
+            seen.differs |= first != value;
+            if let Some(number) = number(value) {
+                seen.numbers.insert(*scope, number);
+                seen.any |= number;
+            }
         }
         Self { name: name.to_owned(), held, by_id }
     }
@@ -105,7 +122,10 @@ impl Guest {
             (rules::IPA_BITS, Value::u8(u8::try_from(bits).unwrap_or(u8::MAX))),
             (rules::PAGE_SIZE, Value::u64(alignment)),
         ];
-        held.extend(facts.map(|(id, value)| Held {
+        // One for each number that a vCPU has seen: it should be one.
+        let priority_bits: BTreeSet<u8> = held.iter().filter_map(priority_bits).collect();
+        let priority_bits = priority_bits.into_iter().map(|n| (rules::PRIORITY_BITS, Value::u8(n)));
+        held.extend(facts.into_iter().chain(priority_bits).map(|(id, value)| Held {
             scope: Scope::Vm,
             id,
             class: Class::Mandatory,
@@ -115,17 +135,23 @@ impl Guest {
         Self::new(name, held)
     }
 
-    /// The numbers in a register as a register of `scope` sees it: the VM's, or this vCPU's; for
-    /// a register of the VM, those of every vCPU.
-    pub(crate) fn numbers(&self, scope: Scope, id: RegId) -> Vec<u64> {
-        let seen = |other: Scope| other == scope || other == Scope::Vm || scope == Scope::Vm;
-        let held = self.by_id.get(&id).into_iter().flatten();
-        held.filter(|(scope, _)| seen(*scope)).filter_map(|(_, value)| number(value)).collect()
+    /// The bits that are 1 in a register as a register of `scope` sees it: in the VM's or this
+    /// vCPU's; for a register of the VM, in any vCPU's. `None` where that is not known.
+    pub(crate) fn bits(&self, scope: Scope, id: RegId) -> Option<u64> {
+        let Seen { numbers, any, .. } = self.by_id.get(&id)?;
+        if scope == Scope::Vm {
+            return (!numbers.is_empty()).then_some(*any);
+        }
+        let of = |scope| numbers.get(&scope).copied();
+        match (of(Scope::Vm), of(scope)) {
+            (None, None) => None,
+            (vm, own) => Some(vm.unwrap_or(0) | own.unwrap_or(0)),
+        }
     }
 
-    /// The values of the register, each with its scope; empty where only its presence is known.
-    pub(crate) fn values(&self, id: RegId) -> Option<&[(Scope, Value)]> {
-        self.by_id.get(&id).map(Vec::as_slice)
+    /// Whether the register holds different values in different scopes.
+    pub(crate) fn differs(&self, id: RegId) -> bool {
+        self.by_id.get(&id).is_some_and(|seen| seen.differs)
     }
 
     /// Whether it has the register, in whatever scope.
@@ -156,6 +182,14 @@ impl Guest {
         }));
         Self::new(&self.name, held)
     }
+}
+
+/// How many priority bits the interrupt controller has, if this is the register that tells.
+fn priority_bits(held: &Held) -> Option<u8> {
+    let RegId::Gic { group: GRP_CPU_SYSREGS, attr } = held.id else { return None };
+    let value = held.value.as_ref().and_then(number)?;
+    let bits = u8::try_from(value >> ICC_CTLR_PRIBITS_SHIFT & 7).ok()?;
+    (attr & 0xffff == u64::from(ICC_CTLR_EL1)).then_some(bits + 1)
 }
 
 fn scope_of(whose: Whose) -> Scope {

@@ -43,6 +43,7 @@
 mod baseline;
 pub mod codec;
 mod contract;
+pub mod fuzz;
 mod guest;
 mod host;
 pub mod measure;

@@ -231,11 +231,9 @@ fn judge(guest: &Guest, held: &Held, profile: &Profile) -> (Verdict, Option<How>
     };
     let Some(value) = &held.value else { return (written(offer), how(held.id, offer)) };
     // The other way round nothing is lost: one value is written to each vCPU.
-    if offer.scope == Whose::Vm && matches!(held.scope, Scope::Vcpu(_)) {
-        let all = guest.values(held.id).unwrap_or_default();
-        if all.iter().any(|(_, other)| other != value) {
-            return (Verdict::Refuse(Refused::Scope { host: offer.scope }), None);
-        }
+    let of_vcpu = matches!(held.scope, Scope::Vcpu(_));
+    if offer.scope == Whose::Vm && of_vcpu && guest.differs(held.id) {
+        return (Verdict::Refuse(Refused::Scope { host: offer.scope }), None);
     }
     (judge_value(held.id, offer, value), how(held.id, offer))
 }
@@ -331,10 +329,10 @@ fn absent_if_off(
     let mut on = Vec::new();
     let mut is_known = true;
     for (id, field) in fields {
-        let numbers = guest.numbers(scope, *id);
+        let number = guest.bits(scope, *id);
         // A register of features that nobody has is one without features.
-        is_known &= !numbers.is_empty() || (rules::is_pinned(*id) && !guest.has(*id));
-        let bits = numbers.into_iter().map(|number| field.bits_of(number)).find(|bits| *bits != 0);
+        is_known &= number.is_some() || (rules::is_pinned(*id) && !guest.has(*id));
+        let bits = number.map(|number| field.bits_of(number)).filter(|bits| *bits != 0);
         on.extend(bits.map(|bits| (*id, field.name, bits)));
     }
     let names = || fields.iter().map(|(id, field)| (*id, field.name)).collect();

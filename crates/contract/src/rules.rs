@@ -15,6 +15,8 @@ pub const PAGE_SIZE: RegId = RegId::named("host.page_size");
 pub const PVTIME: RegId = RegId::named("pvtime.version");
 /// The version of the interrupt controller's architecture, u8.
 pub const GIC_VERSION: RegId = RegId::named("gic.version");
+/// How many bits of priority the interrupt controller's CPU interfaces have, u8.
+pub const PRIORITY_BITS: RegId = RegId::named("gic.priority_bits");
 /// How many INTIDs the interrupt controller has, SGIs and PPIs included, u32.
 pub const NR_IRQS: RegId = RegId::gic(GRP_NR_IRQS, 0);
 /// `GICD_IIDR`, u32: its revision selects how KVM's distributor behaves.
@@ -35,13 +37,14 @@ static TYPER_FIELDS: [Field; 1] =
     [Field { name: "ITLinesNumber", shift: 0, width: 5, signed: false, direction: Direction::Any }];
 
 /// The registers that are facts about a host rather than parts of a vCPU.
-pub(crate) const FACTS: [(RegId, Rule, &str); 6] = [
+pub(crate) const FACTS: [(RegId, Rule, &str); 7] = [
     (CNTFRQ, Rule::IDENTITY, "CNTFRQ"),
     (IPA_BITS, AT_MOST, "IPA bits"),
     (VCPUS, AT_MOST, "vCPUs"),
     (PAGE_SIZE, ALIGNED, "page size"),
     (PVTIME, Rule { absent: Absent::DropIfValue(0), ..AT_MOST }, "stolen time"),
     (GIC_VERSION, Rule::IDENTITY, "GIC version"),
+    (PRIORITY_BITS, Rule::IDENTITY, "GIC priority bits"),
 ];
 
 /// The rule of a register.

@@ -10,7 +10,8 @@ mod making;
 use abide_contract::codec::{Kind, kind_of, read_contract, read_profile};
 use abide_contract::rules::name;
 use abide_contract::{
-    Contract, Dropped, Guest, How, NoBaseline, Plan, Profile, Verdict, baseline, plan, shipped,
+    Contract, Dropped, Guest, How, NoBaseline, Plan, Profile, Refused, Verdict, baseline, plan,
+    shipped,
 };
 use abide_reg::RegId;
 use dump::KERNELS;
@@ -317,4 +318,53 @@ fn registers_of_every_cpus_interrupt_controller_are_state_where_there_is_one() {
     assert!(plan(&guest, &host).is_fine());
     host.offers.remove(&abide_contract::rules::NR_IRQS);
     assert_eq!(plan(&guest, &host).refusals().count(), 2);
+}
+
+#[test]
+fn a_host_that_shows_something_else_is_refused_unless_no_guest_can_use_it() {
+    const MMFR2: RegId = RegId::Kvm(0x6030_0000_0013_c03a);
+    let [_, _, host] = n1();
+    let verdict = |ignored: u64, changed: u64| {
+        let (mut home, mut away) = (host.clone(), host.clone());
+        let offer = away.offers.get_mut(&MMFR2).unwrap();
+        offer.ignored = ignored;
+        let own = offer.default.clone().unwrap().to_u64().unwrap();
+        let new = abide_reg::Value::u64(own ^ changed);
+        home.offers.get_mut(&MMFR2).unwrap().default = Some(new);
+        let plan = plan(&Guest::fresh(&home), &away);
+        plan.steps.into_iter().find(|step| step.id == MMFR2).unwrap().verdict
+    };
+    let (nv, at) = (0xf << 24, 0xf << 32);
+    assert!(matches!(verdict(nv, 2 << 24), Verdict::Original { .. }));
+    assert!(matches!(verdict(nv | at, 1 << 32), Verdict::Refuse(Refused::Silent { .. })));
+    assert!(matches!(verdict(nv | at, 1 << 32 | 2 << 24), Verdict::Refuse(_)));
+}
+
+#[test]
+fn priorities_of_a_saved_interrupt_controller_are_the_hosts() {
+    use abide_reg::{Class, Entry, Name, Scope, Value, VcpuId};
+    let [_, _, host] = n1();
+    let refused = |ctlr: u64| {
+        let id = RegId::gic(6, 0x1_0000_c664);
+        let entry = [Entry::new(id, Class::Mandatory, Value::u64(ctlr))];
+        let unit = (Name::new("gic"), Scope::Vcpu(VcpuId(1)), entry.as_slice());
+        let plan = plan(&Guest::saved("saved", [unit], 0, 4096), &host);
+        plan.refusals().map(|step| name(step.id)).collect::<Vec<_>>()
+    };
+    assert_eq!(refused(4 << 8), Vec::<String>::new());
+    assert_eq!(refused(6 << 8), ["GIC priority bits"]);
+}
+
+/// As many vCPUs as a file has room for do not make it take longer for each.
+#[test]
+fn a_guest_of_very_many_vcpus_is_planned_for() {
+    use abide_reg::{Class, Entry, Name, Scope, Value, VcpuId};
+    let [_, _, host] = n1();
+    let ids = [0x6030_0000_0013_c000, 0x6030_0000_0013_c103, 0x6030_0000_0013_c03b];
+    let entries = ids.map(|id| Entry::new(RegId::Kvm(id), Class::Mandatory, Value::u64(0)));
+    let units =
+        (0..100_000).map(|n| (Name::new("cpu"), Scope::Vcpu(VcpuId(n)), entries.as_slice()));
+    let plan = plan(&Guest::saved("many", units, 0, 4096), &host);
+    assert_eq!(plan.steps.len(), 300_002);
+    assert_eq!(plan.counts().dropped, 100_000);
 }

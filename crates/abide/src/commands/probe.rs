@@ -11,7 +11,7 @@ use abide_contract::rules;
 use abide_contract::{Accepts, Offer, Profile, Whose};
 use abide_engine::{Engine, InterruptLines, VmConfig};
 use abide_gic::Revision;
-use abide_gic::spec::GICD_TYPER_ID_BITS_10;
+use abide_gic::spec::{GICD_TYPER_ID_BITS_10, PRI_BITS};
 use abide_machine::board::{BoardConfig, GIC_INTIDS, GICD_BASE, GICR_BASE, RAM_BASE, VCPU_MAX};
 use abide_machine::clock::MachineClock;
 use abide_memory::GuestRam;
@@ -113,6 +113,7 @@ fn soft_facts() -> Vec<(RegId, Offer)> {
         (rules::PAGE_SIZE, vm(Value::u64(4096), Accepts::Rule)),
         (rules::PVTIME, Offer::fixed(Whose::Vm, Value::u32(0))),
         (rules::GIC_VERSION, Offer::fixed(Whose::Vm, Value::u8(3))),
+        (rules::PRIORITY_BITS, Offer::fixed(Whose::Vm, Value::u8(PRI_BITS))),
         (rules::NR_IRQS, Offer::fixed(Whose::Vm, Value::u32(GIC_INTIDS))),
         (
             rules::GICD_IIDR,

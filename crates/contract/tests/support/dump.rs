@@ -191,6 +191,7 @@ impl Dump {
             (rules::PAGE_SIZE, vm(Value::u64(4096), Accepts::Rule)),
             (rules::PVTIME, vm(Value::u32(0), Accepts::Values(pvtime))),
             (rules::GIC_VERSION, Offer::fixed(Whose::Vm, Value::u8(3))),
+            (rules::PRIORITY_BITS, Offer::fixed(Whose::Vm, Value::u8(5))),
             (rules::NR_IRQS, vm(Value::u32(256), range(64, 992))),
             (rules::GICD_IIDR, vm(Value::u32(iidr), Accepts::Values(self.iidr.1.clone()))),
             (RegId::gic(1, 4), vm(Value::u32(typer), Accepts::Rule)),
