@@ -368,3 +368,19 @@ fn a_guest_of_very_many_vcpus_is_planned_for() {
     assert_eq!(plan.steps.len(), 300_002);
     assert_eq!(plan.counts().dropped, 100_000);
 }
+
+#[test]
+fn a_register_of_another_width_is_refused_as_that() {
+    let [_, _, mut host] = n1();
+    let guest = Guest::fresh(&host);
+    let fpcr = abide_arm64::kvm::FPCR;
+    let RegId::Kvm(number) = fpcr else { panic!("{fpcr}") };
+    let wide = RegId::Kvm(number & !(0xf << 52) | 3 << 52);
+    let offer = host.offers.remove(&fpcr).unwrap();
+    host.offers.insert(wide, abide_contract::Offer { width: 8, ..offer });
+    let plan = plan(&guest, &host);
+    let refused: Vec<_> = plan.refusals().collect();
+    assert_eq!(refused.len(), 1);
+    assert_eq!(refused[0].verdict, Verdict::Refuse(Refused::OtherWidth { other: wide }));
+    assert_eq!(refused[0].reason(), "the host has it in another width, as kvm:0x60300000001000d5");
+}
