@@ -86,7 +86,7 @@ fn text_of(argument: &Path) -> Result<Content> {
             return Ok(Content::Text(text.to_owned()));
         }
     }
-    let file = File::open(argument).with_context(|| {
+    let mut file = File::open(argument).with_context(|| {
         let names: Vec<&str> = abide_contract::shipped::names().collect();
         format!(
             "{}: no such file that can be read, and not one that comes with abide ({})",
@@ -94,19 +94,18 @@ fn text_of(argument: &Path) -> Result<Content> {
             names.join(", ")
         )
     })?;
-    let mut bytes = Vec::new();
     let reading = || format!("reading {}", argument.display());
-    file.take(MAGIC.len() as u64).read_to_end(&mut bytes).with_context(reading)?;
+    // Once and from the front, as from a pipe; and no more than would be understood.
+    let mut bytes = Vec::new();
+    let mut head = Read::by_ref(&mut file).take(MAGIC.len() as u64);
+    head.read_to_end(&mut bytes).with_context(reading)?;
     if bytes == MAGIC {
         return Ok(Content::Snapshot);
     }
-    let limit = MAX_TEXT_LEN as u64 + 1;
-    let mut bytes = Vec::new();
-    let file = File::open(argument).with_context(reading)?;
+    let limit = (MAX_TEXT_LEN + 1 - bytes.len()) as u64;
     file.take(limit).read_to_end(&mut bytes).with_context(reading)?;
-    let text = String::from_utf8(bytes)
-        .map_err(|_| NotText)
-        .with_context(|| format!("{}", argument.display()))?;
+    let of = || argument.display().to_string();
+    let text = String::from_utf8(bytes).map_err(|_| NotText).with_context(of)?;
     Ok(Content::Text(text))
 }
 
@@ -124,14 +123,19 @@ impl std::error::Error for NotText {}
 
 fn saved(path: &Path) -> Result<Guest> {
     let reader = Reader::open(path).with_context(|| path.display().to_string())?;
-    let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+    let name = path.file_stem().map(|stem| stem.to_string_lossy()).unwrap_or_default();
+    // A terminal obeys control characters.
+    let name: String = name
+        .chars()
+        .map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c })
+        .collect();
     let units: Vec<&UnitRecord> = reader.snapshot().units().collect();
     let ram_len = units.iter().flat_map(|unit| &unit.entries).find_map(|entry| {
         (entry.id == RegId::named("board.ram_len")).then(|| entry.value.to_u64()).flatten()
     });
     let memory_end = RAM_BASE.0.saturating_add(ram_len.unwrap_or(0));
     let units = units.iter().map(|unit| (unit.unit, unit.scope, unit.entries.as_slice()));
-    Ok(Guest::saved(&name.unwrap_or_default(), units, memory_end, BOARD_ALIGNMENT))
+    Ok(Guest::saved(&name, units, memory_end, BOARD_ALIGNMENT))
 }
 
 /// Whether what is wrong with a text is that it is not for this abide.

@@ -5,6 +5,9 @@ use abide_contract::rules::name;
 use abide_contract::{Plan, Step, Verdict};
 use std::fmt::Write;
 
+/// Where rows and columns of a table meet.
+const CORNER: &str = "from \\ to";
+
 /// The whole answer: for one guest and one host its plan, else a table and what is refused.
 pub fn table(table: &Table, all: bool) -> String {
     let mut out = String::new();
@@ -130,7 +133,8 @@ fn words(plan: &Plan) -> String {
 fn overview(out: &mut String, table: &Table) {
     let cells = table.rows.iter().map(|row| row.iter().map(summary).collect());
     let rows: Vec<Vec<String>> = cells.collect();
-    let first = table.guests.iter().map(|guest| guest.chars().count()).max().unwrap_or(0);
+    let guests = table.guests.iter().map(|guest| guest.chars().count());
+    let first = guests.max().unwrap_or(0).max(CORNER.len());
     let columns: Vec<usize> = (0..table.hosts.len())
         .map(|n| {
             let cells = rows.iter().filter_map(|row| row.get(n)).map(|cell| cell.chars().count());
@@ -146,7 +150,7 @@ fn overview(out: &mut String, table: &Table) {
         out.truncate(end);
         out.push('\n');
     };
-    line("from \\ to", &table.hosts);
+    line(CORNER, &table.hosts);
     for (guest, row) in table.guests.iter().zip(&rows) {
         line(guest, row);
     }
