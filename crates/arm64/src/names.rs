@@ -25,8 +25,30 @@ pub fn register_name(id: RegId) -> Option<String> {
     if number & !0xff == 0x6020_0000_0011_0000 {
         return Some(format!("CCSIDR_EL1[{}]", number & 0xff));
     }
+    // KVM_REG_ARM64_SVE: five bits of slice, five of number.
+    if number >> 16 & 0xffff == 0x0015 {
+        return sve_name(number & 0xffff);
+    }
     let reg = kvm::to_sysreg(id)?;
+    // PMEVCNTR<n>_EL0 and PMEVTYPER<n>_EL0.
+    match reg.0 {
+        0xdf40..=0xdf5e => return Some(format!("PMEVCNTR{}_EL0", reg.0 & 0x1f)),
+        0xdf60..=0xdf7e => return Some(format!("PMEVTYPER{}_EL0", reg.0 & 0x1f)),
+        _ => {}
+    }
     Some(sysreg_name(reg).map_or_else(|| format!("{reg}"), ToOwned::to_owned))
+}
+
+fn sve_name(number: u64) -> Option<String> {
+    let (n, slice) = (number >> 5 & 0x1f, number & 0x1f);
+    let name = match number {
+        0xffff => return Some("SVE_VLS".to_owned()),
+        0..0x400 => format!("Z{n}"),
+        0x400..0x600 => format!("P{n}"),
+        0x600..0x620 => "FFR".to_owned(),
+        _ => return None,
+    };
+    Some(if slice == 0 { name } else { format!("{name}[{slice}]") })
 }
 
 /// The name of a system register.
@@ -36,7 +58,7 @@ pub fn sysreg_name(reg: SysReg) -> Option<&'static str> {
     Some(SYSREGS[found].1)
 }
 
-const fn fw(number: u64) -> RegId {
+const fn of_64_bits(number: u64) -> RegId {
     RegId::Kvm(0x6030_0000_0000_0000 | number)
 }
 
@@ -48,6 +70,10 @@ const NAMED: &[(RegId, &str)] = &[
     (kvm::SP_EL1, "SP_EL1"),
     (kvm::ELR_EL1, "ELR_EL1"),
     (kvm::SPSR_EL1, "SPSR_EL1"),
+    (of_64_bits(0x10_004a), "SPSR_abt"),
+    (of_64_bits(0x10_004c), "SPSR_und"),
+    (of_64_bits(0x10_004e), "SPSR_irq"),
+    (of_64_bits(0x10_0050), "SPSR_fiq"),
     (kvm::FPSR, "FPSR"),
     (kvm::FPCR, "FPCR"),
     (kvm::TIMER_CTL, "CNTV_CTL_EL0"),
@@ -56,14 +82,14 @@ const NAMED: &[(RegId, &str)] = &[
     (kvm::PTIMER_CTL, "CNTP_CTL_EL0"),
     (kvm::PTIMER_CNT, "CNTPCT_EL0"),
     (kvm::PTIMER_CVAL, "CNTP_CVAL_EL0"),
-    (fw(0x14_0000), "PSCI_VERSION"),
-    (fw(0x14_0001), "ARCH_WORKAROUND_1"),
-    (fw(0x14_0002), "ARCH_WORKAROUND_2"),
-    (fw(0x14_0003), "ARCH_WORKAROUND_3"),
-    (fw(0x16_0000), "STD_BMAP"),
-    (fw(0x16_0001), "STD_HYP_BMAP"),
-    (fw(0x16_0002), "VENDOR_HYP_BMAP"),
-    (fw(0x16_0003), "VENDOR_HYP_BMAP_2"),
+    (of_64_bits(0x14_0000), "PSCI_VERSION"),
+    (of_64_bits(0x14_0001), "ARCH_WORKAROUND_1"),
+    (of_64_bits(0x14_0002), "ARCH_WORKAROUND_2"),
+    (of_64_bits(0x14_0003), "ARCH_WORKAROUND_3"),
+    (of_64_bits(0x16_0000), "STD_BMAP"),
+    (of_64_bits(0x16_0001), "STD_HYP_BMAP"),
+    (of_64_bits(0x16_0002), "VENDOR_HYP_BMAP"),
+    (of_64_bits(0x16_0003), "VENDOR_HYP_BMAP_2"),
 ];
 
 const fn row(
@@ -200,10 +226,21 @@ const SYSREGS: &[(u16, &str)] = &[
     row(3, 0,  1,  0, 1, "ACTLR_EL1"),
     row(3, 0,  1,  0, 2, "CPACR_EL1"),
     row(3, 0,  1,  0, 3, "SCTLR2_EL1"),
+    row(3, 0,  1,  2, 0, "ZCR_EL1"),
     row(3, 0,  2,  0, 0, "TTBR0_EL1"),
     row(3, 0,  2,  0, 1, "TTBR1_EL1"),
     row(3, 0,  2,  0, 2, "TCR_EL1"),
     row(3, 0,  2,  0, 3, "TCR2_EL1"),
+    row(3, 0,  2,  1, 0, "APIAKeyLo_EL1"),
+    row(3, 0,  2,  1, 1, "APIAKeyHi_EL1"),
+    row(3, 0,  2,  1, 2, "APIBKeyLo_EL1"),
+    row(3, 0,  2,  1, 3, "APIBKeyHi_EL1"),
+    row(3, 0,  2,  2, 0, "APDAKeyLo_EL1"),
+    row(3, 0,  2,  2, 1, "APDAKeyHi_EL1"),
+    row(3, 0,  2,  2, 2, "APDBKeyLo_EL1"),
+    row(3, 0,  2,  2, 3, "APDBKeyHi_EL1"),
+    row(3, 0,  2,  3, 0, "APGAKeyLo_EL1"),
+    row(3, 0,  2,  3, 1, "APGAKeyHi_EL1"),
     row(3, 0,  4,  0, 0, "SPSR_EL1"),
     row(3, 0,  4,  0, 1, "ELR_EL1"),
     row(3, 0,  4,  1, 0, "SP_EL0"),
@@ -270,6 +307,7 @@ const SYSREGS: &[(u16, &str)] = &[
     row(3, 3,  9, 12, 1, "PMCNTENSET_EL0"),
     row(3, 3,  9, 12, 2, "PMCNTENCLR_EL0"),
     row(3, 3,  9, 12, 3, "PMOVSCLR_EL0"),
+    row(3, 3,  9, 12, 4, "PMSWINC_EL0"),
     row(3, 3,  9, 12, 5, "PMSELR_EL0"),
     row(3, 3,  9, 12, 6, "PMCEID0_EL0"),
     row(3, 3,  9, 12, 7, "PMCEID1_EL0"),
@@ -315,6 +353,14 @@ mod tests {
             (RegId::Kvm(0x6030_0000_0013_c020), "ID_AA64PFR0_EL1"),
             (RegId::Kvm(0x6020_0000_0011_0002), "CCSIDR_EL1[2]"),
             (RegId::Kvm(0x6030_0000_0014_0000), "PSCI_VERSION"),
+            (RegId::Kvm(0x6080_0000_0015_03e0), "Z31"),
+            (RegId::Kvm(0x6050_0000_0015_0400), "P0"),
+            (RegId::Kvm(0x6050_0000_0015_0601), "FFR[1]"),
+            (RegId::Kvm(0x6060_0000_0015_ffff), "SVE_VLS"),
+            (RegId::Kvm(0x6030_0000_0013_df5e), "PMEVCNTR30_EL0"),
+            (RegId::Kvm(0x6030_0000_0013_df60), "PMEVTYPER0_EL0"),
+            (RegId::Kvm(0x6030_0000_0013_c113), "APDBKeyHi_EL1"),
+            (RegId::Kvm(0x6030_0000_0010_004e), "SPSR_irq"),
             (RegId::Kvm(0x6030_0000_0013_ffff), "s3_7_c15_c15_7"),
         ] {
             assert_eq!(register_name(id).as_deref(), Some(name));

@@ -58,8 +58,8 @@ fn host(kernel: &'static str, cpu: &'static str) -> (Profile, State) {
     (dump.profile(), dump.fresh)
 }
 
-/// From, to, and for each CPU: registers, absent, refused, silently changed. As measured. Linux 6.18
-/// answered as 7.2 does, but was not dumped.
+/// From, to, and for each CPU: registers, absent, refused, silently changed. As measured. Linux
+/// 6.18 answered as 7.2 does, but was not dumped.
 const MATRIX: [(&str, &str, [[usize; 4]; 3]); 9] = [
     ("6.1", "6.1", [[335, 0, 0, 0], [316, 0, 0, 0], [345, 0, 0, 0]]),
     ("6.12", "6.12", [[352, 0, 0, 4], [333, 0, 0, 4], [362, 0, 0, 4]]),
