@@ -336,6 +336,21 @@ mod tests {
     }
 
     #[test]
+    fn rules_without_fields_bound_what_is_taken() {
+        let taken = |id: RegId, own: u64, value: u64| {
+            offer(own, u64::MAX).answer(id, &Value::u64(value)) == Answer::Kept
+        };
+        const PSCI: RegId = RegId::Kvm(0x6030_0000_0014_0000);
+        assert!(taken(PSCI, 0x1_0001, 0x1_0000) && !taken(PSCI, 0x1_0001, 0x1_0002));
+        const STD_BMAP: RegId = RegId::Kvm(0x6030_0000_0016_0000);
+        assert!(taken(STD_BMAP, 6, 2) && !taken(STD_BMAP, 6, 1) && !taken(STD_BMAP, 6, 7));
+        const CLIDR: RegId = RegId::Kvm(0x6030_0000_0013_c801);
+        assert!(taken(CLIDR, 3, 3) && !taken(CLIDR, 3, 2));
+        // Bits 3:0 of ID_AA64ISAR0_EL1 have no meaning: they must be the same.
+        assert!(taken(ISAR0, 0x20, 0x10) && !taken(ISAR0, 0x21, 0x20) && !taken(ISAR0, 0x20, 0x21));
+    }
+
+    #[test]
     fn ignored_bits_are_taken_and_read_as_before() {
         let offer = Offer { ignored: 0xf << 24, ..offer(0x11, 0xf) };
         let written = Value::u64(0x0200_0010);

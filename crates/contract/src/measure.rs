@@ -2,6 +2,7 @@
 //!
 //! Nothing is inferred from a version. The holder must be fresh, and is used up.
 
+use crate::host::{number, ones, value_of};
 use crate::profile::{Accepts, FieldValues, Offer, Profile, Whose, Write};
 use crate::rules;
 use abide_arm64::kvm;
@@ -42,9 +43,9 @@ fn plain(
         return Ok(state);
     }
     let mut ignored = 0;
-    if let (Readback::EqualBut(mask), Some(number)) = (rule.readback, value.to_u64()) {
+    if let (Readback::EqualBut(mask), Some(number)) = (rule.readback, number(&value)) {
         let other = number ^ mask;
-        ignored = read_after(registers, id, other, number)?.map_or(0, |read| (read ^ other) & mask);
+        ignored = read_after(registers, id, other, &value)?.map_or(0, |read| (read ^ other) & mask);
     }
     let write = how_writes_work(registers, id)?;
     Ok(Offer { default: Some(value), ignored, write, ..state })
@@ -77,20 +78,28 @@ fn pinned(
     value: &Value,
 ) -> Result<Offer, RegError> {
     let fixed = Offer::fixed(scope, value.clone());
-    let Some(number) = value.to_u64() else { return Ok(fixed) };
+    let Some(number) = number(value) else { return Ok(fixed) };
+    let all = ones(value.width());
     let taking =
         |accepts, ignored| Ok(Offer { ignored, ..Offer::taking(scope, value.clone(), accepts) });
+    let fit = rules::rule(id).fit;
+    // Where each bit can be turned alone, and all of them together, they are free. Of numbers and
+    // fields that is no evidence, unless it is every bit.
     let mut free = 0;
-    for bit in 0..u64::BITS {
-        let other = number ^ 1 << bit;
-        free += u32::from(read_after(registers, id, other, number)? == Some(other));
+    for bit in (0..u64::BITS).map(|bit| 1 << bit).filter(|bit| all & bit != 0) {
+        let other = number ^ bit;
+        free |= if read_after(registers, id, other, value)? == Some(other) { bit } else { 0 };
     }
-    if free == u64::BITS {
-        return taking(Accepts::Any, 0);
+    let turned = number ^ free;
+    let could_be_free = free == all || (free != 0 && fit == Fit::Exact);
+    if could_be_free && read_after(registers, id, turned, value)? == Some(turned) {
+        let is_all = free == all;
+        let offer = Offer::taking(scope, value.clone(), Accepts::Any);
+        return Ok(Offer { writable: if is_all { u64::MAX } else { free }, ..offer });
     }
-    let tried: Vec<u64> = match rules::rule(id).fit {
+    let tried: Vec<u64> = match fit {
         Fit::Fields(fields) => {
-            let Measured { fields, ignored } = measure_fields(registers, id, number, fields)?;
+            let Measured { fields, ignored } = measure_fields(registers, id, value, fields)?;
             let is_fixed = fields.is_empty() && ignored == 0;
             return if is_fixed { Ok(fixed) } else { taking(Accepts::Fields(fields), ignored) };
         }
@@ -99,11 +108,11 @@ fn pinned(
         Fit::Exact | Fit::Any => (0..u64::BITS).map(|bit| number ^ 1 << bit).collect(),
     };
     let (mut values, mut ignored): (BTreeSet<u64>, u64) = ([number].into(), 0);
-    for other in tried {
-        if let Some(read) = read_after(registers, id, other, number)? {
+    for other in tried.into_iter().filter(|other| other & !all == 0) {
+        if let Some(read) = read_after(registers, id, other, value)? {
             values.insert(other);
             // A level that is checked and not stored.
-            ignored |= if read == other { 0 } else { u64::MAX };
+            ignored |= if read == other { 0 } else { all };
         }
     }
     if values.len() > 1 { taking(Accepts::Values(values), ignored) } else { Ok(fixed) }
@@ -120,15 +129,20 @@ struct Measured {
 fn measure_fields(
     registers: &mut dyn Registers,
     id: RegId,
-    number: u64,
+    value: &Value,
     fields: &[Field],
 ) -> Result<Measured, RegError> {
     let mut found = Measured { fields: Vec::new(), ignored: 0 };
+    let number = number(value).unwrap_or(0);
+    let all = ones(value.width());
     for (shift, width) in places(id, fields) {
         let mut field = FieldValues { shift, width, values: BTreeSet::new() };
+        if field.mask() & !all != 0 {
+            continue;
+        }
         for bits in 0..1u64 << width {
             let with = number & !field.mask() | bits << shift;
-            match read_after(registers, id, with, number)? {
+            match read_after(registers, id, with, value)? {
                 Some(read) if read == with => {
                     field.values.insert(bits);
                 }
@@ -182,13 +196,13 @@ fn read_after(
     registers: &mut dyn Registers,
     id: RegId,
     value: u64,
-    before: u64,
+    before: &Value,
 ) -> Result<Option<u64>, RegError> {
-    if registers.store(id, &Value::u64(value)).is_err() {
+    if registers.store(id, &value_of(value, before.width())).is_err() {
         return Ok(None);
     }
-    let read = registers.load(id)?.to_u64();
-    registers.store(id, &Value::u64(before))?;
+    let read = number(&registers.load(id)?);
+    registers.store(id, before)?;
     Ok(read)
 }
 

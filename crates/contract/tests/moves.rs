@@ -316,7 +316,11 @@ fn registers_of_every_cpus_interrupt_controller_are_state_where_there_is_one() {
     let unit = (Name::new("gic"), Scope::Vcpu(VcpuId(5)), entries.as_slice());
     let guest = Guest::saved("saved", [unit], 0, 4096);
     assert!(plan(&guest, &host).is_fine());
-    host.offers.remove(&abide_contract::rules::NR_IRQS);
+    // What the host says of affinity 0 is said of all.
+    let fixed = abide_contract::Offer::fixed(abide_contract::Whose::Vcpu, Value::u32(8));
+    host.offers.insert(RegId::gic(5, 0x1_0400), fixed);
+    assert_eq!(plan(&guest, &host).refusals().count(), 1);
+    host.offers.retain(|id, _| !matches!(id, RegId::Gic { .. }));
     assert_eq!(plan(&guest, &host).refusals().count(), 2);
 }
 
@@ -383,4 +387,25 @@ fn a_register_of_another_width_is_refused_as_that() {
     assert_eq!(refused.len(), 1);
     assert_eq!(refused[0].verdict, Verdict::Refuse(Refused::OtherWidth { other: wide }));
     assert_eq!(refused[0].reason(), "the host has it in another width, as kvm:0x60300000001000d5");
+}
+
+#[test]
+fn a_timer_that_runs_on_any_vcpu_is_not_lost() {
+    use abide_arm64::kvm::{PTIMER_CNT, PTIMER_CTL};
+    use abide_reg::{Class, Entry, Name, Scope, Value, VcpuId};
+    let [old, ..] = n1();
+    let refused = |ctl: [u64; 2]| {
+        let entries = ctl.map(|ctl| Entry::new(PTIMER_CTL, Class::Mandatory, Value::u64(ctl)));
+        let count = [Entry::new(PTIMER_CNT, Class::Mandatory, Value::u64(7))];
+        let vcpus = (0..).zip(&entries).map(|(n, entry)| {
+            (Name::new("cpu"), Scope::Vcpu(VcpuId(n)), std::slice::from_ref(entry))
+        });
+        let counter = (Name::new("counter"), Scope::Vm, count.as_slice());
+        let guest = Guest::saved("two", vcpus.chain([counter]), 0, 4096);
+        let plan = plan(&guest, &old);
+        plan.refusals().map(|step| step.scope.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(refused([4, 4]), Vec::<String>::new());
+    assert_eq!(refused([5, 4]), ["vcpu0", "vm"]);
+    assert_eq!(refused([4, 1]), ["vcpu1", "vm"]);
 }
