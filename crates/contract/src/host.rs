@@ -1,6 +1,6 @@
 //! How a host answers a write: what its profile says, executed.
 
-use crate::profile::{Accepts, Offer, Profile, Whose, Write};
+use crate::profile::{Accepts, Offer, Profile, Write};
 use crate::rules;
 use abide_reg::{Direction, Field, Fit, RegId, Value};
 use std::collections::BTreeMap;
@@ -300,17 +300,12 @@ impl<'a> FreshVm<'a> {
     pub fn values(&self) -> &BTreeMap<RegId, Value> {
         &self.values
     }
-
-    /// Whether the register is the whole VM's.
-    #[must_use]
-    pub fn whose(&self, id: RegId) -> Option<Whose> {
-        self.profile.offer(id).map(|offer| offer.scope)
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::profile::Whose;
 
     const ISAR0: RegId = RegId::Kvm(0x6030_0000_0013_c030);
     const MMFR2: RegId = RegId::Kvm(0x6030_0000_0013_c03a);
