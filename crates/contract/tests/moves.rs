@@ -409,3 +409,17 @@ fn a_timer_that_runs_on_any_vcpu_is_not_lost() {
     assert_eq!(refused([5, 4]), ["vcpu0", "vm"]);
     assert_eq!(refused([4, 1]), ["vcpu1", "vm"]);
 }
+
+#[test]
+fn a_host_without_the_registers_of_a_promised_feature_is_no_part_of_a_baseline() {
+    let [_, one, mut other] = n1();
+    other.offers.remove(&RegId::Kvm(0x6030_0000_0013_dce0));
+    let error = baseline("test", &[one, other]).unwrap_err();
+    let NoBaseline::Conflicts(conflicts) = error else { panic!("{error}") };
+    let lines: Vec<String> = conflicts.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        lines,
+        ["PMCR_EL0: no value that all can show: debian-6.12-neoverse-n1 has 0x0000000000003000, \
+          debian-7.2-neoverse-n1 has none"]
+    );
+}
