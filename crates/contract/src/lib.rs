@@ -50,6 +50,7 @@ pub mod measure;
 mod plan;
 mod profile;
 pub mod rules;
+pub mod scope;
 pub mod shipped;
 mod words;
 

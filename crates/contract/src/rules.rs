@@ -1,6 +1,6 @@
 //! The rule of every register, whoever owns it.
 
-use abide_gic::spec::{GICD_TYPER, GRP_DIST_REGS, GRP_NR_IRQS};
+use abide_gic::spec::{GRP_DIST_REGS, GRP_NR_IRQS};
 use abide_reg::{Absent, Direction, Field, Fit, Readback, RegDef, RegId, Rule};
 
 /// The counter's frequency in Hz, u64. A guest reads it once.
@@ -21,6 +21,8 @@ pub const PRIORITY_BITS: RegId = RegId::named("gic.priority_bits");
 pub const NR_IRQS: RegId = RegId::gic(GRP_NR_IRQS, 0);
 /// `GICD_IIDR`, u32: its revision selects how KVM's distributor behaves.
 pub const GICD_IIDR: RegId = RegId::gic(GRP_DIST_REGS, 0x8);
+/// `GICD_TYPER`, u32.
+pub const GICD_TYPER: RegId = RegId::gic(GRP_DIST_REGS, 0x4);
 
 const AT_MOST: Rule = Rule { fit: Fit::AtMost, absent: Absent::Refuse, readback: Readback::Equal };
 /// What is aligned to larger pages fits smaller ones.
@@ -58,9 +60,7 @@ pub fn rule(id: RegId) -> Rule {
     }
     match id {
         NR_IRQS | GICD_IIDR => Rule::IDENTITY,
-        RegId::Gic { group: GRP_DIST_REGS, attr } if attr == u64::from(GICD_TYPER) => {
-            Rule { fit: Fit::Fields(&TYPER_FIELDS), ..Rule::IDENTITY }
-        }
+        GICD_TYPER => Rule { fit: Fit::Fields(&TYPER_FIELDS), ..Rule::IDENTITY },
         _ => abide_arm64::rules::rule(id),
     }
 }
@@ -87,9 +87,7 @@ pub fn name(id: RegId) -> String {
     match id {
         NR_IRQS => "NR_IRQS".to_owned(),
         GICD_IIDR => "GICD_IIDR".to_owned(),
-        RegId::Gic { group: GRP_DIST_REGS, attr } if attr == u64::from(GICD_TYPER) => {
-            "GICD_TYPER".to_owned()
-        }
+        GICD_TYPER => "GICD_TYPER".to_owned(),
         _ => abide_arm64::names::register_name(id).unwrap_or_else(|| id.to_string()),
     }
 }

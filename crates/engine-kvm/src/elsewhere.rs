@@ -1,6 +1,6 @@
 //! The engine on hosts that cannot have it.
 
-use crate::ENGINE_NAME;
+use crate::{ENGINE_NAME, HostFacts};
 use abide_engine::{Engine, EngineError, Vm, VmConfig};
 use std::convert::Infallible;
 
@@ -25,6 +25,12 @@ impl KvmEngine {
     /// The frequency of the host's system counter, in Hz.
     #[must_use]
     pub fn cntfrq_hz(&self) -> u64 {
+        match self.0 {}
+    }
+
+    /// What the host's KVM is.
+    #[must_use]
+    pub fn facts(&self) -> HostFacts {
         match self.0 {}
     }
 }

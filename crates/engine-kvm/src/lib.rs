@@ -48,6 +48,7 @@
 
 #[cfg(any(test, all(target_arch = "aarch64", target_os = "linux")))]
 mod encoding;
+mod facts;
 #[cfg(any(test, all(target_arch = "aarch64", target_os = "linux")))]
 mod host;
 #[cfg(any(test, all(target_arch = "aarch64", target_os = "linux")))]
@@ -62,6 +63,8 @@ pub use kvm::KvmEngine;
 mod elsewhere;
 #[cfg(not(all(target_arch = "aarch64", target_os = "linux")))]
 pub use elsewhere::KvmEngine;
+
+pub use facts::HostFacts;
 
 /// The engine's name on the command line and in reports.
 pub const ENGINE_NAME: &str = "kvm";

@@ -1,15 +1,18 @@
 //! `/dev/kvm`.
 
 use super::{irqchip, kick, vm};
-use crate::{ENGINE_NAME, encoding, host};
+use crate::{ENGINE_NAME, HostFacts, encoding, host};
 use abide_engine::{Engine, EngineError, Vm, VmConfig};
-use kvm_bindings::KVM_CAP_ARM_INJECT_EXT_DABT;
+use kvm_bindings::{KVM_CAP_ARM_INJECT_EXT_DABT, KVM_CAP_STEAL_TIME};
 use kvm_ioctls::{Cap, Kvm, VmFd};
 use std::os::raw::c_ulong;
 
 /// Guest physical addresses of this many bits hold every board with less than 1 TiB of RAM; all
 /// arm64 hosts but the smallest offer them.
 const IPA_BITS: u32 = 40;
+
+/// Above every capability that there is; the newest known is 245.
+const CAPABILITIES_END: u32 = 512;
 
 /// KVM on an arm64 host, by its device `/dev/kvm`.
 #[derive(Debug)]
@@ -54,6 +57,24 @@ impl KvmEngine {
     #[must_use]
     pub fn cntfrq_hz(&self) -> u64 {
         self.cntfrq_hz
+    }
+
+    /// What the host's KVM is.
+    #[must_use]
+    pub fn facts(&self) -> HostFacts {
+        let answer = |cap: u32| self.kvm.check_extension_raw(c_ulong::from(cap));
+        let capabilities = (0..CAPABILITIES_END).map(|cap| (cap, answer(cap)));
+        HostFacts {
+            // A kernel without the choice says 0 and has 40.
+            ipa_bits: u8::try_from(self.kvm.get_host_ipa_limit())
+                .ok()
+                .filter(|bits| *bits > 0)
+                .unwrap_or(40),
+            page_size: vm::host_page_size(),
+            vcpus_max: u32::try_from(self.kvm.get_max_vcpus()).unwrap_or(1),
+            has_stolen_time: answer(KVM_CAP_STEAL_TIME) > 0,
+            capabilities: capabilities.filter(|(_, answer)| *answer > 0).collect(),
+        }
     }
 
     /// Makes a GICv3 in a VM that is dropped at once. `KVM_CREATE_DEVICE_TEST` would tell the same

@@ -153,7 +153,7 @@ fn mark_dirty(ram: &GuestRam, bitmap: &[u64], page_size: u64) {
 }
 
 /// The host's page size, in bytes.
-fn host_page_size() -> u64 {
+pub(super) fn host_page_size() -> u64 {
     #[expect(unsafe_code, reason = "a C library call")]
     // SAFETY: takes a number and returns one.
     let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };

@@ -1,0 +1,78 @@
+//! `abide probe`: what an engine on this host offers, measured.
+
+mod kvm;
+mod soft;
+
+use super::fleet;
+use crate::cli::{CpuName, EngineName, ProbeArgs};
+use crate::exit::Exit;
+use crate::out::{print, say};
+use abide_contract::codec::write_profile;
+use abide_contract::{Accepts, Offer, Profile, Whose};
+use abide_engine::{Engine, Vcpu, Vm, VmConfig};
+use abide_machine::board::{GICD_BASE, GICR_BASE, RAM_BASE, RAM_MIN_LEN};
+use abide_machine::clock::MachineClock;
+use abide_memory::GuestRam;
+use abide_reg::{Value, VcpuId};
+use anyhow::Result;
+use std::sync::Arc;
+
+/// Measures an engine, and prints or writes its profile.
+pub fn run(args: &ProbeArgs) -> Result<Exit> {
+    let mut profile = probe(args.engine, args.cpu)?;
+    if let Some(name) = &args.name {
+        profile.name.clone_from(name);
+    }
+    let text = write_profile(&profile);
+    match &args.output {
+        Some(path) => {
+            fleet::write(path, &text, args.overwrite)?;
+            say(&format!("{}: {} registers", path.display(), profile.offers.len()));
+        }
+        None => print(text.trim_end())?,
+    }
+    Ok(Exit::Fine)
+}
+
+/// The profile of an engine on this host, for guests that are born with these CPU features.
+fn probe(engine: EngineName, cpu: Option<CpuName>) -> Result<Profile> {
+    match engine {
+        EngineName::Soft => soft::probe(cpu.unwrap_or(CpuName::V80)),
+        EngineName::Kvm => kvm::probe(cpu),
+    }
+}
+
+/// A VM that is made to be measured, and its vCPUs.
+struct Fresh {
+    vcpus: Vec<Box<dyn Vcpu>>,
+    vm: Box<dyn Vm>,
+}
+
+impl Fresh {
+    fn new(engine: &dyn Engine, cntfrq_hz: u64, vcpus: u32, gic_intids: u32) -> Result<Self> {
+        let mut vm = engine.create_vm(VmConfig {
+            vcpu_count: vcpus,
+            cntfrq_hz,
+            ram: Arc::new(GuestRam::new(RAM_BASE, RAM_MIN_LEN)?),
+            clock: Arc::new(MachineClock::new_virtual(cntfrq_hz)),
+            gicd: GICD_BASE,
+            gicr: GICR_BASE,
+            gic_intids,
+        })?;
+        let vcpus = (0..vcpus).map(|vcpu| vm.create_vcpu(VcpuId(vcpu), Arc::default()));
+        let vcpus = vcpus.collect::<Result<_, _>>()?;
+        Ok(Self { vcpus, vm })
+    }
+}
+
+/// A fact about the VM that can be any number from `least` to `most`.
+fn range(value: Value, least: u64, most: u64) -> Offer {
+    Offer::taking(Whose::Vm, value, Accepts::Range { least, most })
+}
+
+/// What a profile says for people.
+fn info(pairs: &[(&str, &str)]) -> std::collections::BTreeMap<String, String> {
+    let kernel = rustix::system::uname().release().to_string_lossy().into_owned();
+    let own = [("abide", env!("CARGO_PKG_VERSION")), ("kernel", &kernel)];
+    pairs.iter().chain(&own).map(|(key, text)| ((*key).to_owned(), (*text).to_owned())).collect()
+}

@@ -1,0 +1,62 @@
+//! What the software engine offers.
+
+use super::{Fresh, info, range};
+use crate::cli::{CpuName, EngineName};
+use crate::engines::{self, Cpus};
+use abide_contract::measure::measure;
+use abide_contract::{Accepts, Offer, Profile, Whose, rules};
+use abide_gic::Revision;
+use abide_gic::spec::{GICD_TYPER_ID_BITS_10, PRI_BITS};
+use abide_machine::board::{BoardConfig, GIC_INTIDS, VCPU_MAX};
+use abide_reg::{RegId, Value};
+use anyhow::Result;
+use std::collections::BTreeSet;
+
+/// Its profile, for guests that are born with these CPU features.
+pub fn probe(cpu: CpuName) -> Result<Profile> {
+    let cpus = Cpus::All(Some(cpu));
+    let engine = cpus.open(EngineName::Soft)?;
+    let cpu_name = engines::model_name(cpu);
+    let mut profile = Profile {
+        name: format!("soft-{cpu_name}"),
+        info: info(&[("engine", engine.name()), ("cpu", cpu_name)]),
+        ..Profile::default()
+    };
+    let mut fresh = Fresh::new(engine.as_ref(), BoardConfig::DEFAULT.cntfrq_hz, 1, GIC_INTIDS)?;
+    let vcpu = &mut fresh.vcpus[0];
+    measure(vcpu.as_mut(), &mut profile)?;
+    for (id, offer) in &mut profile.offers {
+        offer.class = vcpu.class_of(*id);
+    }
+    measure(&mut cpus.firmware()?, &mut profile)?;
+    profile.offers.extend(facts());
+    Ok(profile)
+}
+
+/// What a VM of the software engine can be made with.
+fn facts() -> Vec<(RegId, Offer)> {
+    let cntfrq_hz = BoardConfig::DEFAULT.cntfrq_hz;
+    let vm = |value, accepts| Offer::taking(Whose::Vm, value, accepts);
+    let revisions: BTreeSet<u64> =
+        [Revision::R2, Revision::R3].iter().map(|revision| revision.gicd_iidr().into()).collect();
+    let typer = GICD_TYPER_ID_BITS_10 | (GIC_INTIDS / 32 - 1);
+    vec![
+        (
+            rules::CNTFRQ,
+            Offer { scope: Whose::Vcpu, ..range(Value::u64(cntfrq_hz), 1_000_000, 1_000_000_000) },
+        ),
+        // What addresses the board's largest memory.
+        (rules::IPA_BITS, range(Value::u8(40), 0, 40)),
+        (rules::VCPUS, range(Value::u32(VCPU_MAX), 1, VCPU_MAX.into())),
+        (rules::PAGE_SIZE, vm(Value::u64(4096), Accepts::Rule)),
+        (rules::PVTIME, Offer::fixed(Whose::Vm, Value::u32(0))),
+        (rules::GIC_VERSION, Offer::fixed(Whose::Vm, Value::u8(3))),
+        (rules::PRIORITY_BITS, Offer::fixed(Whose::Vm, Value::u8(PRI_BITS))),
+        (rules::NR_IRQS, Offer::fixed(Whose::Vm, Value::u32(GIC_INTIDS))),
+        (
+            rules::GICD_IIDR,
+            vm(Value::u32(Revision::default().gicd_iidr()), Accepts::Values(revisions)),
+        ),
+        (rules::GICD_TYPER, vm(Value::u32(typer), Accepts::Rule)),
+    ]
+}
