@@ -12,6 +12,7 @@ use abide_machine::board::GIC_INTIDS;
 use abide_reg::{RegId, Value};
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// The fewest and the most INTIDs that a GICv3 of KVM can have
 /// `[linux Documentation/virt/kvm/devices/arm-vgic-v3.rst]`.
@@ -73,13 +74,14 @@ fn intids(engine: &KvmEngine) -> Result<Offer> {
 }
 
 /// A fresh VM with an interrupt controller.
-fn gic_of(engine: &KvmEngine, intids: u32) -> Result<(Fresh, std::sync::Arc<dyn Irqchip>)> {
+fn gic_of(engine: &KvmEngine, intids: u32) -> Result<(Fresh, Arc<dyn Irqchip>)> {
     let mut fresh = Fresh::new(engine, engine.cntfrq_hz(), 1, intids)?;
     let gic = fresh.vm.create_irqchip()?.context("the engine brings no interrupt controller")?;
     Ok((fresh, gic))
 }
 
-/// The width of priorities, and the distributor's identity: every revision is written, and counts if it is read back.
+/// The width of priorities, and the distributor's identity: every revision is written, and counts
+/// if it is read back.
 fn of_gic(engine: &KvmEngine) -> Result<Vec<(RegId, Offer)>> {
     let (_fresh, gic) = gic_of(engine, GIC_INTIDS)?;
     let number = |value: &Value| value.to_u32().context("a distributor register has 32 bits");
