@@ -2,7 +2,7 @@
 
 use crate::process::{self, Ended};
 use crate::tasks::guests;
-use crate::{debian, paths};
+use crate::{cpio, debian, paths};
 use anyhow::{Context, Result, bail};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -54,7 +54,7 @@ pub fn build_for_arm() -> Result<PathBuf> {
     Ok(paths::target().join(ARM).join("release/abide"))
 }
 
-/// A Linux guest: a Debian kernel and the shipped init, which works a little and powers off.
+/// A Linux guest: a Debian kernel and a RAM disk, whose init works a little and powers off.
 pub struct Linux {
     pub kernel: PathBuf,
     pub initrd: PathBuf,
@@ -74,6 +74,35 @@ impl Linux {
         Ok(Self { kernel: debian::kernel::get(series)?, initrd: guests::initramfs() })
     }
 
+    /// The guest with another init and what that finds in its RAM disk, which is made in `folder`:
+    /// `files`, and those of the kernel's modules that `is_wanted` names, in the order of loading.
+    ///
+    /// # Errors
+    /// If kernel or modules cannot be fetched, or the RAM disk cannot be written.
+    pub fn with_init(
+        series: &str,
+        folder: &Path,
+        init: &[u8],
+        files: &[(&str, &[u8])],
+        is_wanted: impl Fn(&str) -> bool,
+    ) -> Result<Self> {
+        let mut archive = cpio::Archive::new();
+        archive.directory("dev", 0o755)?.character_device("dev/console", 0o600, 5, 1)?;
+        archive.file("init", 0o755, init)?;
+        for (name, content) in files {
+            archive.file(name, 0o644, content)?;
+        }
+        archive.directory("modules", 0o755)?;
+        let modules = debian::modules::get(series)?;
+        let wanted = modules.iter().filter(|module| is_wanted(&module.name));
+        for (n, module) in wanted.enumerate() {
+            archive.file(&format!("modules/{n}.ko"), 0o644, &module.content)?;
+        }
+        let initrd = folder.join("initramfs.cpio");
+        fs::write(&initrd, archive.finish()).with_context(|| format!("writing {initrd:?}"))?;
+        Ok(Self { kernel: debian::kernel::get(series)?, initrd })
+    }
+
     /// `abide run` of this guest.
     pub fn run(&self, abide: &Path) -> Command {
         let mut command = Command::new(abide);
@@ -88,6 +117,13 @@ impl Linux {
 /// lines tell of times and features.
 pub fn lines_of_init(console: &str) -> Vec<String> {
     let lines = console.lines().filter_map(|line| line.find("abide-init: ").map(|at| &line[at..]));
+    lines.map(|line| before_kernel(line).trim_end().to_owned()).collect()
+}
+
+/// What the guest's program that begins its lines with `prefix` said, without it, line by line.
+pub fn said(console: &[u8], prefix: &str) -> Vec<String> {
+    let text = String::from_utf8_lossy(console);
+    let lines = text.lines().filter_map(|line| line.strip_prefix(prefix));
     lines.map(|line| before_kernel(line).trim_end().to_owned()).collect()
 }
 
@@ -199,6 +235,14 @@ mod tests {
         assert_eq!(lines_of_init(console), ["abide-init: hello, 7.2"]);
         let console = "abide-init: a [b] c[0] and [1.5\n";
         assert_eq!(lines_of_init(console), ["abide-init: a [b] c[0] and [1.5"]);
+    }
+
+    #[test]
+    fn what_a_program_said_is_told_without_its_name() {
+        let console = b"[ 0.1] kernel\r\nabide-x: one\r\nabide-y: two\r\nabide-x: three\n";
+        assert_eq!(said(console, "abide-x: "), ["one", "three"]);
+        let console = b"abide-x: one[    4.020000] random: crng init done\r\n\r\nabide-x: two\r\n";
+        assert_eq!(said(console, "abide-x: "), ["one", "two"]);
     }
 
     #[test]

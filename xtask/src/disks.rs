@@ -7,12 +7,11 @@
 //! says of its disks and the first disk's bytes.
 
 use crate::abide::{self, Linux, POWERED_OFF, Ran, SAVED_AWAY};
-use crate::debian::{kernel, modules};
 use crate::oracle::{KERNELS, points};
+use crate::paths;
 use crate::process::{self, Ended};
 use crate::tally::Count;
 use crate::tasks::guests;
-use crate::{cpio, paths};
 use anyhow::{Result, bail, ensure};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -120,9 +119,8 @@ fn run_kernel(
     folder: &Path,
     count: &mut Count,
 ) -> Result<()> {
-    let initrd = folder.join("initramfs.cpio");
-    fs::write(&initrd, initramfs(series)?)?;
-    let linux = Linux { kernel: kernel::get(series)?, initrd };
+    // All modules, for it has devices of all kinds.
+    let linux = Linux::with_init(series, folder, &guests::disk()?, &[], |_| true)?;
     let guest = Guest { linux, disks: Disks::make(folder)?, program, folder };
     let disks = guest.disks.copy(folder, "untouched")?;
     let whole = abide::ran(guest.run(&disks), folder, "untouched", POWERED_OFF)?;
@@ -152,24 +150,10 @@ fn tell(series: &str, what: &str, result: Result<()>, count: &mut Count) {
     }
 }
 
-/// The guest with the modules of its kernel.
-fn initramfs(series: &str) -> Result<Vec<u8>> {
-    let mut archive = cpio::Archive::new();
-    archive.directory("dev", 0o755)?.character_device("dev/console", 0o600, 5, 1)?;
-    archive.file("init", 0o755, &guests::disk()?)?;
-    archive.directory("modules", 0o755)?;
-    for (n, module) in modules::get(series)?.iter().enumerate() {
-        archive.file(&format!("modules/{n}.ko"), 0o644, &module.content)?;
-    }
-    Ok(archive.finish())
-}
-
 /// What the guest itself said, line by line, of its disks.
 fn said(console: &[u8]) -> Vec<String> {
-    let text = String::from_utf8_lossy(console);
-    let lines = text.lines().filter_map(|line| line.trim_end().strip_prefix(SAYS));
-    let is_of_disks = |line: &&str| !line.starts_with("random") && *line != OVER_VIRTIO;
-    lines.filter(is_of_disks).map(str::to_owned).collect()
+    let is_of_disks = |line: &String| !line.starts_with("random") && line != OVER_VIRTIO;
+    abide::said(console, SAYS).into_iter().filter(is_of_disks).collect()
 }
 
 impl Guest<'_> {

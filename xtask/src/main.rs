@@ -22,6 +22,7 @@ mod tally;
 mod tasks;
 mod threads;
 mod tidy;
+mod traffic;
 mod userland;
 mod vsock;
 
@@ -106,7 +107,7 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Evolution(_) => tally::alone(evolution::run)?,
         Task::Disks(arguments) => tally::alone(|count| disks::run(&arguments, count))?,
         Task::Network(arguments) => tally::alone(|count| network::run(&arguments, count))?,
-        Task::Vsock(arguments) => vsock::task(&arguments)?,
+        Task::Vsock(arguments) => tally::alone(|count| vsock::run(&arguments, count))?,
         Task::Threads(arguments) => tally::alone(|count| threads::run(&arguments, count))?,
         Task::Lab(arguments) => tally::alone(|count| lab::run(&arguments, count))?,
         Task::Userland(arguments) => userland::task(&arguments)?,

@@ -7,12 +7,11 @@
 //! a connection, and fetches others after the restore: the connection held must have been reset.
 
 use crate::abide::{self, Linux, POWERED_OFF, Ran, SAVED_AWAY};
-use crate::debian::{kernel, modules};
 use crate::oracle::{KERNELS, points};
 use crate::process::{self, Ended};
 use crate::tally::Count;
 use crate::tasks::guests;
-use crate::{cpio, paths};
+use crate::{paths, traffic};
 use anyhow::{Context, Result, bail, ensure};
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -87,30 +86,12 @@ fn tell(guest: &str, what: &str, result: Result<()>, count: &mut Count) {
     }
 }
 
-/// A kernel and an initial RAM disk with the guest; with a port it fetches from there.
+/// The guest; with a port it fetches from there.
 fn linux(series: &str, folder: &Path, port: Option<u16>) -> Result<Linux> {
-    let mut archive = cpio::Archive::new();
-    archive.directory("dev", 0o755)?.character_device("dev/console", 0o600, 5, 1)?;
-    archive.file("init", 0o755, &guests::net()?)?;
-    if let Some(port) = port {
-        archive.file("port", 0o644, format!("{port:05}").as_bytes())?;
-    }
-    archive.directory("modules", 0o755)?;
-    let modules = modules::get(series)?;
-    let wanted = modules.iter().filter(|module| MODULES.contains(&module.name.as_str()));
-    for (n, module) in wanted.enumerate() {
-        archive.file(&format!("modules/{n}.ko"), 0o644, &module.content)?;
-    }
-    let initrd = folder.join("initramfs.cpio");
-    fs::write(&initrd, archive.finish())?;
-    Ok(Linux { kernel: kernel::get(series)?, initrd })
-}
-
-/// What the guest itself said, line by line.
-fn said(console: &[u8]) -> Vec<String> {
-    let text = String::from_utf8_lossy(console);
-    let lines = text.lines().filter_map(|line| line.trim_end().strip_prefix(SAYS));
-    lines.map(str::to_owned).collect()
+    let port = port.map(|port| format!("{port:05}"));
+    let files = port.as_ref().map(|port| ("port", port.as_bytes()));
+    let is_wanted = |name: &str| MODULES.contains(&name);
+    Linux::with_init(series, folder, &guests::net()?, files.as_slice(), is_wanted)
 }
 
 /// A guest that talks to the network that echoes, on one clock with its instructions.
@@ -132,7 +113,7 @@ fn echo(
     let guest = Echoing { linux: linux(series, folder, None)?, vcpus, program, folder };
     let name = format!("{series}, {vcpus} vCPUs");
     let whole = abide::ran_within(guest.run(), folder, "untouched", POWERED_OFF, LIMIT)?;
-    let said = said(&whole.console);
+    let said = abide::said(&whole.console, SAYS);
     ensure!(said.last().is_some_and(|line| line == "done"), "the guest did not finish: {said:?}");
     let all = whole.report.instructions;
     println!("{name}: {all} instructions, ends as {}", whole.report.state_hash);
@@ -178,7 +159,7 @@ impl Echoing<'_> {
         // Files of a guest's RAM would fill a small disk.
         let _ = fs::remove_file(&file);
         let after = after?;
-        let is_in_traffic = is_in_traffic(&said(&before.console));
+        let is_in_traffic = is_in_traffic(&abide::said(&before.console, SAYS));
         let console = [before.console, after.console].concat();
         ensure!(console == untouched.console, "the console differs");
         let (found, expected) = (&after.report, &untouched.report);
@@ -191,21 +172,7 @@ impl Echoing<'_> {
 
 /// The bytes that the server gives who asks with `what`.
 fn bytes_for(what: u8) -> Vec<u8> {
-    let mut state = u64::from(what);
-    let step = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state.to_le_bytes()[4]
-    };
-    std::iter::repeat_with(step).take(FETCHED_LEN).collect()
-}
-
-/// FNV-1a.
-fn hash_of(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    })
+    traffic::bytes(what.into()).take(FETCHED_LEN).collect()
 }
 
 /// Answers on each connection to `listener`, until this program ends.
@@ -234,8 +201,9 @@ fn answer(mut stream: TcpStream) -> std::io::Result<()> {
 
 /// What the guest must have said at the end of its life over TCP.
 fn expected_over_tcp() -> Vec<String> {
-    let fetched =
-        |what| format!("fetched {FETCHED_LEN} bytes, hash {:016x}", hash_of(&bytes_for(what)));
+    let fetched = |what| {
+        format!("fetched {FETCHED_LEN} bytes, hash {:016x}", traffic::hash_of(bytes_for(what)))
+    };
     let modules = format!("{} modules", MODULES.len());
     let lines = ["holding a connection", "the held connection was reset"].map(str::to_owned);
     let [holding, reset] = lines;
@@ -252,7 +220,8 @@ fn tcp(series: &str, program: &Path, folder: &Path) -> Result<()> {
     let mut restore = Command::new(program);
     restore.arg("restore").arg(&file);
     let after = abide::ran_within(restore, folder, "restored", POWERED_OFF, LIMIT)?;
-    let (found, expected) = (said(&[before, after.console].concat()), expected_over_tcp());
+    let found = abide::said(&[before, after.console].concat(), SAYS);
+    let expected = expected_over_tcp();
     ensure!(found == expected, "the guest says {found:?}, not {expected:?}");
     Ok(())
 }
@@ -295,16 +264,9 @@ mod tests {
 
     #[test]
     fn traffic_lies_between_the_first_round_and_the_checksum() {
-        let lines = |console: &[u8]| is_in_traffic(&said(console));
+        let lines = |console: &[u8]| is_in_traffic(&abide::said(console, SAYS));
         assert!(lines(b"[ 0.1] kernel\r\nabide-net: 4 modules\r\nabide-net: round 1/40\r\n"));
         assert!(!lines(b"abide-net: 4 modules\r\n"));
         assert!(!lines(b"abide-net: round 40/40\r\nabide-net: network checksum 7\r\n"));
-    }
-
-    #[test]
-    fn bytes_of_two_fetches_differ_and_the_hash_is_fnv() {
-        assert_ne!(hash_of(&bytes_for(b'1')), hash_of(&bytes_for(b'2')));
-        // From the hash's description.
-        assert_eq!(hash_of(b"a"), 0xaf63_dc4c_8601_ec8c);
     }
 }

@@ -7,12 +7,11 @@
 //! held must have been reset, and everything works anew.
 
 use crate::abide::{self, Linux, POWERED_OFF, SAVED_AWAY};
-use crate::debian::{kernel, modules};
 use crate::oracle::KERNELS;
 use crate::process::{self, Ended};
 use crate::tally::Count;
 use crate::tasks::guests;
-use crate::{cpio, paths};
+use crate::{paths, traffic};
 use anyhow::{Context, Result, ensure};
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -62,18 +61,9 @@ impl Arguments {
     }
 }
 
-pub fn task(arguments: &Arguments) -> Result<()> {
-    let mut count = Count::default();
-    run(arguments, &mut count)?;
-    println!("{count}");
-    ensure!(count.failed == 0, "{} guests failed", count.failed);
-    Ok(())
-}
-
 pub fn run(arguments: &Arguments, count: &mut Count) -> Result<()> {
     let program = abide::build()?;
-    let work = paths::cache()?.join("work");
-    fs::create_dir_all(&work).with_context(|| format!("making {work:?}"))?;
+    let work = paths::work()?;
     for series in &arguments.kernels {
         for &vcpus in &arguments.vcpus {
             let folder = tempfile::tempdir_in(&work)?;
@@ -86,46 +76,6 @@ pub fn run(arguments: &Arguments, count: &mut Count) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// A kernel and an initial RAM disk with the guest.
-fn linux(series: &str, folder: &Path) -> Result<Linux> {
-    let mut archive = cpio::Archive::new();
-    archive.directory("dev", 0o755)?.character_device("dev/console", 0o600, 5, 1)?;
-    archive.file("init", 0o755, &guests::vsock()?)?;
-    archive.directory("modules", 0o755)?;
-    let modules = modules::get(series)?;
-    let wanted = modules.iter().filter(|module| MODULES.contains(&module.name.as_str()));
-    for (n, module) in wanted.enumerate() {
-        archive.file(&format!("modules/{n}.ko"), 0o644, &module.content)?;
-    }
-    let initrd = folder.join("initramfs.cpio");
-    fs::write(&initrd, archive.finish())?;
-    Ok(Linux { kernel: kernel::get(series)?, initrd })
-}
-
-/// What the guest itself said, line by line.
-fn said(console: &[u8]) -> Vec<String> {
-    let text = String::from_utf8_lossy(console);
-    let lines = text.lines().filter_map(|line| line.trim_end().strip_prefix(SAYS));
-    lines.map(str::to_owned).collect()
-}
-
-/// Bytes that follow from a number and their place, as the guest makes them.
-fn bytes(mut state: u64) -> impl Iterator<Item = u8> {
-    std::iter::repeat_with(move || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state.to_le_bytes()[4]
-    })
-}
-
-/// FNV-1a.
-fn hash_of(bytes: impl IntoIterator<Item = u8>) -> u64 {
-    bytes.into_iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    })
 }
 
 /// The programs of the host that a guest finds, and what they have to tell.
@@ -160,7 +110,7 @@ impl Programs {
         serve(path, TAKES, |mut stream| {
             let mut taken = Vec::new();
             stream.read_to_end(&mut taken)?;
-            stream.write_all(&hash_of(taken).to_le_bytes())
+            stream.write_all(&traffic::hash_of(taken).to_le_bytes())
         })?;
         let (echoed, has_echoed): (_, Receiver<()>) = channel();
         serve(path, GIVES, move |mut stream| {
@@ -168,7 +118,7 @@ impl Programs {
             stream.read_exact(&mut round)?;
             // So that no other connection is open when the guest counts how many there can be.
             let _ = has_echoed.recv_timeout(LIMIT);
-            stream.write_all(&bytes(round[0].into()).take(LEN).collect::<Vec<_>>())
+            stream.write_all(&traffic::bytes(round[0].into()).take(LEN).collect::<Vec<_>>())
         })?;
         let mut holding = Vec::new();
         serve(path, HOLDS, move |stream| {
@@ -176,7 +126,7 @@ impl Programs {
             Ok(())
         })?;
         serve(path, FLOODS, |mut stream| {
-            let mut flood = bytes(FLOODS.into());
+            let mut flood = traffic::bytes(FLOODS.into());
             loop {
                 let piece: Vec<u8> = flood.by_ref().take(7001).collect();
                 stream.write_all(&piece)?;
@@ -202,7 +152,7 @@ impl Programs {
     /// Sends the guest bytes and receives them again.
     fn echo(&self, round: u64) -> Result<()> {
         let mut stream = self.connect()?;
-        let sent: Vec<u8> = bytes(100 + round).take(ECHO_LEN).collect();
+        let sent: Vec<u8> = traffic::bytes(100 + round).take(ECHO_LEN).collect();
         let (mut writer, to_send) = (stream.try_clone()?, sent.clone());
         let writing = thread::spawn(move || {
             writer.write_all(&to_send).and_then(|()| writer.shutdown(Shutdown::Write))
@@ -243,8 +193,8 @@ impl Programs {
 /// What the guest must have said in its whole life.
 fn expected() -> Vec<String> {
     let round = |round: u64| {
-        let gave = hash_of(bytes(round).take(LEN));
-        let echoed = hash_of(bytes(100 + round).take(ECHO_LEN));
+        let gave = traffic::hash_of(traffic::bytes(round).take(LEN));
+        let echoed = traffic::hash_of(traffic::bytes(100 + round).take(ECHO_LEN));
         [
             format!("round {round}: gave {LEN} bytes, hash {gave:016x}"),
             format!("round {round}: listening"),
@@ -268,7 +218,8 @@ fn expected() -> Vec<String> {
 }
 
 fn check(series: &str, vcpus: u32, program: &Path, folder: &Path) -> Result<()> {
-    let linux = linux(series, folder)?;
+    let is_wanted = |name: &str| MODULES.contains(&name);
+    let linux = Linux::with_init(series, folder, &guests::vsock()?, &[], is_wanted)?;
     // Paths of sockets are short.
     let sockets = tempfile::tempdir()?;
     let [here, there] = ["here", "there"].map(|name| sockets.path().join(name));
@@ -282,7 +233,7 @@ fn check(series: &str, vcpus: u32, program: &Path, folder: &Path) -> Result<()> 
     restore.arg("restore").arg(&file).arg("--vsock").arg(&there);
     let after = lived(restore, program, folder, &there, None)?;
     ensure!(!there.exists(), "the socket is there after the guest has ended");
-    let (found, expected) = (said(&[before, after].concat()), expected());
+    let (found, expected) = (abide::said(&[before, after].concat(), SAYS), expected());
     ensure!(found == expected, "the guest says {found:?}, not {expected:?}");
     Ok(())
 }
@@ -303,7 +254,7 @@ fn lived(
     let ended = process::pour(&mut run, LIMIT, |chunk| {
         console.extend_from_slice(chunk);
         let whole = console.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
-        let lines = said(&console[..whole]);
+        let lines = abide::said(&console[..whole], SAYS);
         for line in &lines[seen..] {
             println!("{SAYS}{line}");
             result = match (line.as_str(), file) {
@@ -340,7 +291,10 @@ mod tests {
         let lines = expected();
         assert_eq!(lines.len(), 15);
         let console = format!("[ 0.1] kernel\r\n{SAYS}{}\r\nabide-net: 1\r\n", lines[1]);
-        assert_eq!(said(console.as_bytes()), lines[1..2]);
-        assert_ne!(hash_of(bytes(1).take(LEN)), hash_of(bytes(2).take(LEN)));
+        assert_eq!(abide::said(console.as_bytes(), SAYS), lines[1..2]);
+        assert_ne!(
+            traffic::hash_of(traffic::bytes(1).take(LEN)),
+            traffic::hash_of(traffic::bytes(2).take(LEN))
+        );
     }
 }
