@@ -4,13 +4,12 @@
 mod support;
 
 use abide_engine::Stop;
-use abide_firmware::Firmware;
 use abide_machine::devices::virtio::{NetCardConfig, VirtioConfig};
 use abide_machine::error::{ConfigError, MachineError, RestoreError};
 use abide_machine::lifecycle::Intent;
 use abide_machine::restore::{Elsewhere, restore_elsewhere};
 use abide_machine::runner::{Outcome, control};
-use abide_machine::{BirthConfig, Machine, TimeSource};
+use abide_machine::{Machine, TimeSource};
 use abide_net::{MacAddress, NetConfig};
 use abide_reg::Gpa;
 use abide_snapshot::{Reader, Record};
@@ -77,17 +76,7 @@ fn card(network: &str) -> VirtioConfig {
 }
 
 fn try_born(virtio: &[VirtioConfig]) -> Result<Machine, MachineError> {
-    let birth = BirthConfig {
-        board: BOARD,
-        virtio,
-        time: TimeSource::Virtual,
-        firmware: Firmware::default(),
-        kernel: KERNEL,
-        initrd: None,
-        bootargs: "",
-        console: Box::new(std::io::sink()),
-    };
-    Machine::create(&one_question(), birth)
+    support::try_born(&one_question(), KERNEL, BOARD, TimeSource::Virtual, virtio)
 }
 
 fn born(network: &str) -> Machine {

@@ -4,9 +4,9 @@ mod support;
 
 use abide_engine::Stop;
 use abide_engine_soft::SoftEngine;
-use abide_machine::TimeSource;
 use abide_machine::error::MachineError;
 use abide_machine::runner::{Command, Control, Outcome, Reply, RunConfig, SavePoint, control};
+use abide_machine::{Machine, TimeSource};
 use abide_testkit::guest::asm;
 use std::path::Path;
 use support::smp::{DATA, OWN, WFI, image, machine, run, run_asked, status, word};
@@ -66,7 +66,7 @@ fn busy(vcpus: u32) -> Vec<u8> {
     })
 }
 
-fn set_times(machine: &abide_machine::Machine, times: u64) {
+fn set_times(machine: &Machine, times: u64) {
     let place = abide_reg::Gpa(DATA.0 + u64::from(OWN) + 8);
     machine.ram().write(place, &times.to_le_bytes()).expect("inside RAM");
 }
@@ -105,6 +105,18 @@ fn storm_of_pauses_and_saves_loses_nothing_and_each_file_goes_on() {
     }
 }
 
+fn pause_save_and_stop(guest: &mut Machine, file: &Path) {
+    let outcome = run_asked(guest, |control| {
+        for _ in 0..10 {
+            done(control, Command::Pause);
+            done(control, Command::Resume);
+        }
+        save(control, file);
+        done(control, Command::Stop);
+    });
+    assert_eq!(outcome, Outcome::Stopped);
+}
+
 #[test]
 fn guest_that_spins_with_interrupts_off_is_paused_saved_and_stopped() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -112,15 +124,7 @@ fn guest_that_spins_with_interrupts_off_is_paused_saved_and_stopped() {
         let file = folder.path().join(vcpus.to_string());
         let mut guest =
             machine(vcpus, &image(vcpus, |program, _| program.spin()), TimeSource::Host);
-        let outcome = run_asked(&mut guest, |control| {
-            for _ in 0..10 {
-                done(control, Command::Pause);
-                done(control, Command::Resume);
-            }
-            save(control, &file);
-            done(control, Command::Stop);
-        });
-        assert_eq!(outcome, Outcome::Stopped);
+        pause_save_and_stop(&mut guest, &file);
         let saved = restored(&SoftEngine::new(), std::fs::read(&file).expect("a file"));
         assert_eq!(saved.board().vcpu_count, vcpus);
     }
@@ -137,15 +141,7 @@ fn guest_that_waits_for_ever_is_paused_saved_and_stopped() {
         program.branch(again);
     });
     let mut guest = machine(4, &waiting, TimeSource::Host);
-    let outcome = run_asked(&mut guest, |control| {
-        for _ in 0..10 {
-            done(control, Command::Pause);
-            done(control, Command::Resume);
-        }
-        save(control, &file);
-        done(control, Command::Stop);
-    });
-    assert_eq!(outcome, Outcome::Stopped);
+    pause_save_and_stop(&mut guest, &file);
     let mut again = restored(&SoftEngine::new(), std::fs::read(&file).expect("a file"));
     let outcome = run_asked(&mut again, |control| done(control, Command::Stop));
     assert_eq!(outcome, Outcome::Stopped);

@@ -4,13 +4,12 @@
 mod support;
 
 use abide_engine::Stop;
-use abide_firmware::Firmware;
 use abide_machine::devices::virtio::{DiskConfig, DiskError, VirtioConfig};
 use abide_machine::error::{MachineError, RestoreError};
 use abide_machine::lifecycle::Prepared;
 use abide_machine::restore::{DiskChange, Elsewhere, restore_elsewhere};
 use abide_machine::runner::{Command, Outcome, Reply, control};
-use abide_machine::{BirthConfig, Machine, TimeSource};
+use abide_machine::{Machine, TimeSource};
 use abide_reg::{Gpa, IntakeError, RegId, Scope, Value};
 use abide_snapshot::{Reader, Record};
 use abide_testkit::virtio::{Desc, DriverQueue};
@@ -43,17 +42,7 @@ fn disk(path: &Path) -> DiskConfig {
 }
 
 fn try_born(engine: &MockEngine, virtio: &[VirtioConfig]) -> Result<Machine, MachineError> {
-    let birth = BirthConfig {
-        board: BOARD,
-        virtio,
-        time: TimeSource::Virtual,
-        firmware: Firmware::default(),
-        kernel: KERNEL,
-        initrd: None,
-        bootargs: "",
-        console: Box::new(std::io::sink()),
-    };
-    Machine::create(engine, birth)
+    support::try_born(engine, KERNEL, BOARD, TimeSource::Virtual, virtio)
 }
 
 fn born(engine: &MockEngine, virtio: &[VirtioConfig]) -> Machine {

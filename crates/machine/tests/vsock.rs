@@ -4,13 +4,12 @@
 mod support;
 
 use abide_engine::Stop;
-use abide_firmware::Firmware;
 use abide_machine::devices::virtio::{VirtioConfig, VsockConfig};
 use abide_machine::error::{ConfigError, MachineError, RestoreError};
 use abide_machine::lifecycle::Intent;
 use abide_machine::restore::{Elsewhere, restore_elsewhere};
 use abide_machine::runner::{Outcome, control};
-use abide_machine::{BirthConfig, Machine, TimeSource};
+use abide_machine::{Machine, TimeSource};
 use abide_reg::Gpa;
 use abide_snapshot::{Reader, Record};
 use abide_testkit::virtio::{Desc, DriverQueue};
@@ -136,17 +135,7 @@ fn run(machine: &mut Machine) {
 }
 
 fn try_born(time: TimeSource, virtio: &[VirtioConfig]) -> Result<Machine, MachineError> {
-    let birth = BirthConfig {
-        board: BOARD,
-        virtio,
-        time,
-        firmware: Firmware::default(),
-        kernel: KERNEL,
-        initrd: None,
-        bootargs: "",
-        console: Box::new(std::io::sink()),
-    };
-    Machine::create(&one_packet(), birth)
+    support::try_born(&one_packet(), KERNEL, BOARD, time, virtio)
 }
 
 fn vsock(path: &Path) -> VirtioConfig {

@@ -9,7 +9,7 @@ use abide_engine::{
 use abide_firmware::Firmware;
 use abide_machine::board::BoardConfig;
 use abide_machine::devices::virtio::VirtioConfig;
-use abide_machine::error::RestoreError;
+use abide_machine::error::{MachineError, RestoreError};
 use abide_machine::lifecycle::{Intent, Prepared};
 use abide_machine::{BirthConfig, Machine, TimeSource};
 use abide_reg::{Class, Gpa, RegError, RegId, Registers, Value, VcpuId};
@@ -328,6 +328,16 @@ pub fn born_with_virtio(
     time: TimeSource,
     virtio: &[VirtioConfig],
 ) -> Machine {
+    try_born(engine, kernel, board, time, virtio).expect("a guest that can be born")
+}
+
+pub fn try_born(
+    engine: &dyn Engine,
+    kernel: &[u8],
+    board: BoardConfig,
+    time: TimeSource,
+    virtio: &[VirtioConfig],
+) -> Result<Machine, MachineError> {
     let birth = BirthConfig {
         board,
         virtio,
@@ -338,7 +348,7 @@ pub fn born_with_virtio(
         bootargs: "",
         console: Box::new(std::io::sink()),
     };
-    Machine::create(engine, birth).expect("a guest that can be born")
+    Machine::create(engine, birth)
 }
 
 /// A kernel that no mock executes: NOPs.
