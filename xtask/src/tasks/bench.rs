@@ -164,20 +164,24 @@ fn boots(mut command: Command, until: Until) -> Result<()> {
 
 /// The user CPU time of the processes that `work` starts and waits for. One at a time.
 fn user_seconds(work: impl FnOnce() -> Result<()>) -> Result<f64> {
-    let before = children_user_ticks()?;
+    let [before, _] = children_seconds()?;
     work()?;
-    Ok((children_user_ticks()? - before) / TICKS_PER_SEC)
+    let [after, _] = children_seconds()?;
+    Ok(after - before)
 }
 
-fn children_user_ticks() -> Result<f64> {
+/// User and system CPU time of the children that were waited for, in seconds.
+fn children_seconds() -> Result<[f64; 2]> {
     let stat = fs::read_to_string("/proc/self/stat")?;
-    parse_children_user(&stat).context("/proc/self/stat has another form")
+    let ticks = parse_children_ticks(&stat).context("/proc/self/stat has another form")?;
+    Ok(ticks.map(|ticks| ticks / TICKS_PER_SEC))
 }
 
-/// Field 16, `cutime`, counted after the name, which may hold spaces.
-fn parse_children_user(stat: &str) -> Option<f64> {
+/// Fields 16 and 17, `cutime` and `cstime`, counted after the name, which may hold spaces.
+fn parse_children_ticks(stat: &str) -> Option<[f64; 2]> {
     let (_, fields) = stat.rsplit_once(')')?;
-    fields.split_whitespace().nth(13)?.parse().ok()
+    let mut ticks = fields.split_whitespace().skip(13).map_while(|field| field.parse().ok());
+    Some([ticks.next()?, ticks.next()?])
 }
 
 fn spread(mut values: Vec<f64>) -> (f64, f64, f64) {
@@ -198,8 +202,8 @@ mod tests {
     #[test]
     fn children_time_is_found_behind_an_odd_name() {
         let stat = "7 (a) b) R 1 2 3 4 5 6 7 8 9 10 11 12 1234 14 15";
-        assert_eq!(parse_children_user(stat), Some(1234.0));
-        assert_eq!(parse_children_user("7 (a) R 1"), None);
+        assert_eq!(parse_children_ticks(stat), Some([1234.0, 14.0]));
+        assert_eq!(parse_children_ticks("7 (a) R 1"), None);
     }
 
     #[test]

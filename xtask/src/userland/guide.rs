@@ -5,7 +5,7 @@
 //! follows is typed there: at each of its prompts the rest of the line, and what stands below it
 //! must be the guest's whole answer.
 
-use super::session::{self, Session};
+use super::session::{self, PROMPT, Session};
 use crate::tally::Count;
 use crate::{abide, paths, process};
 use anyhow::{Context, Result, bail, ensure};
@@ -20,8 +20,6 @@ const GUIDE: &str = "docs/guide/README.md";
 const HEADING: &str = "### A Debian with programs in it";
 /// One guest of the guide may live so long, on two slow cores that others use too.
 const LIMIT: Duration = Duration::from_secs(30 * 60);
-/// What a line of a `console` block that is typed begins and ends with, without its folder.
-const PROMPT: (&str, &str) = ("root@guest:", "# ");
 
 pub fn run(count: &mut Count) -> Result<()> {
     let guide = fs::read_to_string(paths::root().join(GUIDE)).context("reading the guide")?;

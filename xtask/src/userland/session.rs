@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 /// What a prompt of the guest's shell begins and ends with; between them is a directory.
-const PROMPT: (&str, &str) = ("root@guest:", "# ");
+pub const PROMPT: (&str, &str) = ("root@guest:", "# ");
 
 /// A guest that says nothing for so long will say no more.
 const SILENCE_MAX: Duration = Duration::from_secs(600);

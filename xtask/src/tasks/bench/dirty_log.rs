@@ -1,11 +1,10 @@
 //! What the dirty log costs.
 
-use super::{TICKS_PER_SEC, host, table};
+use super::{children_seconds, host, table};
 use crate::abide::Linux;
 use crate::{paths, process};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use std::fmt;
-use std::fs;
 use std::process::Command;
 
 #[derive(clap::Args)]
@@ -29,11 +28,12 @@ pub fn bench(arguments: &Arguments) -> Result<()> {
     process::run(&mut cargo)?;
     let program = paths::target().join("release/examples/dirty_log");
     let boot = |mode: Mode| {
-        let before = children_seconds()?;
+        let [user, system] = children_seconds()?;
         let mut command = Command::new(&program);
         command.arg(&linux.kernel).arg(&linux.initrd).arg(Linux::APPEND);
         let said = process::capture(command.args(mode.arguments(arguments.period_ms)))?;
-        Ok::<_, anyhow::Error>((children_seconds()? - before, said))
+        let [user_after, system_after] = children_seconds()?;
+        Ok::<_, anyhow::Error>((user_after - user + system_after - system, said))
     };
     println!(
         "{}; Linux {} boots and powers off, 512 MiB, 1 vCPU, virtual time; a harvest each {} ms",
@@ -97,15 +97,4 @@ impl fmt::Display for Mode {
             Self::Copied => "harvested and copied",
         })
     }
-}
-
-/// User and system CPU time of the children that were waited for, in seconds.
-fn children_seconds() -> Result<f64> {
-    let stat = fs::read_to_string("/proc/self/stat")?;
-    let (_, fields) = stat.rsplit_once(')').context("/proc/self/stat has another form")?;
-    let fields: Vec<&str> = fields.split_whitespace().collect();
-    let [user, system] = fields.get(13..15).context("/proc/self/stat is shorter")? else {
-        anyhow::bail!("/proc/self/stat is shorter");
-    };
-    Ok((user.parse::<f64>()? + system.parse::<f64>()?) / TICKS_PER_SEC)
 }
