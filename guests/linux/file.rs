@@ -1,25 +1,19 @@
 //! Files, devices and modules `[linux include/uapi/asm-generic/unistd.h]`.
 
 use crate::sys::{Errno, call};
+use crate::uapi::{AT_FDCWD, EIO, SYS_CLOSE, SYS_IOCTL, SYS_MOUNT, SYS_OPENAT, SYS_WRITE};
 use core::ffi::CStr;
 use core::fmt::Write;
 
-const SYS_IOCTL: u64 = 29;
 const SYS_MKDIRAT: u64 = 34;
 const SYS_UMOUNT2: u64 = 39;
-const SYS_MOUNT: u64 = 40;
-const SYS_OPENAT: u64 = 56;
-const SYS_CLOSE: u64 = 57;
 const SYS_READ: u64 = 63;
-const SYS_WRITE: u64 = 64;
 const SYS_PREAD64: u64 = 67;
 const SYS_PWRITE64: u64 = 68;
 const SYS_FDATASYNC: u64 = 83;
 const SYS_FINIT_MODULE: u64 = 273;
 
-const AT_FDCWD: i64 = -100;
 const ENOENT: u64 = 2;
-const EIO: u64 = 5;
 const EBUSY: u64 = 16;
 /// Read only.
 pub const O_RDONLY: u64 = 0;

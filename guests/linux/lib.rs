@@ -11,6 +11,7 @@ pub mod file;
 pub mod hash;
 pub mod socket;
 pub mod sys;
+pub mod uapi;
 
 use core::fmt::{self, Write};
 use sys::Errno;

@@ -1,30 +1,21 @@
 //! Sockets and the network card's address `[linux include/uapi/asm-generic/unistd.h]`.
 
 use crate::sys::{Errno, call};
-
-const SYS_IOCTL: u64 = 29;
-const SYS_CLOSE: u64 = 57;
-const SYS_SOCKET: u64 = 198;
-const SYS_CONNECT: u64 = 203;
-const SYS_SENDTO: u64 = 206;
-const SYS_RECVFROM: u64 = 207;
-const SYS_SETSOCKOPT: u64 = 208;
+use crate::uapi::{
+    EIO, MSG_NOSIGNAL, SO_RCVTIMEO, SOCK_STREAM, SOL_SOCKET, SYS_CLOSE, SYS_CONNECT, SYS_IOCTL,
+    SYS_RECVFROM, SYS_SENDTO, SYS_SETSOCKOPT, SYS_SOCKET,
+};
 
 const AF_INET: u16 = 2;
-const SOCK_STREAM: u64 = 1;
 const SOCK_DGRAM: u64 = 2;
 const SOCK_RAW: u64 = 3;
 const IPPROTO_ICMP: u64 = 1;
-const SOL_SOCKET: u64 = 1;
 const SO_RCVBUF: u64 = 8;
-const SO_RCVTIMEO: u64 = 20;
-const MSG_NOSIGNAL: u64 = 0x4000;
 // [linux include/uapi/linux/sockios.h]
 const SIOCSIFFLAGS: u64 = 0x8914;
 const SIOCSIFADDR: u64 = 0x8916;
 const SIOCSIFNETMASK: u64 = 0x891c;
 const IFF_UP: u16 = 1;
-const EIO: u64 = 5;
 
 /// The connection is gone: the other end said so.
 pub const ECONNRESET: u64 = 104;

@@ -1,12 +1,11 @@
 //! System calls on memory, processes and the machine `[linux include/uapi/asm-generic/unistd.h]`.
 
+use crate::file::O_RDWR;
+use crate::uapi::{AT_FDCWD, SYS_MOUNT, SYS_OPENAT, SYS_WRITE};
 use core::arch::asm;
 
 const SYS_DUP3: u64 = 24;
 const SYS_MKNODAT: u64 = 33;
-const SYS_MOUNT: u64 = 40;
-const SYS_OPENAT: u64 = 56;
-const SYS_WRITE: u64 = 64;
 const SYS_EXIT: u64 = 93;
 const SYS_NANOSLEEP: u64 = 101;
 const SYS_CLOCK_GETTIME: u64 = 113;
@@ -18,8 +17,6 @@ const SYS_MUNMAP: u64 = 215;
 const SYS_WAIT4: u64 = 260;
 const SYS_GETRANDOM: u64 = 278;
 
-const AT_FDCWD: i64 = -100;
-const O_RDWR: u64 = 2;
 const S_IFCHR_0600: u64 = 0o020_600;
 const DEV_CONSOLE: u64 = 5 << 8 | 1;
 const CLOCK_MONOTONIC: u64 = 1;

@@ -1,27 +1,21 @@
 //! Streams between guest and host `[linux include/uapi/linux/vm_sockets.h]`.
 
 use linux::sys::{Errno, call};
+use linux::uapi::{
+    MSG_NOSIGNAL, SO_RCVTIMEO, SOCK_STREAM, SOL_SOCKET, SYS_CLOSE, SYS_CONNECT, SYS_RECVFROM,
+    SYS_SENDTO, SYS_SETSOCKOPT, SYS_SOCKET,
+};
 
-const SYS_CLOSE: u64 = 57;
-const SYS_SOCKET: u64 = 198;
 const SYS_BIND: u64 = 200;
 const SYS_LISTEN: u64 = 201;
 const SYS_ACCEPT: u64 = 202;
-const SYS_CONNECT: u64 = 203;
-const SYS_SENDTO: u64 = 206;
-const SYS_RECVFROM: u64 = 207;
-const SYS_SETSOCKOPT: u64 = 208;
 const SYS_GETSOCKOPT: u64 = 209;
 const SYS_SHUTDOWN: u64 = 210;
 
 const AF_VSOCK: u16 = 40;
-const SOCK_STREAM: u64 = 1;
-const SOL_SOCKET: u64 = 1;
 const SO_ERROR: u64 = 4;
-const SO_RCVTIMEO: u64 = 20;
 const SO_SNDTIMEO: u64 = 21;
 const SO_VM_SOCKETS_CONNECT_TIMEOUT: u64 = 6;
-const MSG_NOSIGNAL: u64 = 0x4000;
 const SHUT_WR: u64 = 1;
 
 /// The host's number.
