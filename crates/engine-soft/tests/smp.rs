@@ -51,20 +51,27 @@ fn board(vcpu_count: u32, program: Program) -> Board {
     Board { ram, vm, vcpus, lines }
 }
 
-#[test]
-fn sev_ends_the_wait_of_a_thread_that_is_parked() {
+/// Two vCPUs: the first says SEV and stops, the other does what is `waiting` before it stops.
+fn first_wakes_the_other(waiting: impl FnOnce(&mut Program)) -> Board {
     let mut program = Program::new(RAM);
     let (first, end) = (program.label(), program.label());
     program.branch_if_zero(x(0), first);
-    // The event stream is on, and its next event never comes.
-    program.set(abide_testkit::guest::sysreg::CNTKCTL_EL1, 1 << 2 | 15 << 4);
-    program.word(WFE);
+    waiting(&mut program);
     program.branch(end);
     program.bind(first);
     program.word(SEV);
     program.bind(end);
     asm!(program.assembler(); hvc 0);
-    let mut board = board(2, program);
+    board(2, program)
+}
+
+#[test]
+fn sev_ends_the_wait_of_a_thread_that_is_parked() {
+    let mut board = first_wakes_the_other(|program| {
+        // The event stream is on, and its next event never comes.
+        program.set(abide_testkit::guest::sysreg::CNTKCTL_EL1, 1 << 2 | 15 << 4);
+        program.word(WFE);
+    });
     assert_eq!(board.vcpus[1].run(1000, &HVC_STOPS).unwrap(), Stop::Idle);
     assert!(matches!(board.vcpus[0].run(1000, &HVC_STOPS).unwrap(), Stop::System(_)));
     // Not woken, this test would not end.
@@ -76,19 +83,12 @@ fn sev_ends_the_wait_of_a_thread_that_is_parked() {
 /// before, and does so at first, for the sake of guests that wait for a moment only.
 #[test]
 fn wfe_without_an_event_stream_leaves_the_cpu_of_the_host() {
-    let mut program = Program::new(RAM);
-    let (first, end) = (program.label(), program.label());
-    program.branch_if_zero(x(0), first);
-    for _ in 0..14 {
-        asm!(program.assembler(); add x1, x1, 1);
-        program.word(WFE);
-    }
-    program.branch(end);
-    program.bind(first);
-    program.word(SEV);
-    program.bind(end);
-    asm!(program.assembler(); hvc 0);
-    let mut board = board(2, program);
+    let mut board = first_wakes_the_other(|program| {
+        for _ in 0..14 {
+            asm!(program.assembler(); add x1, x1, 1);
+            program.word(WFE);
+        }
+    });
     let come = |board: &Board| board.vcpus[1].load(kvm::x(1)).unwrap().to_u64();
     for _ in 0..3 {
         assert_eq!(board.vcpus[1].run(1000, &HVC_STOPS).unwrap(), Stop::Idle);

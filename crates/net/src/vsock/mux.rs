@@ -250,18 +250,8 @@ impl Mux {
     }
 
     fn reply_reset(&mut self, ends: Ends) {
-        self.replies.push_back(Header {
-            src_cid: HOST_CID,
-            dst_cid: self.guest_cid,
-            src_port: ends.host,
-            dst_port: ends.guest,
-            len: 0,
-            kind: STREAM,
-            op: Op::RST,
-            flags: 0,
-            buf_alloc: 0,
-            fwd_cnt: 0,
-        });
+        let (from, to) = ((HOST_CID, ends.host), (self.guest_cid, ends.guest));
+        self.replies.push_back(Header::rst(from, to, STREAM));
     }
 
     /// The guest knows nothing of a connection from here on; what it sent still goes its way.

@@ -92,13 +92,19 @@ impl Header {
 
     /// The RST that answers it.
     pub(super) fn reset(self) -> Self {
+        let (from, to) = ((self.dst_cid, self.dst_port), (self.src_cid, self.src_port));
+        Self::rst(from, to, self.kind)
+    }
+
+    /// An RST from one CID and port to another.
+    pub(super) fn rst(from: (u64, u32), to: (u64, u32), kind: u16) -> Self {
         Self {
-            src_cid: self.dst_cid,
-            dst_cid: self.src_cid,
-            src_port: self.dst_port,
-            dst_port: self.src_port,
+            src_cid: from.0,
+            dst_cid: to.0,
+            src_port: from.1,
+            dst_port: to.1,
             len: 0,
-            kind: self.kind,
+            kind,
             op: Op::RST,
             flags: 0,
             buf_alloc: 0,
