@@ -17,6 +17,7 @@ pub mod hash;
 pub mod mmio;
 pub mod mmu;
 pub mod psci;
+pub mod smp;
 pub mod timer;
 
 pub use boot::{Arena, arena};

@@ -1,7 +1,7 @@
 //! The cells of the lab: what runs on which host, and what must come of it.
 
-use super::host::{File, Finished, Host, tail};
-use super::kvm_to_kvm;
+use super::host::{Errand, File, Finished, Host, tail};
+use super::{kvm_to_kvm, tour};
 use crate::abide::{self, Linux, POWERED_OFF, Ran, SAVED_AWAY};
 use anyhow::{Context, Result, ensure};
 use std::fs;
@@ -27,6 +27,8 @@ enum Work {
     DamagedToKvm,
     /// A guest born on the host's KVM is saved and restored there.
     KvmToKvm,
+    /// A guest that looks at all it can see is born on the host and goes to other hosts and back.
+    Tour,
 }
 
 /// Who restores.
@@ -64,26 +66,30 @@ const GUEST_KERNEL: &str = "6.12";
 /// How long a host and what runs in it may take.
 const LIMIT: Duration = Duration::from_secs(240);
 
-const A57: Host = Host { kernel: "6.12", cpu: "cortex-a57", gic: 3 };
-const N1_OLDEST: Host = Host { kernel: "6.1", cpu: "neoverse-n1", gic: 3 };
-const N1_NEWEST: Host = Host { kernel: "7.2", cpu: "neoverse-n1", gic: 3 };
+const A57: (&str, &str) = ("6.12", "cortex-a57");
 
 /// Every cell.
 pub fn all() -> Vec<Cell> {
-    vec![
-        Cell { name: "kvm-device", host: A57, work: Work::KvmDevice },
+    let mut cells = vec![
+        cell("kvm-device", A57, Work::KvmDevice),
         to_kvm("soft-to-kvm-early", 20, AsUser::Root),
         to_kvm("soft-to-kvm-middle", 60, AsUser::Root),
         to_kvm("soft-to-kvm-init", 97, AsUser::Root),
         to_kvm("soft-to-kvm-unprivileged", 97, AsUser::Nobody),
-        Cell { name: "damaged-to-kvm", host: A57, work: Work::DamagedToKvm },
-        Cell { name: "kvm-to-kvm-oldest", host: N1_OLDEST, work: Work::KvmToKvm },
-        Cell { name: "kvm-to-kvm-newest", host: N1_NEWEST, work: Work::KvmToKvm },
-    ]
+        cell("damaged-to-kvm", A57, Work::DamagedToKvm),
+        cell("kvm-to-kvm-oldest", ("6.1", "neoverse-n1"), Work::KvmToKvm),
+        cell("kvm-to-kvm-newest", ("7.2", "neoverse-n1"), Work::KvmToKvm),
+    ];
+    cells.push(cell("tour-abi", ("6.1", "neoverse-n1"), Work::Tour));
+    cells
 }
 
-const fn to_kvm(name: &'static str, at_percent: u64, as_user: AsUser) -> Cell {
-    Cell { name, host: A57, work: Work::SoftToKvm { at_percent, as_user } }
+fn cell(name: &'static str, (series, cpu): (&str, &str), work: Work) -> Cell {
+    Cell { name, host: Host::debian(series, cpu), work }
+}
+
+fn to_kvm(name: &'static str, at_percent: u64, as_user: AsUser) -> Cell {
+    cell(name, A57, Work::SoftToKvm { at_percent, as_user })
 }
 
 /// What several cells need, made once.
@@ -130,7 +136,14 @@ impl Cell {
     pub fn run(&self, bench: &mut Bench, show: bool) -> Result<String> {
         match self.work {
             Work::KvmDevice => {
-                let finished = self.host.run(&[], "test -c /dev/kvm\n", LIMIT, show)?;
+                let script = "test -c /dev/kvm\n";
+                let finished = self.host.run(&Errand {
+                    files: &[],
+                    script,
+                    brings: false,
+                    limit: LIMIT,
+                    show,
+                })?;
                 ensure!(finished.code == 0, "no /dev/kvm\n{}", tail(&finished.output));
                 Ok(told("/dev/kvm is there".into(), &finished))
             }
@@ -139,6 +152,7 @@ impl Cell {
             }
             Work::DamagedToKvm => damaged_to_kvm(&self.host, bench.get()?, show),
             Work::KvmToKvm => kvm_to_kvm::saved_and_restored(&self.host, bench.get()?, show),
+            Work::Tour => tour::of_abi(&self.host, show),
         }
     }
 }
@@ -166,10 +180,11 @@ impl Built {
         show: bool,
     ) -> Result<Finished> {
         let files = [
-            File { name: "abide", permissions: 0o755, content: fs::read(&self.program_for_arm)? },
-            File { name: "guest.abide", permissions: 0o644, content },
+            File::program("abide", fs::read(&self.program_for_arm)?),
+            File::data("guest.abide", content),
         ];
-        host.run(&files, &restore_script(as_user), LIMIT, show)
+        let script = restore_script(as_user);
+        host.run(&Errand { files: &files, script: &script, brings: false, limit: LIMIT, show })
     }
 }
 

@@ -17,8 +17,19 @@ mount -t tmpfs tmp /tmp
 stty -F /dev/console -onlcr
 printf '\\nabide-lab: up %s\\n' \"$(uname -r)\"
 sh /cell
-printf '\\nabide-lab: exit %s\\n' \"$?\"
+code=$?
+[ -f /bring ] && sh /bring
+printf '\\nabide-lab: exit %s\\n' \"$code\"
 poweroff -f
+";
+
+/// Puts `/out` on the disk. A module may be built in, or another may have brought what it has.
+pub const BRING: &str = "\
+for module in /modules/*.ko; do insmod $module 2>/dev/null; done
+tries=0
+until [ -b /dev/vda ] || [ $tries -ge 100 ]; do sleep 0.1; tries=$((tries + 1)); done
+tar -cf /dev/vda -C / out || echo 'abide-lab: the disk could not be written'
+sync
 ";
 
 /// How far a host got.

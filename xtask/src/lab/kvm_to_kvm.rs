@@ -1,7 +1,7 @@
 //! Guests that are born on the KVM of a host, saved in the middle, and restored there.
 
 use super::cells::{Built, WORDS, told};
-use super::host::{File, Host, tail};
+use super::host::{Errand, File, Host, tail};
 use crate::abide::{self, Linux, POWERED_OFF, SAVED_AWAY};
 use anyhow::{Context, Result, ensure};
 use std::fs;
@@ -14,13 +14,14 @@ const VCPUS: u32 = 2;
 /// Two vCPUs, a disk and a source of random bits; the console of the whole life must be that of a
 /// guest which was never touched.
 pub fn saved_and_restored(host: &Host, built: &Built, show: bool) -> Result<String> {
-    let file = |name, permissions, content| File { name, permissions, content };
     let files = [
-        file("abide", 0o755, fs::read(&built.program_for_arm)?),
-        file("kernel", 0o644, fs::read(&built.linux.kernel)?),
-        file("initrd", 0o644, fs::read(&built.linux.initrd)?),
+        File::program("abide", fs::read(&built.program_for_arm)?),
+        File::data("kernel", fs::read(&built.linux.kernel)?),
+        File::data("initrd", fs::read(&built.linux.initrd)?),
     ];
-    let finished = host.run(&files, &script(), LIMIT, show)?;
+    let script = script();
+    let errand = Errand { files: &files, script: &script, brings: false, limit: LIMIT, show };
+    let finished = host.run(&errand)?;
     ensure!(
         finished.code == POWERED_OFF,
         "exit code {}\n{}",

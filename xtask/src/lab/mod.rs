@@ -4,10 +4,16 @@
 //! The cells stand in [`cells`]; each runs something on one [`host::Host`] and judges what came
 //! of it. A cell that did not run has failed.
 
+mod abi;
 mod cells;
 mod console;
 mod host;
+mod judge;
 mod kvm_to_kvm;
+mod matrix;
+mod stay;
+mod table;
+mod tour;
 
 use crate::tally::Count;
 use anyhow::{Result, bail};
@@ -17,17 +23,38 @@ pub struct Arguments {
     /// Only cells whose name contains this
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
+    /// Run the cells on hosts with this kernel: a Debian series, or an arm64 Image
+    #[arg(long, value_name = "SERIES|IMAGE")]
+    host_kernel: Option<String>,
+    /// Run the cells on hosts with this CPU, as QEMU's -cpu takes it
+    #[arg(long, value_name = "MODEL")]
+    cpu: Option<String>,
+    /// Move guests between all kernels on all CPU models and write docs/lab; --only chooses CPUs
+    #[arg(long, conflicts_with_all = ["host_kernel", "cpu"])]
+    matrix: bool,
     /// Show all that the hosts say
     #[arg(long)]
     show: bool,
 }
 
 pub fn run(arguments: &Arguments, count: &mut Count) -> Result<()> {
+    if arguments.matrix {
+        let only = arguments.only.as_deref().unwrap_or_default();
+        return matrix::run(only, arguments.show, count);
+    }
     let mut cells = cells::all();
     if let Some(text) = &arguments.only {
         cells.retain(|cell| cell.name.contains(text));
         if cells.is_empty() {
             bail!("no cell's name contains `{text}`");
+        }
+    }
+    for cell in &mut cells {
+        if let Some(name) = &arguments.host_kernel {
+            cell.host.kernel = host::Kernel::named(name);
+        }
+        if let Some(model) = &arguments.cpu {
+            cell.host.cpu.clone_from(model);
         }
     }
     let mut bench = cells::Bench::default();

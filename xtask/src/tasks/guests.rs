@@ -19,9 +19,10 @@ pub fn task(arguments: &Arguments) -> Result<()> {
 }
 
 /// The committed binaries: file below `guests/bin`, name of what cargo builds.
-const IMAGES: [(&str, &str); 6] = [
+const IMAGES: [(&str, &str); 7] = [
     ("shell.img", "shell"),
     ("demo.img", "demo"),
+    ("abi.img", "abi"),
     ("init", "init"),
     ("disk", "disk"),
     ("net", "net"),
@@ -57,6 +58,14 @@ pub fn net() -> Result<Vec<u8>> {
 /// If it cannot be read.
 pub fn vsock() -> Result<Vec<u8>> {
     read(&committed("vsock"))
+}
+
+/// The committed guest that looks at all that it can see of its machine.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn abi() -> Result<Vec<u8>> {
+    read(&committed("abi.img"))
 }
 
 fn committed(name: &str) -> PathBuf {

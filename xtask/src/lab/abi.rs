@@ -1,0 +1,176 @@
+//! What the guest that judges says.
+
+use anyhow::{Result, ensure};
+use std::collections::BTreeSet;
+use std::fmt;
+
+/// What follows `abide run NAME --engine kvm`, for the guest in `/abi.img`.
+pub const RUN: &str = "--kernel /abi.img --memory 8M --vcpus 2";
+/// It is saved after its third look.
+pub const UNTIL: Option<(&str, u32)> = Some((" interrupts ", 3));
+
+/// What came of some looks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Looks {
+    /// How many values it looks at each time.
+    pub values: usize,
+    /// How often it looked.
+    pub count: usize,
+    /// The known exceptions that it saw.
+    pub excepted: BTreeSet<Change>,
+}
+
+/// What a guest found changed.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Change {
+    /// The CPU that saw it.
+    pub cpu: u32,
+    /// The name of the value.
+    pub name: String,
+    pub first: String,
+    pub now: String,
+}
+
+/// A value that is known to change, and why that is not abide's to prevent.
+struct Exception {
+    name: &'static str,
+    /// The bits that may change.
+    bits: u64,
+}
+
+/// docs/lab.md gives the reason of each.
+const EXCEPTIONS: [Exception; 1] = [Exception { name: "CTR_EL0", bits: CTR_IDC }];
+/// Data caches need no cleaning for instructions to be seen `[DDI0487 D24.2.34]`.
+const CTR_IDC: u64 = 1 << 28;
+
+impl Looks {
+    /// All looks on the console of a life, none of which may have found a difference that is not
+    /// a known exception.
+    ///
+    /// # Errors
+    /// If one did, or an interrupt did not come as it was held, or there is none.
+    pub fn of(console: &str) -> Result<Self> {
+        let mut looks = Self { values: 0, count: 0, excepted: BTreeSet::new() };
+        let mut seen = Vec::new();
+        for line in whole_lines(console) {
+            seen.extend(change(line));
+            let Some((values, differences, right)) = look(line) else { continue };
+            let changes = std::mem::take(&mut seen);
+            let known = changes.iter().all(Change::is_excepted);
+            ensure!(
+                right && known && changes.len() == differences,
+                "the guest saw a difference:\n{}",
+                differences_said(console)
+            );
+            looks.count += 1;
+            looks.values = values;
+            looks.excepted.extend(changes);
+        }
+        ensure!(looks.count > 0, "the guest did not look\n{}", super::host::tail(console));
+        Ok(looks)
+    }
+}
+
+impl Change {
+    fn is_excepted(&self) -> bool {
+        let number = |text: &str| u64::from_str_radix(text.strip_prefix("0x")?, 16).ok();
+        let changed = number(&self.first).zip(number(&self.now)).map(|(a, b)| a ^ b);
+        EXCEPTIONS.iter().any(|known| {
+            known.name == self.name && changed.is_some_and(|bits| bits & !known.bits == 0)
+        })
+    }
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { cpu, name, first, now } = self;
+        write!(f, "cpu{cpu} {name}: {first} -> {now}")
+    }
+}
+
+/// `abi: N: M values, D differences, I interrupts WORD`: M, D, and whether all came as held.
+fn look(line: &str) -> Option<(usize, usize, bool)> {
+    let (number, rest) = line.strip_prefix("abi: ")?.split_once(": ")?;
+    number.parse::<u64>().ok()?;
+    let (values, rest) = rest.split_once(" values, ")?;
+    let (differences, rest) = rest.split_once(" differences, ")?;
+    Some((values.parse().ok()?, differences.parse().ok()?, rest.ends_with(" taken as held")))
+}
+
+/// A guest may be saved in the middle of a line: its end comes later.
+fn whole_lines(console: &str) -> impl Iterator<Item = &str> {
+    console.split_inclusive('\n').filter(|line| line.ends_with('\n')).map(str::trim_end)
+}
+
+/// Every change that a console tells, once.
+pub fn changes(console: &str) -> BTreeSet<Change> {
+    whole_lines(console).filter_map(change).collect()
+}
+
+/// `abi: cpu0 NAME: FIRST -> NOW`.
+fn change(line: &str) -> Option<Change> {
+    let (cpu, rest) = line.strip_prefix("abi: cpu")?.split_once(' ')?;
+    let (name, values) = rest.split_once(": ")?;
+    let (first, now) = values.split_once(" -> ")?;
+    Some(Change {
+        cpu: cpu.parse().ok()?,
+        name: name.to_owned(),
+        first: first.to_owned(),
+        now: now.trim_end().to_owned(),
+    })
+}
+
+/// All that the guest said of differences, once.
+fn differences_said(console: &str) -> String {
+    let mut lines: Vec<&str> = console
+        .lines()
+        .filter(|line| line.contains(" -> ") || line.starts_with("abi: interrupts"))
+        .collect();
+    lines.dedup();
+    lines.truncate(40);
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOOK: &str = "abi: cpu0 MIDR_EL1=0x1\r\nabi: 2 CPUs looked at, 492 values\r\n\
+        abi: 1: 492 values, 0 differences, 8 interrupts taken as held\r\n\
+        abi: 2: 492 values, 0 differences, 8 interrupts taken as held\r\n";
+
+    #[test]
+    fn looks_without_a_difference_are_counted() {
+        let looks = Looks::of(LOOK).expect("no difference");
+        assert_eq!((looks.values, looks.count, looks.excepted.len()), (492, 2, 0));
+        assert!(Looks::of("abi: cpu0 MIDR_EL1=0x1\r\n").is_err());
+        for end in LOOK.len() - 40..LOOK.len() {
+            assert_eq!(Looks::of(&LOOK[..end]).expect("cut off").count, 1, "{end}");
+        }
+    }
+
+    fn with(change: &str, look: &str) -> Result<Looks> {
+        Looks::of(&format!("{LOOK}{change}abi: 3: 492 values, {look}\r\n"))
+    }
+
+    #[test]
+    fn difference_and_lost_interrupt_are_told() {
+        let changed = "abi: cpu1 PSCI_VERSION: 0x10001 -> 0x10003\r\n";
+        let error = with(changed, "1 differences, 8 interrupts taken as held").expect_err("one");
+        assert!(error.to_string().contains("PSCI_VERSION: 0x10001 -> 0x10003"), "{error}");
+        assert!(with("", "0 differences, 8 interrupts NOT TAKEN AS HELD").is_err());
+        // Not said which.
+        assert!(with("", "1 differences, 8 interrupts taken as held").is_err());
+    }
+
+    #[test]
+    fn known_exception_is_told_apart_by_its_bits() {
+        let idc = "abi: cpu0 CTR_EL0: 0x8444c004 -> 0x9444c004\r\n";
+        let looks = with(idc, "1 differences, 8 interrupts taken as held").expect("it is known");
+        assert_eq!(looks.excepted.len(), 1);
+        let more = "abi: cpu0 CTR_EL0: 0x8444c004 -> 0x9444c003\r\n";
+        assert!(with(more, "1 differences, 8 interrupts taken as held").is_err());
+        let undefined = "abi: cpu0 CTR_EL0: undef -> 0x9444c004\r\n";
+        assert!(with(undefined, "1 differences, 8 interrupts taken as held").is_err());
+    }
+}
