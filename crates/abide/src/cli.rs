@@ -124,6 +124,39 @@ pub enum EngineName {
     Kvm,
 }
 
+impl EngineName {
+    /// As the command line says it.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Soft => "soft",
+            Self::Kvm => "kvm",
+        }
+    }
+}
+
+/// A feature with which vCPUs are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FeatureName {
+    /// Performance monitors
+    Pmu,
+    /// The Scalable Vector Extension, with all vector lengths of the host
+    Sve,
+    /// Pointer authentication
+    Pauth,
+    /// Memory tags: refused
+    #[value(hide = true)]
+    Mte,
+    /// The Scalable Matrix Extension: refused
+    #[value(hide = true)]
+    Sme,
+    /// Guests that have guests: refused
+    #[value(hide = true)]
+    Nested,
+    /// Guests whose memory the host cannot read: refused
+    #[value(hide = true)]
+    Protected,
+}
+
 /// A set of CPU features, as ID registers show them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum CpuName {
@@ -250,9 +283,9 @@ pub struct RunArgs {
     /// Memory, with suffix K, M or G
     #[arg(long, value_name = "SIZE", default_value = "512M", value_parser = parse_size)]
     pub memory: u64,
-    /// What executes the guest
-    #[arg(long, value_enum, default_value_t = EngineName::Soft)]
-    pub engine: EngineName,
+    /// What executes the guest [default: kvm where it works and can do what is asked, else soft]
+    #[arg(long, value_enum)]
+    pub engine: Option<EngineName>,
     /// CPU features shown to the guest [default: v8.0; the host's with --engine kvm]
     #[arg(long, value_enum)]
     pub cpu: Option<CpuName>,
@@ -264,6 +297,10 @@ pub struct RunArgs {
     #[arg(long, value_enum, value_name = "CPU,CPU,...", value_delimiter = ',')]
     #[arg(conflicts_with = "cpu")]
     pub asymmetric: Vec<CpuName>,
+    /// Features of the host's CPUs that vCPUs are made with; only --engine kvm has them. A restored
+    /// guest has those that it was born with
+    #[arg(long, value_enum, value_name = "FEATURE,...", value_delimiter = ',')]
+    pub features: Vec<FeatureName>,
     /// Let executed instructions make time pass, so that every run is the same to the last bit;
     /// standard input is not read, and the end shows a hash over the whole guest state
     #[arg(long)]
@@ -300,9 +337,9 @@ pub struct RestoreArgs {
     pub vsock: Option<PathBuf>,
     /// Name of the guest from here on [default: the file's name without ending, if free]
     pub name: Option<String>,
-    /// What executes the guest
-    #[arg(long, value_enum, default_value_t = EngineName::Soft)]
-    pub engine: EngineName,
+    /// What executes the guest [default: kvm where it works and can do what is asked, else soft]
+    #[arg(long, value_enum)]
+    pub engine: Option<EngineName>,
     /// Read and check all memory before the guest goes on, so that a damaged file is refused; else
     /// memory comes as the guest touches it, and damage ends the guest (exit code 3) when it is met
     #[arg(long)]
@@ -405,12 +442,15 @@ pub struct VerifyArgs {
 /// Arguments of `probe`.
 #[derive(Debug, Args)]
 pub struct ProbeArgs {
-    /// What executes guests
-    #[arg(long, value_enum, default_value_t = EngineName::Soft)]
-    pub engine: EngineName,
+    /// What executes guests [default: kvm where it works and can do what is asked, else soft]
+    #[arg(long, value_enum)]
+    pub engine: Option<EngineName>,
     /// CPU features that a guest is born with [default: v8.0]
     #[arg(long, value_enum)]
     pub cpu: Option<CpuName>,
+    /// Features of the host's CPUs that vCPUs are made with; only --engine kvm has them
+    #[arg(long, value_enum, value_name = "FEATURE,...", value_delimiter = ',')]
+    pub features: Vec<FeatureName>,
     /// The profile's name, for reports [default: of engine and CPU]
     #[arg(long, value_name = "NAME", value_parser = parse_line)]
     pub name: Option<String>,

@@ -39,6 +39,45 @@ fn kernels_that_cannot_run_are_refused_by_name() {
     assert!(stderr(&endless).contains("longer than"), "{}", stderr(&endless));
 }
 
+#[test]
+fn what_only_one_engine_can_is_refused_by_the_other_by_name() {
+    let sandbox = Sandbox::new();
+    for (args, words) in [
+        (["--engine", "soft", "--features", "sve"], "--engine soft has no scalable vectors"),
+        (["--deterministic", "--rng", "--features", "pmu"], "PMUVer"),
+        (["--deterministic", "--rng", "--engine", "kvm"], "does not count instructions"),
+        (["--engine", "kvm", "--features", "mte"], "KVM_CAP_ARM_MTE"),
+        (["--engine", "kvm", "--features", "sme"], "sme"),
+        (["--engine", "kvm", "--features", "nested"], "EL2"),
+        (["--engine", "kvm", "--features", "protected"], "cannot be saved"),
+    ] {
+        let output = sandbox.abide(&[&["run"], args.as_slice()].concat());
+        assert_eq!(code(&output), 1, "{args:?}: {}", stderr(&output));
+        assert!(stderr(&output).contains(words), "{args:?}: {}", stderr(&output));
+    }
+}
+
+/// Their /dev/kvm, if there is one, is for other guests.
+#[cfg(not(target_arch = "aarch64"))]
+#[test]
+fn hosts_of_another_architecture_run_guests_without_kvm_and_say_why() {
+    let sandbox = Sandbox::new();
+    for args in [&["--engine", "kvm"] as &[_], &["--features", "pmu"]] {
+        let output = sandbox.abide(&[&["run"], args].concat());
+        assert_eq!(code(&output), 4, "{}", stderr(&output));
+        let said = stderr(&output);
+        assert!(
+            said.contains("arm64 guests on arm64 hosts") && said.lines().count() == 1,
+            "{said}"
+        );
+    }
+    let kernel = demo_guest();
+    let output = sandbox.abide(&["run", "web", "--kernel", kernel.to_str().unwrap()]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let expected = "web runs on engine soft (engine kvm: it drives arm64 guests on arm64 hosts";
+    assert!(stderr(&output).contains(expected), "{}", stderr(&output));
+}
+
 /// Nobody hears what abide says, and the answer cannot be written: the first ends no guest, the
 /// second is an error.
 #[test]

@@ -50,6 +50,8 @@ const fn id(crm: u16, op2: u16) -> u16 {
 pub const SVE: Field = low("SVE", 32);
 /// ID_AA64PFR1_EL1.MTE: memory tagging.
 pub const MTE: Field = low("MTE", 8);
+/// ID_AA64PFR1_EL1.SME: the Scalable Matrix Extension.
+pub const SME: Field = low("SME", 24);
 /// ID_AA64PFR2_EL1.FPMR: the register FPMR.
 pub const FPMR: Field = low("FPMR", 32);
 /// ID_AA64DFR0_EL1.PMUVer: the performance monitors.
@@ -132,7 +134,7 @@ static TABLE: &[(u16, &[Field])] = &[
         signed("AdvSIMD", 20), low("GIC", 24), low("RAS", 28), SVE, low("SEL2", 36), MPAM,
         low("AMU", 44), low("DIT", 48), low("RME", 52), low("CSV2", 56), low("CSV3", 60)]),
     (id(4, 1), &[low("BT", 0), low("SSBS", 4), MTE, low("RAS_frac", 12), MPAM_FRAC,
-        low("SME", 24), low("RNDR_trap", 28), low("CSV2_frac", 32), low("NMI", 36), MTE_FRAC,
+        SME, low("RNDR_trap", 28), low("CSV2_frac", 32), low("NMI", 36), MTE_FRAC,
         low("GCS", 44), low("THE", 48), low("MTEX", 52), low("DF2", 56), low("PFAR", 60)]),
     (id(4, 2), &[low("MTEPERM", 0), low("MTESTOREONLY", 4), low("MTEFAR", 8), low("GCIE", 12),
         low("UINJ", 16), FPMR]),

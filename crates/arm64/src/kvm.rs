@@ -84,6 +84,9 @@ pub const PTIMER_CVAL: RegId = sysreg(SysReg::new(3, 3, 14, 2, 2));
 /// CNTPCT_EL0: u64. Absent before Linux 6.4.
 pub const PTIMER_CNT: RegId = sysreg(SysReg::new(3, 3, 14, 0, 1));
 
+/// Which vector lengths SVE has, 64 bytes; to be written before a vCPU's features are final.
+pub const SVE_VLS: RegId = RegId::Kvm(0x6060_0000_0015_ffff);
+
 /// Two registers that show the same bits: a guest sets them by one and clears them by the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SetClearPair {
@@ -93,16 +96,21 @@ pub struct SetClearPair {
     pub clear: RegId,
 }
 
-/// The pair that a register of the PMU belongs to: PMCNTEN, PMINTEN and PMOVS `[DDI0487 D24.5]`.
+const fn pair(set: SysReg, clear: SysReg) -> SetClearPair {
+    SetClearPair { set: sysreg(set), clear: sysreg(clear) }
+}
+
+/// The pairs of the PMU: PMCNTEN, PMINTEN and PMOVS `[DDI0487 D24.5]`.
+pub const SET_CLEAR_PAIRS: [SetClearPair; 3] = [
+    pair(SysReg::new(3, 3, 9, 12, 1), SysReg::new(3, 3, 9, 12, 2)),
+    pair(SysReg::new(3, 0, 9, 14, 1), SysReg::new(3, 0, 9, 14, 2)),
+    pair(SysReg::new(3, 3, 9, 14, 3), SysReg::new(3, 3, 9, 12, 3)),
+];
+
+/// The pair that a register belongs to.
 #[must_use]
 pub fn set_clear_pair(id: RegId) -> Option<SetClearPair> {
-    let pair = |set, clear| SetClearPair { set: sysreg(set), clear: sysreg(clear) };
-    let pairs = [
-        pair(SysReg::new(3, 3, 9, 12, 1), SysReg::new(3, 3, 9, 12, 2)),
-        pair(SysReg::new(3, 0, 9, 14, 1), SysReg::new(3, 0, 9, 14, 2)),
-        pair(SysReg::new(3, 3, 9, 14, 3), SysReg::new(3, 3, 9, 12, 3)),
-    ];
-    pairs.into_iter().find(|pair| pair.set == id || pair.clear == id)
+    SET_CLEAR_PAIRS.into_iter().find(|pair| pair.set == id || pair.clear == id)
 }
 
 /// EL1 and EL0 system registers of Armv8.0 that are state whatever a CPU's features

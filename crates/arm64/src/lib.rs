@@ -1,8 +1,9 @@
 //! # abide-arm64: how AArch64 state is named
 //!
 //! System registers by their encoding ([`SysReg`]), the KVM ONE_REG ids under which all CPU state
-//! is saved ([`kvm`]), what the fields of ID registers mean ([`id_fields`]), and what may happen to
-//! each register between hosts ([`rules`]).
+//! is saved ([`kvm`]), what the fields of ID registers mean ([`id_fields`]), with which features a
+//! vCPU must be made ([`features`]), and what may happen to each register between hosts
+//! ([`rules`]).
 //!
 //! The crate has no state and does no I/O.
 #![no_std]
@@ -10,6 +11,7 @@
 
 extern crate alloc;
 
+pub mod features;
 pub mod id_fields;
 pub mod kvm;
 pub mod names;

@@ -8,12 +8,12 @@ const fn sysreg(op1: u16, crn: u16, crm: u16, op2: u16) -> RegId {
     kvm::sysreg(SysReg::new(3, op1, crn, crm, op2))
 }
 
-const ID_AA64PFR0_EL1: RegId = sysreg(0, 0, 4, 0);
-const ID_AA64PFR1_EL1: RegId = sysreg(0, 0, 4, 1);
+pub(crate) const ID_AA64PFR0_EL1: RegId = sysreg(0, 0, 4, 0);
+pub(crate) const ID_AA64PFR1_EL1: RegId = sysreg(0, 0, 4, 1);
 const ID_AA64PFR2_EL1: RegId = sysreg(0, 0, 4, 2);
-const ID_AA64DFR0_EL1: RegId = sysreg(0, 0, 5, 0);
-const ID_AA64ISAR1_EL1: RegId = sysreg(0, 0, 6, 1);
-const ID_AA64ISAR2_EL1: RegId = sysreg(0, 0, 6, 2);
+pub(crate) const ID_AA64DFR0_EL1: RegId = sysreg(0, 0, 5, 0);
+pub(crate) const ID_AA64ISAR1_EL1: RegId = sysreg(0, 0, 6, 1);
+pub(crate) const ID_AA64ISAR2_EL1: RegId = sysreg(0, 0, 6, 2);
 const ID_AA64MMFR2_EL1: RegId = sysreg(0, 0, 7, 2);
 const ID_AA64MMFR3_EL1: RegId = sysreg(0, 0, 7, 3);
 const CLIDR_EL1: RegId = sysreg(1, 0, 0, 1);

@@ -1,6 +1,6 @@
 //! How the kernel numbers and measures things; no system call is made here.
 
-use abide_arm64::kvm::{PTIMER_CNT, PTIMER_CTL, PTIMER_CVAL};
+use abide_arm64::kvm::{PTIMER_CNT, PTIMER_CTL, PTIMER_CVAL, set_clear_pair};
 use abide_arm64::kvm::{TIMER_CNT, TIMER_CTL, TIMER_CVAL, to_sysreg};
 use abide_gic::spec::{
     GICR_STATUSR, GRP_CPU_SYSREGS, GRP_DIST_REGS, GRP_LEVEL_INFO, GRP_NR_IRQS, GRP_REDIST_REGS,
@@ -48,6 +48,9 @@ pub(crate) enum Step {
     Identity,
     Firmware,
     Bitmaps,
+    /// Registers in which ones clear: some kernels clear at this write, others store, and what
+    /// the register beside it then sets is right on both.
+    Clear,
     State,
     Count,
     Comparator,
@@ -67,6 +70,7 @@ pub(crate) fn step(number: u64) -> Step {
         TIMER_CVAL | PTIMER_CVAL => Step::Comparator,
         TIMER_CTL | PTIMER_CTL => Step::TimerControl,
         id if is_feature_id(id) => Step::Identity,
+        id if set_clear_pair(id).is_some_and(|pair| pair.clear == id) => Step::Clear,
         _ => Step::State,
     }
 }
@@ -169,6 +173,11 @@ mod tests {
             (0x6030_0000_0014_0000, Step::Firmware),
             (0x6030_0000_0014_0002, Step::Firmware),
             (0x6030_0000_0016_0000, Step::Bitmaps),
+            (sysreg(3, 9, 12, 2), Step::Clear),
+            (sysreg(0, 9, 14, 2), Step::Clear),
+            (sysreg(3, 9, 12, 3), Step::Clear),
+            (sysreg(3, 9, 12, 1), Step::State),
+            (sysreg(3, 9, 14, 3), Step::State),
             (number(kvm::x(0)), Step::State),
             // CSSELR_EL1 has CRn 0 but is a vCPU's own state.
             (sysreg(2, 0, 0, 0), Step::State),

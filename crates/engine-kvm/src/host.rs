@@ -1,6 +1,7 @@
 //! What stands between this process and KVM, in words.
 
 use crate::ENGINE_NAME;
+use abide_arm64::features::Feature;
 use abide_engine::EngineError;
 
 /// An error with this reason and this next step.
@@ -42,6 +43,12 @@ pub(crate) fn cannot_open(errno: i32) -> EngineError {
 
 /// `/dev/kvm` answers with an API version that nobody knows.
 pub(crate) fn wrong_version(found: i32) -> EngineError {
+    if found < 0 {
+        return unavailable(
+            "/dev/kvm is not KVM: it does not answer KVM_GET_API_VERSION".to_owned(),
+            "see what is at /dev/kvm, or use --engine soft",
+        );
+    }
     unavailable(
         format!("/dev/kvm has API version {found}, {API_VERSION} is needed"),
         "start the host with a Linux kernel of its own, or use --engine soft",
@@ -51,6 +58,22 @@ pub(crate) fn wrong_version(found: i32) -> EngineError {
 /// The host's KVM lacks something that this engine cannot do without.
 pub(crate) fn lacks(what: &'static str) -> EngineError {
     unavailable(format!("the host's KVM has no {what}"), SOFT)
+}
+
+/// The host's KVM does not give its guests a feature; `capability` would say that it does.
+pub(crate) fn lacks_feature(feature: Feature, capability: &'static str) -> EngineError {
+    unavailable(
+        format!("the host's KVM has no {} for guests ({capability})", feature.description()),
+        "choose a host that has it; a new guest can be started without it (--features)",
+    )
+}
+
+/// The host's CPUs cannot limit their vectors to the lengths that the guest has.
+pub(crate) fn wrong_vector_lengths() -> EngineError {
+    unavailable(
+        "the host's SVE has other vector lengths than the guest's (SVE_VLS)".to_owned(),
+        "choose a host whose profile has the lengths of the guest",
+    )
 }
 
 /// The guest's counter would run at another speed than it was promised.
@@ -92,6 +115,10 @@ mod tests {
             assert!(text.contains("--engine soft") && !text.contains('\n'), "{text}");
         }
         assert!(wrong_version(11).to_string().contains("version 11, 12 is needed"));
+        let text = lacks_feature(Feature::Pmu, "KVM_CAP_ARM_PMU_V3").to_string();
+        assert!(text.contains("PMUVer") && text.contains("(KVM_CAP_ARM_PMU_V3)"), "{text}");
+        assert!(wrong_vector_lengths().to_string().contains("SVE_VLS"));
+        assert!(wrong_version(-1).to_string().contains("not KVM"));
         assert!(lacks("GICv3").to_string().contains("no GICv3"));
         let text = wrong_frequency(1_000_000_000, 62_500_000).to_string();
         assert!(text.contains("1000000000 Hz") && text.contains("62500000 Hz"), "{text}");

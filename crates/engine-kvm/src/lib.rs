@@ -14,8 +14,10 @@
 //!    already in place or filled later; the kernel does not look at it before a vCPU runs.
 //! 2. [`Vm::create_vcpu`](abide_engine::Vm::create_vcpu) for every vCPU, in the order of their
 //!    numbers: `GICR_TYPER.Processor_Number` and the redistributors follow it.
+//!    With SVE its vector lengths are chosen here, and no later: `SVE_VLS` of
+//!    [`VmConfig::features`](abide_engine::VmConfig::features).
 //! 3. [`Vm::create_irqchip`](abide_engine::Vm::create_irqchip): device, addresses, number of
-//!    INTIDs, INIT. The kernel takes no vCPU after this.
+//!    INTIDs, INIT; then performance monitors are started. The kernel takes no vCPU after this.
 //! 4. ID registers, **before any vCPU runs and before firmware registers**: after the first run
 //!    they can only be written with the value they have (EBUSY), and `ARCH_WORKAROUND_2` is
 //!    checked against `ID_AA64PFR1_EL1.SSBS`
@@ -37,8 +39,8 @@
 //! On Cortex-A57 kernels from 2025 on (measured: 7.2, not 6.12 or 6.1) loop for ever on the first
 //! page walk of a guest whose tables no guest instruction wrote, as after every restore: their way
 //! around erratum 834220 no longer tells a fault of the walk itself from others
-//! `[linux arch/arm64/kvm/hyp/include/hyp/fault.h __hpfar_valid]`. Guests born there run. The
-//! example `kvm_probe walk` tells in seconds; Cortex-A72 and later cores are not concerned.
+//! `[linux arch/arm64/kvm/hyp/include/hyp/fault.h __hpfar_valid]`. Guests born there run.
+//! [`trial`] tells in seconds; Cortex-A72 and later cores are not concerned.
 //!
 //! ## Unsafe code
 //!
@@ -53,6 +55,7 @@ mod facts;
 mod host;
 #[cfg(any(test, all(target_arch = "aarch64", target_os = "linux")))]
 mod named;
+pub mod trial;
 
 #[cfg(all(target_arch = "aarch64", target_os = "linux"))]
 mod kvm;

@@ -74,6 +74,9 @@ impl Engine for SoftEngine {
         if config.vcpu_count == 0 {
             return Err(EngineError::Unsupported { engine: NAME, what: "a VM without vCPUs" });
         }
+        if let Some(feature) = config.features.iter().next() {
+            return Err(EngineError::Unsupported { engine: NAME, what: feature.description() });
+        }
         let ids = self.identities(config.vcpu_count)?;
         let shared = Shared::new(config.ram, config.cntfrq_hz, config.vcpu_count, ids);
         Ok(Box::new(SoftVm {

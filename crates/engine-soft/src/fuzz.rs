@@ -84,6 +84,7 @@ fn one_vm(model: &'static CpuModel, vcpu_count: u32) -> Option<(Arc<GuestRam>, B
         gicd: Gpa(0),
         gicr: Gpa(0),
         gic_intids: 64,
+        features: abide_arm64::features::CpuFeatures::NONE,
     };
     let vm = SoftEngine::with_model(model).create_vm(config).ok()?;
     Some((ram, vm))

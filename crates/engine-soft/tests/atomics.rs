@@ -160,6 +160,7 @@ fn threads_lose_no_update() {
         gicd: Gpa(0),
         gicr: Gpa(0),
         gic_intids: 64,
+        features: abide_arm64::features::CpuFeatures::NONE,
     };
     let mut vm = SoftEngine::with_model(&MODEL).create_vm(config).unwrap();
     let mut program = COUNT.to_vec();

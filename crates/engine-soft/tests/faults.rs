@@ -84,6 +84,7 @@ fn run(image: &[u8]) -> String {
         gicd: Gpa(0x0800_0000),
         gicr: Gpa(0x080a_0000),
         gic_intids: 64,
+        features: abide_arm64::features::CpuFeatures::NONE,
     };
     let engine = SoftEngine::with_model(&cpu_model::PORTABLE);
     let mut vm = engine.create_vm(config).expect("a VM");

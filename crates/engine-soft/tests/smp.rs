@@ -38,6 +38,7 @@ fn board(vcpu_count: u32, program: Program) -> Board {
         gicd: Gpa(0),
         gicr: Gpa(0),
         gic_intids: 64,
+        features: abide_arm64::features::CpuFeatures::NONE,
     };
     let mut vm = SoftEngine::new().create_vm(config).unwrap();
     let (mut vcpus, mut lines) = (Vec::new(), Vec::new());

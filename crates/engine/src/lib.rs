@@ -29,4 +29,6 @@ pub use error::EngineError;
 pub use irqchip::Irqchip;
 pub use lines::InterruptLines;
 pub use parking::Parking;
-pub use traits::{Abi, Engine, Kick, PowerState, Provider, Stop, SystemEvent, Vcpu, Vm, VmConfig};
+pub use traits::{
+    Abi, Engine, Kick, PMU_INTID, PowerState, Provider, Stop, SystemEvent, Vcpu, Vm, VmConfig,
+};

@@ -1,6 +1,7 @@
 //! Engine, VM and vCPU.
 
 use crate::{Bus, Clock, EngineError, InterruptLines, Irqchip};
+use abide_arm64::features::CpuFeatures;
 use abide_memory::GuestRam;
 use abide_reg::{Class, Gpa, RegId, Registers, VcpuId};
 use std::sync::Arc;
@@ -25,6 +26,10 @@ pub enum Provider {
     Machine,
 }
 
+/// INTID of the performance monitors of every engine that has them: the PPI that
+/// boards commonly give them.
+pub const PMU_INTID: u32 = 23;
+
 /// What a VM is made of.
 pub struct VmConfig {
     /// How many vCPUs, at least 1.
@@ -41,6 +46,8 @@ pub struct VmConfig {
     pub gicr: Gpa,
     /// How many INTIDs a native interrupt controller has, SGIs and PPIs included.
     pub gic_intids: u32,
+    /// With which features its vCPUs are made; what their ID registers show must agree.
+    pub features: CpuFeatures,
 }
 
 /// Makes VMs.

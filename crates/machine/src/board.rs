@@ -4,6 +4,7 @@
 //! state that came from it, fit.
 
 use crate::error::ConfigError;
+use abide_arm64::features::CpuFeatures;
 use abide_reg::Gpa;
 use abide_virtio::DeviceId;
 
@@ -46,6 +47,8 @@ pub const GIC_INTIDS: u32 = 288;
 pub const VIRTUAL_TIMER_INTID: u32 = 27;
 /// PPI of the physical timer of EL1.
 pub const PHYSICAL_TIMER_INTID: u32 = 30;
+/// PPI of the performance monitors, where vCPUs have them.
+pub const PMU_INTID: u32 = abide_engine::PMU_INTID;
 
 /// Clock of the UART and the real-time clock, in Hz, as the device tree tells it.
 pub const APB_CLOCK_HZ: u32 = 24_000_000;
@@ -68,12 +71,19 @@ pub struct BoardConfig {
     pub cntfrq_hz: u64,
     /// The virtio device in each slot, from the first on without a gap.
     pub virtio: Vec<DeviceId>,
+    /// The features with which its vCPUs are made. Saved as what ID registers show.
+    pub features: CpuFeatures,
 }
 
 impl BoardConfig {
     /// 512 MiB, one vCPU, 62.5 MHz.
-    pub const DEFAULT: Self =
-        Self { ram_len: 512 << 20, vcpu_count: 1, cntfrq_hz: 62_500_000, virtio: Vec::new() };
+    pub const DEFAULT: Self = Self {
+        ram_len: 512 << 20,
+        vcpu_count: 1,
+        cntfrq_hz: 62_500_000,
+        virtio: Vec::new(),
+        features: CpuFeatures::NONE,
+    };
 
     /// Checks every choice.
     ///

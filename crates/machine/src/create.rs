@@ -102,6 +102,7 @@ impl Parts {
             gicd: GICD_BASE,
             gicr: GICR_BASE,
             gic_intids: GIC_INTIDS,
+            features: board.features,
         })?;
         let (lines, vcpus) = create_vcpus(vm.as_mut(), board.vcpu_count)?;
         let (irqchip, soft_irqchip) = create_irqchip(vm.as_mut(), lines.clone())?;

@@ -3,10 +3,11 @@
 
 use crate::board::{
     APB_CLOCK_HZ, BoardConfig, DEVICE_LEN, GICD_BASE, GICD_LEN, GICR_BASE, GICR_LEN,
-    PHYSICAL_TIMER_INTID, RAM_BASE, RTC_BASE, RTC_INTID, SPI_BASE, UART_BASE, UART_INTID,
-    VIRTIO_BASE, VIRTIO_INTID, VIRTIO_STRIDE, VIRTUAL_TIMER_INTID, mpidr,
+    PHYSICAL_TIMER_INTID, PMU_INTID, RAM_BASE, RTC_BASE, RTC_INTID, SPI_BASE, UART_BASE,
+    UART_INTID, VIRTIO_BASE, VIRTIO_INTID, VIRTIO_STRIDE, VIRTUAL_TIMER_INTID, mpidr,
 };
 use crate::error::LoadError;
+use abide_arm64::features::Feature;
 use abide_reg::Gpa;
 use vm_fdt::FdtWriter;
 
@@ -60,6 +61,9 @@ pub fn build(board: &BoardConfig, chosen: &Chosen<'_>) -> Result<Vec<u8>, LoadEr
     cpu_nodes(&mut fdt, board)?;
     psci_node(&mut fdt, chosen.psci_version)?;
     timer_node(&mut fdt)?;
+    if board.features.contains(Feature::Pmu) {
+        pmu_node(&mut fdt)?;
+    }
     gic_node(&mut fdt)?;
     device_nodes(&mut fdt)?;
     virtio_nodes(&mut fdt, board)?;
@@ -129,6 +133,14 @@ fn timer_node(fdt: &mut FdtWriter) -> Result<(), LoadError> {
         ppis.iter().flat_map(|intid| [GIC_PPI, intid - PPI_BASE, LEVEL_HIGH]).collect();
     fdt.property_array_u32("interrupts", &cells)?;
     fdt.property_null("always-on")?;
+    fdt.end_node(node)?;
+    Ok(())
+}
+
+fn pmu_node(fdt: &mut FdtWriter) -> Result<(), LoadError> {
+    let node = fdt.begin_node("pmu")?;
+    fdt.property_string("compatible", "arm,armv8-pmuv3")?;
+    fdt.property_array_u32("interrupts", &[GIC_PPI, PMU_INTID - PPI_BASE, LEVEL_HIGH])?;
     fdt.end_node(node)?;
     Ok(())
 }
@@ -228,6 +240,18 @@ mod tests {
         assert!(!has("virtio_mmio@a000400\0"));
         // SPI 17, level high, of the second.
         assert!(has("\0\0\0\0\0\0\0\x11\0\0\0\x04"));
+    }
+
+    #[test]
+    fn performance_monitors_have_a_node_where_vcpus_have_them() {
+        let features = abide_arm64::features::CpuFeatures::of(&[Feature::Pmu]);
+        let tree_of = |board: &BoardConfig| build(board, &chosen("")).unwrap();
+        let has = |tree: &[u8], text: &[u8]| tree.windows(text.len()).any(|bytes| bytes == text);
+        let tree = tree_of(&BoardConfig { features, ..BoardConfig::DEFAULT });
+        assert!(has(&tree, b"arm,armv8-pmuv3\0"));
+        // PPI 7, level high.
+        assert!(has(&tree, b"\0\0\0\x01\0\0\0\x07\0\0\0\x04"));
+        assert!(!has(&tree_of(&BoardConfig::DEFAULT), b"pmu"));
     }
 
     #[test]

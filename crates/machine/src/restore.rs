@@ -15,6 +15,7 @@ use crate::lifecycle::Prepared;
 use crate::machine::Machine;
 use crate::save::{CNTFRQ_HZ, RAM_LEN, VCPU_COUNT, cpu_unit};
 use crate::units::{ORDER, Unit};
+use abide_arm64::features::CpuFeatures;
 use abide_contract::Guest;
 use abide_engine::{Engine, PowerState, Provider};
 use abide_firmware::Firmware;
@@ -251,7 +252,8 @@ fn restore_parts(
     console: Box<dyn Write + Send>,
     elsewhere: &Elsewhere,
 ) -> Result<Parts, RestoreError> {
-    let board = pending.build(Unit::Board, Scope::Vm, restore_board)?;
+    let mut board = pending.build(Unit::Board, Scope::Vm, restore_board)?;
+    board.features = pending.cpu_features();
     let hz = board.cntfrq_hz;
     let clock =
         pending.build(Unit::Clock, Scope::Vm, |entries| MachineClock::restore(hz, entries))?;
@@ -288,9 +290,10 @@ fn restore_board(entries: Vec<Entry>) -> Result<(BoardConfig, Leftover), IntakeE
         vcpu_count: intake.u32(&VCPU_COUNT)?,
         cntfrq_hz: intake.u64(&CNTFRQ_HZ)?,
         virtio: virtio::restore_slots(&mut intake)?,
+        features: CpuFeatures::NONE,
     };
     // With each value in turn in a board that is possible: so the refusal names the right one.
-    let BoardConfig { ram_len, vcpu_count, cntfrq_hz, virtio: _ } = board;
+    let BoardConfig { ram_len, vcpu_count, cntfrq_hz, .. } = board;
     let good = BoardConfig::DEFAULT;
     let lone = [
         (RAM_LEN.id, Value::u64(ram_len), BoardConfig { ram_len, ..good.clone() }),

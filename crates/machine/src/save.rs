@@ -30,7 +30,8 @@ pub(crate) const OWN_IDENTITIES: RegDef =
 const _: () = assert!(crate::board::VCPU_MAX <= u64::BITS);
 
 pub(crate) fn save_board(board: &BoardConfig) -> Vec<Entry> {
-    let BoardConfig { ram_len, vcpu_count, cntfrq_hz, virtio } = board;
+    // The ID registers tell the features.
+    let BoardConfig { ram_len, vcpu_count, cntfrq_hz, virtio, features: _ } = board;
     let mut entries = vec![
         Entry::of(&RAM_LEN, Value::u64(*ram_len)),
         Entry::of(&VCPU_COUNT, Value::u32(*vcpu_count)),

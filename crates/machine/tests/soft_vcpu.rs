@@ -51,6 +51,7 @@ impl Unit {
             gicd: Gpa(0x0800_0000),
             gicr: Gpa(0x080a_0000),
             gic_intids: 288,
+            features: abide_arm64::features::CpuFeatures::NONE,
         };
         let mut vm = SoftEngine::new().create_vm(config).expect("a VM anywhere");
         let vcpu = vm.create_vcpu(VcpuId(0), Arc::new(InterruptLines::default()));

@@ -1,47 +1,80 @@
 //! `abide restore`: a guest goes on.
 
 use super::{devices, session};
-use crate::cli::RestoreArgs;
+use crate::cli::{EngineName, RestoreArgs};
 use crate::console::Output;
-use crate::engines;
+use crate::engines::{Found, Needs};
 use crate::exit::Exit;
 use crate::out::say;
 use crate::state_dir::Place;
 use crate::terminal;
+use abide_engine::Engine;
+use abide_engine_kvm::trial::Kind;
 use abide_machine::error::RestoreError;
 use abide_machine::lifecycle::Intent;
 use abide_machine::restore::{Changed, RamRestore, RestoreReport, restore_with};
 use abide_memory::MissingPages;
-use abide_snapshot::{OnFailure, Reader};
+use abide_reg::{Entry, RegId};
+use abide_snapshot::{OnFailure, Reader, Record};
 use anyhow::{Context, Result};
 use std::sync::Arc;
+
+/// Whether the guest's time is executed instructions, u8 0 or 1.
+const CLOCK_KIND: RegId = RegId::named("clock.virtual");
 
 /// Restores a guest from its file and runs it to its end.
 pub fn run(args: &RestoreArgs) -> Result<Exit> {
     let config = session::run_config(&args.save_points)?;
     let file = || args.file.display().to_string();
     let reader = Reader::open(&args.file).with_context(file)?;
-    let engine = engines::open_any_cpu(args.engine)?;
+    let found = Found::find(args.engine, &needs(args, &reader), Kind::Restored)?;
     let wish = args.file.file_stem().and_then(|stem| stem.to_str());
     let state_dir = args.state.state_dir.as_deref();
     let place = Arc::new(session::take_place(state_dir, args.name.as_deref(), wish)?);
     let output = Output::stdout();
     let elsewhere = devices::elsewhere(args)?;
-    let console = Box::new(output.clone());
-    let ram = if args.eager {
-        RamRestore::Eager
-    } else {
-        let on_failure = end_of(file(), Arc::clone(&place), output.clone());
-        RamRestore::Lazy { watch: MissingPages::watch, on_failure }
+    let attempt = |engine: Box<dyn Engine>| {
+        let console = Box::new(output.clone());
+        let ram = if args.eager {
+            RamRestore::Eager
+        } else {
+            let on_failure = end_of(file(), Arc::clone(&place), output.clone());
+            RamRestore::Lazy { watch: MissingPages::watch, on_failure }
+        };
+        restore_with(engine.as_ref(), &reader, console, &elsewhere, ram)
     };
-    let prepared =
-        restore_with(engine.as_ref(), &reader, console, &elsewhere, ram).with_context(file)?;
+    let (name, instead) = (found.name(), found.instead());
+    let prepared = match attempt(found.any_cpu()) {
+        // Nobody asked for KVM, and a refusal has left nothing.
+        Err(error) if args.engine.is_none() && name == EngineName::Kvm => {
+            say(&format!("{}: not on engine kvm: {error}", place.name()));
+            attempt(Found::Soft { instead: None }.any_cpu())
+        }
+        prepared => prepared,
+    };
+    let prepared = prepared.with_context(file)?;
     drop(reader);
     announce(place.name(), prepared.report());
     let ram = prepared.report().ram.to_string();
     let machine = prepared.commit(Intent::Restore);
+    say(&format!("{} runs on engine {}{instead}", place.name(), machine.engine()));
     let report = session::Report { path: args.report.as_deref(), restored_ram: Some(ram) };
     session::run(machine, &output, &place, &config, &report)
+}
+
+/// What the guest needs. Its features are judged when its ID registers are.
+fn needs(args: &RestoreArgs, reader: &Reader) -> Needs {
+    let is_virtual = |entry: &Entry| entry.id == CLOCK_KIND && entry.value.to_u8() == Some(1);
+    let counts =
+        reader.snapshot().records.iter().any(
+            |record| matches!(record, Record::Unit(unit) if unit.entries.iter().any(is_virtual)),
+        );
+    let soft_only = if counts {
+        Some("a guest whose time is executed instructions (clock.virtual)")
+    } else {
+        (!args.save_points.save_at.is_empty()).then_some("--save-at")
+    };
+    Needs { soft_only, ..Needs::default() }
 }
 
 /// What happens where memory cannot be brought. A vCPU may stand in the middle of an instruction

@@ -1,14 +1,15 @@
 //! `abide run`: a guest is born.
 
 use super::{devices, session};
-use crate::cli::RunArgs;
+use crate::cli::{EngineName, RunArgs};
 use crate::console::Output;
 use crate::engines;
 use crate::exit::Exit;
 use crate::out::say;
+use abide_engine_kvm::trial::Kind;
 use abide_machine::board::BoardConfig;
 use abide_machine::{BirthConfig, Machine, TimeSource};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use std::borrow::Cow;
 use std::io::Read;
 use std::path::Path;
@@ -24,7 +25,14 @@ const INPUT_MAX_LEN: u64 = 1 << 30;
 pub fn run(args: &RunArgs) -> Result<Exit> {
     let config = session::run_config(&args.save_points)?;
     let cpus = engines::Cpus::of(args)?;
-    let engine = cpus.open(args.engine)?;
+    if args.engine == Some(EngineName::Kvm) && cpus.is_for_soft() {
+        bail!(cpus.not_on_kvm());
+    }
+    let features = engines::features(&args.features)?;
+    let needs = engines::Needs { soft_only: soft_only(args, &cpus), features };
+    let found = engines::Found::find(args.engine, &needs, Kind::Born)?;
+    let (cntfrq_hz, instead) = (found.cntfrq_hz(), found.instead());
+    let engine = cpus.open(found)?;
     let input_max_len = args.memory.max(INPUT_MAX_LEN);
     let kernel = match &args.kernel {
         Some(path) => Cow::Owned(read_file("kernel", path, input_max_len)?),
@@ -33,8 +41,13 @@ pub fn run(args: &RunArgs) -> Result<Exit> {
     let initrd =
         args.initrd.as_deref().map(|path| read_file("initrd", path, input_max_len)).transpose()?;
     let place = session::take_place(args.state.state_dir.as_deref(), args.name.as_deref(), None)?;
-    let board =
-        BoardConfig { ram_len: args.memory, vcpu_count: args.vcpus, ..BoardConfig::DEFAULT };
+    let board = BoardConfig {
+        ram_len: args.memory,
+        vcpu_count: args.vcpus,
+        cntfrq_hz,
+        features,
+        ..BoardConfig::DEFAULT
+    };
     let time = if args.deterministic { TimeSource::Virtual } else { TimeSource::Host };
     let virtio = devices::virtio(&args.devices, args.deterministic, place.name())?;
     let output = Output::stdout();
@@ -61,11 +74,21 @@ pub fn run(args: &RunArgs) -> Result<Exit> {
     drop((kernel, initrd));
     if args.kernel.is_none() {
         say(&format!("{} runs the guest that comes with abide; Ctrl-A x ends it", place.name()));
-    } else {
-        say(&format!("{} runs on engine {}", place.name(), machine.engine()));
     }
+    say(&format!("{} runs on engine {}{instead}", place.name(), machine.engine()));
     let report = session::Report { path: args.report.as_deref(), restored_ram: None };
     session::run(machine, &output, &place, &config, &report)
+}
+
+/// What is asked for that only the software engine has.
+fn soft_only(args: &RunArgs, cpus: &engines::Cpus) -> Option<&'static str> {
+    if args.deterministic {
+        Some("--deterministic")
+    } else if !args.save_points.save_at.is_empty() {
+        Some("--save-at")
+    } else {
+        cpus.is_for_soft().then_some("--cpu")
+    }
 }
 
 /// Reads a file of at most `max` bytes.

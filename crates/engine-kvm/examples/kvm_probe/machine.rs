@@ -60,6 +60,7 @@ pub fn parts(engine: &KvmEngine, vcpu_count: u32) -> Result<(Vcpus, Parts), Box<
         gicd: Gpa(0x0800_0000),
         gicr: Gpa(0x080a_0000),
         gic_intids: 288,
+        features: abide_arm64::features::CpuFeatures::NONE,
     })?;
     let vcpus = (0..vcpu_count)
         .map(|id| vm.create_vcpu(VcpuId(id), Arc::new(InterruptLines::default())))

@@ -1,9 +1,13 @@
 //! `/dev/kvm`.
 
 use super::{irqchip, kick, vm};
-use crate::{ENGINE_NAME, HostFacts, encoding, host};
+use crate::{ENGINE_NAME, HostFacts, encoding, host, trial};
+use abide_arm64::features::{CpuFeatures, Feature};
 use abide_engine::{Engine, EngineError, Vm, VmConfig};
-use kvm_bindings::{KVM_CAP_ARM_INJECT_EXT_DABT, KVM_CAP_STEAL_TIME};
+use kvm_bindings::{
+    KVM_CAP_ARM_INJECT_EXT_DABT, KVM_CAP_ARM_PMU_V3, KVM_CAP_ARM_PTRAUTH_ADDRESS,
+    KVM_CAP_ARM_PTRAUTH_GENERIC, KVM_CAP_ARM_SVE, KVM_CAP_STEAL_TIME,
+};
 use kvm_ioctls::{Cap, Kvm, VmFd};
 use std::os::raw::c_ulong;
 
@@ -53,6 +57,14 @@ impl KvmEngine {
         Ok(engine)
     }
 
+    /// Runs a tiny guest, to see whether this KVM runs any.
+    ///
+    /// # Errors
+    /// [`EngineError::Unavailable`], with what was seen and what to do.
+    pub fn try_guest(&self, kind: trial::Kind) -> Result<(), EngineError> {
+        trial::run(self, self.cntfrq_hz, kind)
+    }
+
     /// The frequency of the host's system counter, in Hz: that of every guest's.
     #[must_use]
     pub fn cntfrq_hz(&self) -> u64 {
@@ -85,6 +97,35 @@ impl KvmEngine {
             .map_err(|_| host::lacks("GICv3 (the host's interrupt controller is of another kind)"))
     }
 
+    /// Whether vCPUs can be made with these features.
+    fn check_features(&self, features: CpuFeatures) -> Result<(), EngineError> {
+        for feature in features.iter() {
+            let capabilities: &[(u32, &'static str)] = match feature {
+                Feature::Pmu => &[(KVM_CAP_ARM_PMU_V3, "KVM_CAP_ARM_PMU_V3")],
+                Feature::Sve => &[(KVM_CAP_ARM_SVE, "KVM_CAP_ARM_SVE")],
+                Feature::Pauth => &[
+                    (KVM_CAP_ARM_PTRAUTH_ADDRESS, "KVM_CAP_ARM_PTRAUTH_ADDRESS"),
+                    (KVM_CAP_ARM_PTRAUTH_GENERIC, "KVM_CAP_ARM_PTRAUTH_GENERIC"),
+                ],
+                Feature::Mte | Feature::Sme => {
+                    return Err(host::unsupported(feature.description()));
+                }
+            };
+            for &(capability, name) in capabilities {
+                if self.kvm.check_extension_raw(c_ulong::from(capability)) <= 0 {
+                    return Err(host::lacks_feature(feature, name));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A VM whose guest physical addresses hold its RAM.
+    pub(super) fn create_fd_for(&self, config: &VmConfig) -> Result<VmFd, EngineError> {
+        let ram_end = config.ram.base().0 + config.ram.size();
+        self.create_fd(IPA_BITS.max(u64::BITS - (ram_end - 1).leading_zeros()))
+    }
+
     /// A VM whose guest physical addresses have `bits` bits.
     fn create_fd(&self, bits: u32) -> Result<VmFd, EngineError> {
         // A kernel without the choice says 0 and takes 0, which is 40 bits.
@@ -112,9 +153,8 @@ impl Engine for KvmEngine {
                 "this number of INTIDs: 64 to 992 in steps of 32 are allowed",
             ));
         }
-        let ram_end = config.ram.base().0 + config.ram.size();
-        let bits = IPA_BITS.max(u64::BITS - (ram_end - 1).leading_zeros());
-        let fd = self.create_fd(bits)?;
+        self.check_features(config.features)?;
+        let fd = self.create_fd_for(&config)?;
         Ok(Box::new(vm::KvmVm::new(fd, config)?))
     }
 }

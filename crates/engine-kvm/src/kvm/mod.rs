@@ -3,6 +3,8 @@
 mod engine;
 mod irqchip;
 mod kick;
+mod pmu;
+mod stolen;
 mod vcpu;
 mod vm;
 

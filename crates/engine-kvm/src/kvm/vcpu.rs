@@ -1,24 +1,33 @@
 //! A vCPU: running it, and its registers.
 
 use super::kick::KvmKick;
+use super::pmu::Pmu;
 use crate::encoding;
 use crate::host;
 use crate::named::{self, Serror};
+use abide_arm64::features::{Feature, VectorLengths};
 use abide_arm64::kvm;
-use abide_engine::{Bus, EngineError, Kick, PowerState, Stop, SystemEvent, Vcpu};
+use abide_engine::{Bus, EngineError, Kick, PowerState, Stop, SystemEvent, Vcpu, VmConfig};
 use abide_memory::GuestRam;
 use abide_reg::{Class, Gpa, RegError, RegId, Registers, Value, VcpuId};
 use kvm_bindings::{
-    KVM_ARM_VCPU_POWER_OFF, KVM_ARM_VCPU_PSCI_0_2, KVM_EXIT_ARM_NISV, KVM_SYSTEM_EVENT_RESET,
-    KVM_SYSTEM_EVENT_SHUTDOWN, RegList, kvm_mp_state, kvm_vcpu_events, kvm_vcpu_init,
+    KVM_ARM_VCPU_PMU_V3, KVM_ARM_VCPU_POWER_OFF, KVM_ARM_VCPU_PSCI_0_2,
+    KVM_ARM_VCPU_PTRAUTH_ADDRESS, KVM_ARM_VCPU_PTRAUTH_GENERIC, KVM_ARM_VCPU_PVTIME_CTRL,
+    KVM_ARM_VCPU_PVTIME_IPA, KVM_ARM_VCPU_SVE, KVM_EXIT_ARM_NISV, KVM_SYSTEM_EVENT_RESET,
+    KVM_SYSTEM_EVENT_SHUTDOWN, RegList, kvm_device_attr, kvm_mp_state, kvm_vcpu_events,
+    kvm_vcpu_init,
 };
 use kvm_ioctls::{VcpuExit, VcpuFd, VmFd};
+use std::os::raw::c_int;
 use std::sync::Arc;
+
+/// [`KVM_ARM_VCPU_SVE`] as `KVM_ARM_VCPU_FINALIZE` takes it.
+const SVE_FEATURE: c_int = KVM_ARM_VCPU_SVE.cast_signed();
 
 /// `KVM_RUN` was ended by a signal or by `immediate_exit`.
 const EINTR: i32 = 4;
 
-/// More registers than any kernel lists for a vCPU without SVE (about 360).
+/// More registers than any kernel lists for a vCPU (about 360).
 const REG_LIST_MAX: usize = 500;
 
 /// A vCPU of the host's kernel.
@@ -43,14 +52,31 @@ enum After {
 /// CNTV_CTL_EL0.ISTATUS, CNTP_CTL_EL0.ISTATUS `[DDI0487 D24.10]`.
 const CNT_CTL_ISTATUS: u64 = 1 << 2;
 
+/// The bits of `KVM_ARM_VCPU_INIT` for a feature.
+fn feature_bits(feature: Feature) -> u32 {
+    match feature {
+        Feature::Pmu => 1 << KVM_ARM_VCPU_PMU_V3,
+        Feature::Sve => 1 << KVM_ARM_VCPU_SVE,
+        Feature::Pauth => 1 << KVM_ARM_VCPU_PTRAUTH_ADDRESS | 1 << KVM_ARM_VCPU_PTRAUTH_GENERIC,
+        // Refused before there is a VM.
+        Feature::Mte | Feature::Sme => 0,
+    }
+}
+
+/// Chooses the vector lengths and ends the choice: the kernel takes none afterwards, and gives out
+/// no register before `[linux Documentation/virt/kvm/api.rst 4.119]`.
+fn finalize_sve(fd: &VcpuFd, lengths: Option<VectorLengths>) -> Result<(), EngineError> {
+    if let (Some(lengths), RegId::Kvm(number)) = (lengths, kvm::SVE_VLS) {
+        let bytes: Vec<u8> = lengths.iter().flat_map(|word| word.to_le_bytes()).collect();
+        fd.set_one_reg(number, &bytes).map_err(|_| host::wrong_vector_lengths())?;
+    }
+    fd.vcpu_finalize(&SVE_FEATURE)
+        .map_err(|error| host::refused("KVM_ARM_VCPU_FINALIZE (SVE)", error.errno()))
+}
+
 impl KvmVcpu {
     /// Makes vCPU `id`; the first starts powered on, the others wait for PSCI CPU_ON.
-    pub(super) fn new(
-        vm: &VmFd,
-        ram: Arc<GuestRam>,
-        cntfrq_hz: u64,
-        id: VcpuId,
-    ) -> Result<Self, EngineError> {
+    pub(super) fn new(vm: &VmFd, config: &VmConfig, id: VcpuId) -> Result<Self, EngineError> {
         let fd = vm
             .create_vcpu(u64::from(id.0))
             .map_err(|error| host::refused("KVM_CREATE_VCPU", error.errno()))?;
@@ -61,11 +87,54 @@ impl KvmVcpu {
         if id.0 != 0 {
             init.features[0] |= 1 << KVM_ARM_VCPU_POWER_OFF;
         }
+        for feature in config.features.iter() {
+            init.features[0] |= feature_bits(feature);
+        }
         fd.vcpu_init(&init).map_err(|error| host::refused("KVM_ARM_VCPU_INIT", error.errno()))?;
+        if config.features.contains(Feature::Sve) {
+            finalize_sve(&fd, config.features.vector_lengths)?;
+        }
         let kick = Arc::new(KvmKick::new(&fd, vm.run_size())?);
-        let vcpu = Self { id, fd, kick, cntfrq_hz, told_no_syndrome: false, _ram: ram };
+        let vcpu = Self {
+            id,
+            fd,
+            kick,
+            cntfrq_hz: config.cntfrq_hz,
+            told_no_syndrome: false,
+            _ram: Arc::clone(&config.ram),
+        };
+        if config.features.contains(Feature::Pmu) {
+            vcpu.clear_pmu()?;
+        }
         vcpu.list().map_err(|errno| host::refused("KVM_GET_REG_LIST", errno))?;
         Ok(vcpu)
+    }
+
+    /// Puts what the architecture leaves open at reset to 0, the switches of the PMU: some kernels
+    /// leave a pattern of bits there, which a restore could not clear on kernels that only set what
+    /// is written to the one register and only clear what is written to the other.
+    fn clear_pmu(&self) -> Result<(), EngineError> {
+        for pair in kvm::SET_CLEAR_PAIRS {
+            for (id, value) in [(pair.clear, u64::MAX), (pair.set, 0)] {
+                let RegId::Kvm(number) = id else { continue };
+                self.store_one_reg(id, number, &Value::u64(value))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Where the kernel keeps the vCPU's record of stolen time.
+    pub(super) fn set_stolen_time_record(&self, at: Gpa) -> Result<(), EngineError> {
+        let (group, attr) = (KVM_ARM_VCPU_PVTIME_CTRL, u64::from(KVM_ARM_VCPU_PVTIME_IPA));
+        let request = kvm_device_attr { flags: 0, group, attr, addr: &raw const at.0 as u64 };
+        self.fd
+            .set_device_attr(&request)
+            .map_err(|error| host::refused("KVM_ARM_VCPU_PVTIME_IPA", error.errno()))
+    }
+
+    /// Its performance monitors, to be started behind the interrupt controller.
+    pub(super) fn pmu(&self) -> Result<Pmu, EngineError> {
+        Pmu::of(&self.fd)
     }
 
     /// The kernel's list, in its own order.
@@ -253,6 +322,15 @@ impl KvmVcpu {
         Ok(())
     }
 
+    /// The vector lengths are fixed since the vCPU was made.
+    fn check_vector_lengths(&self, id: RegId, value: &Value) -> Result<(), RegError> {
+        if *value == self.load(id)? {
+            return Ok(());
+        }
+        let allowed = "the vector lengths that the vCPUs were made with";
+        Err(RegError::Refused { id, found: value.clone(), allowed })
+    }
+
     fn check_cntfrq(&self, value: &Value) -> Result<(), RegError> {
         let id = named::CNTFRQ;
         let hz = value.to_u64().ok_or(RegError::Width { id, found: value.width(), allowed: 8 })?;
@@ -293,6 +371,7 @@ impl Registers for KvmVcpu {
             named::MP_STATE => self.store_mp_state(value),
             named::SERROR => self.store_serror(value),
             named::CNTFRQ => self.check_cntfrq(value),
+            kvm::SVE_VLS => self.check_vector_lengths(id, value),
             RegId::Kvm(number) => self.store_one_reg(id, number, value),
             _ => Err(RegError::Unknown { id }),
         }
@@ -344,10 +423,11 @@ impl Vcpu for KvmVcpu {
         Class::Mandatory
     }
 
-    /// Kernels add registers to their list; what every AArch64 CPU has must be there.
+    /// Kernels add registers to their list; what every AArch64 CPU has must be there, and what the
+    /// features of this one bring.
     fn requires(&self, id: RegId) -> bool {
         let own = [named::MP_STATE, named::SERROR, named::CNTFRQ];
-        own.contains(&id) || kvm::is_base_state(id)
+        own.contains(&id) || kvm::is_base_state(id) || Feature::of_state(id).is_some()
     }
 
     fn kicker(&self) -> Arc<dyn Kick> {

@@ -1,8 +1,10 @@
 //! A VM: one memory slot, its vCPUs, its interrupt controller.
 
 use super::irqchip::KvmGicV3;
+use super::pmu::Pmu;
 use super::vcpu::KvmVcpu;
 use crate::host;
+use abide_arm64::features::Feature;
 use abide_engine::{Abi, EngineError, InterruptLines, Irqchip, Provider, Vcpu, Vm, VmConfig};
 use abide_memory::GuestRam;
 use abide_reg::VcpuId;
@@ -22,6 +24,8 @@ pub(super) struct KvmVm {
     vcpus_made: u32,
     has_irqchip: bool,
     kernel_logs: bool,
+    /// The performance monitors of vCPUs, which wait for the interrupt controller.
+    pmus: Vec<Pmu>,
 }
 
 impl KvmVm {
@@ -32,6 +36,7 @@ impl KvmVm {
             vcpus_made: 0,
             has_irqchip: false,
             kernel_logs: false,
+            pmus: Vec::new(),
         };
         vm.report_accesses_without_syndrome()?;
         vm.set_memory(false)?;
@@ -46,6 +51,25 @@ impl KvmVm {
         self.fd
             .enable_cap(&cap)
             .map_err(|error| host::refused("KVM_CAP_ARM_NISV_TO_USER", error.errno()))
+    }
+
+    /// Makes the next vCPU.
+    pub(super) fn make_vcpu(&mut self, id: VcpuId) -> Result<KvmVcpu, EngineError> {
+        if id.0 != self.vcpus_made || id.0 >= self.config.vcpu_count {
+            return Err(host::unsupported(
+                "this vCPU number: vCPUs are made in the order of their numbers, as many as the \
+                 machine was set up with",
+            ));
+        }
+        if self.has_irqchip {
+            return Err(host::unsupported("vCPUs after the interrupt controller"));
+        }
+        let vcpu = KvmVcpu::new(&self.fd, &self.config, id)?;
+        if self.config.features.contains(Feature::Pmu) {
+            self.pmus.push(vcpu.pmu()?);
+        }
+        self.vcpus_made += 1;
+        Ok(vcpu)
     }
 
     /// Makes the slot, or changes whether its writes are logged.
@@ -80,18 +104,7 @@ impl Vm for KvmVm {
         id: VcpuId,
         _lines: Arc<InterruptLines>,
     ) -> Result<Box<dyn Vcpu>, EngineError> {
-        if id.0 != self.vcpus_made || id.0 >= self.config.vcpu_count {
-            return Err(host::unsupported(
-                "this vCPU number: vCPUs are made in the order of their numbers, as many as the \
-                 machine was set up with",
-            ));
-        }
-        if self.has_irqchip {
-            return Err(host::unsupported("vCPUs after the interrupt controller"));
-        }
-        let vcpu = KvmVcpu::new(&self.fd, Arc::clone(&self.config.ram), self.config.cntfrq_hz, id)?;
-        self.vcpus_made += 1;
-        Ok(Box::new(vcpu))
+        Ok(Box::new(self.make_vcpu(id)?))
     }
 
     fn create_irqchip(&mut self) -> Result<Option<Arc<dyn Irqchip>>, EngineError> {
@@ -104,6 +117,9 @@ impl Vm for KvmVm {
         let VmConfig { gicd, gicr, gic_intids, .. } = self.config;
         let gic = KvmGicV3::new(Arc::clone(&self.fd), gicd, gicr, gic_intids)?;
         self.has_irqchip = true;
+        for pmu in self.pmus.drain(..) {
+            pmu.start()?;
+        }
         Ok(Some(Arc::new(gic)))
     }
 

@@ -411,5 +411,6 @@ pub fn config(ram: &Arc<GuestRam>, clock: &Arc<TestClock>, vcpu_count: u32) -> V
         gicd: Gpa(0),
         gicr: Gpa(0),
         gic_intids: 64,
+        features: abide_arm64::features::CpuFeatures::NONE,
     }
 }

@@ -139,6 +139,7 @@ impl Board {
             gicd: Gpa(0x0800_0000),
             gicr: Gpa(0x080a_0000),
             gic_intids: 64,
+            features: abide_arm64::features::CpuFeatures::NONE,
         };
         let mut vm = SoftEngine::with_model(model).create_vm(config).unwrap();
         let mut vcpu = vm.create_vcpu(VcpuId(0), Arc::new(InterruptLines::default())).unwrap();

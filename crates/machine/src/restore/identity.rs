@@ -4,6 +4,8 @@ use super::{Pending, RestoreError, register_error};
 use crate::machine::Machine;
 use crate::save::{OWN_IDENTITIES as OWN, cpu_unit};
 use crate::units::Unit;
+use abide_arm64::features::{self, CpuFeatures};
+use abide_arm64::kvm;
 use abide_reg::{Class, Entry, IntakeError, RegError, Registers, Scope, Value, VcpuId};
 
 const UNIT: Unit = Unit::Identity;
@@ -17,6 +19,23 @@ fn refused(scope: Scope, source: IntakeError) -> RestoreError {
 fn refused_bits(own: u64) -> RestoreError {
     let (id, found) = (OWN.id, Value::u64(own));
     refused(Scope::Vm, IntakeError::Value { id, found, allowed: BITS })
+}
+
+impl Pending {
+    /// The features with which the vCPUs must be made. What is not a register of the right width
+    /// is refused where it is written.
+    pub(super) fn cpu_features(&self) -> CpuFeatures {
+        let of_vm = self.entries(UNIT, Scope::Vm).unwrap_or_default();
+        let of_boot_cpu = self.entries(Unit::Cpu, Scope::Vcpu(VcpuId(0))).unwrap_or_default();
+        let entry = |entries: &[Entry], id| {
+            entries.iter().find(|entry| entry.id == id).map(|entry| entry.value.clone())
+        };
+        let mut features =
+            CpuFeatures::shown_by(|id| entry(of_vm, id).and_then(|value| value.to_u64()));
+        features.vector_lengths = entry(of_boot_cpu, kvm::SVE_VLS)
+            .and_then(|value| features::vector_lengths(value.as_bytes()));
+        features
+    }
 }
 
 impl Machine {

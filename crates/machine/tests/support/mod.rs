@@ -304,8 +304,13 @@ impl Vcpu for MockVcpu {
 }
 
 /// The smallest board that loads a kernel, with two vCPUs.
-pub const BOARD: BoardConfig =
-    BoardConfig { ram_len: 6 << 20, vcpu_count: 2, cntfrq_hz: 62_500_000, virtio: Vec::new() };
+pub const BOARD: BoardConfig = BoardConfig {
+    ram_len: 6 << 20,
+    vcpu_count: 2,
+    cntfrq_hz: 62_500_000,
+    virtio: Vec::new(),
+    features: abide_arm64::features::CpuFeatures::NONE,
+};
 
 /// A guest that was just born.
 pub fn born(engine: &dyn Engine, kernel: &[u8]) -> Machine {

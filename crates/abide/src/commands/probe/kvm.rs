@@ -1,11 +1,14 @@
-//! What the host's KVM offers: a VM is made, measured, and dropped without having run.
+//! What the host's KVM offers: VMs are made and measured, some before and after they ran a tiny
+//! guest.
 
-use super::{Fresh, info, range};
+use super::{Fresh, Wish, info, range};
 use crate::cli::CpuName;
+use abide_arm64::features::{CpuFeatures, Feature};
 use abide_contract::measure::measure;
 use abide_contract::scope::measure_scopes;
 use abide_contract::{Accepts, Offer, Profile, Whose, rules};
-use abide_engine::{Engine, Irqchip};
+use abide_engine::{Engine, Irqchip, Vcpu};
+use abide_engine_kvm::trial::{self, Kind};
 use abide_engine_kvm::{HostFacts, KvmEngine};
 use abide_gic::spec::{GRP_CPU_SYSREGS, ICC_CTLR_EL1, ICC_CTLR_PRIBITS_SHIFT};
 use abide_machine::board::GIC_INTIDS;
@@ -21,41 +24,90 @@ const INTIDS: [u32; 2] = [64, 992];
 const REVISION_SHIFT: u32 = 12;
 
 /// Its profile.
-pub fn probe(cpu: Option<CpuName>) -> Result<Profile> {
+pub fn probe(engine: &KvmEngine, cpu: Option<CpuName>, features: CpuFeatures) -> Result<Profile> {
     if cpu.is_some() {
         bail!("--engine kvm shows the guest the host's CPU; --cpu names a model of --engine soft");
     }
-    let engine = KvmEngine::open()?;
     let facts = engine.facts();
+    let wish = Wish { cntfrq_hz: engine.cntfrq_hz(), vcpus: 1, gic_intids: GIC_INTIDS, features };
     let mut profile = Profile {
         name: "kvm".to_owned(),
-        info: info(&[("engine", engine.name()), ("vcpu_features", "PSCI_0_2")]),
+        info: info(&[("engine", engine.name()), ("vcpu_features", &names(features))]),
         capabilities: facts.capabilities.iter().map(|&(cap, found)| (cap, found.into())).collect(),
         ..Profile::default()
     };
-    measure_vcpus(&engine, &mut profile)?;
-    profile.offers.extend(of_host(&facts));
-    profile.offers.insert(rules::NR_IRQS, intids(&engine)?);
-    profile.offers.extend(of_gic(&engine)?);
+    measure_vcpus(engine, &wish, &mut profile)?;
+    profile.offers.extend(of_host(&facts, engine.stolen_time_version()?));
+    profile.offers.insert(rules::NR_IRQS, intids(engine, &wish)?);
+    profile.offers.extend(of_gic(engine, &wish)?);
     Ok(profile)
 }
 
-/// The registers of vCPUs: what they take on one, and whether another sees it.
-fn measure_vcpus(engine: &KvmEngine, profile: &mut Profile) -> Result<()> {
-    let hz = engine.cntfrq_hz();
-    let mut one = Fresh::new(engine, hz, 1, GIC_INTIDS)?;
+/// The features of vCPUs by the names that KVM_ARM_VCPU_INIT gives them.
+fn names(features: CpuFeatures) -> String {
+    let own = features.iter().map(|feature| match feature {
+        Feature::Pmu => " PMU_V3",
+        Feature::Sve => " SVE",
+        Feature::Pauth => " PTRAUTH_ADDRESS PTRAUTH_GENERIC",
+        Feature::Mte => " MTE",
+        Feature::Sme => " SME",
+    });
+    std::iter::once("PSCI_0_2").chain(own).collect()
+}
+
+/// The registers of vCPUs: what they take on one, and whether another sees it, before and after
+/// the first run of the one.
+fn measure_vcpus(engine: &KvmEngine, wish: &Wish, profile: &mut Profile) -> Result<()> {
+    let mut one = Fresh::new(engine, wish)?;
     measure(one.vcpus[0].as_mut(), profile)?;
-    let mut two = Fresh::new(engine, hz, 2, GIC_INTIDS)?;
-    let [first, second] = two.vcpus.as_mut_slice() else { bail!("two vCPUs were asked for") };
+    let mut two = Fresh::new(engine, &Wish { vcpus: 2, ..*wish })?;
+    let _irqchip = two.vm.create_irqchip()?;
+    let (Some(second), Some(mut first)) = (two.vcpus.pop(), two.vcpus.pop()) else {
+        bail!("two vCPUs were asked for")
+    };
     for id in measure_scopes(first.as_mut(), second.as_ref(), profile) {
         tracing::warn!("{}: its scope here is not the usual one", rules::name(id));
     }
+    let movable = taking_another(first.as_mut(), profile);
+    trial::prepare(first.as_mut(), &two.ram, Kind::Born)?;
+    let mut first = trial::finish(first, Kind::Born, trial::LIMIT)?;
+    for id in measure_scopes(first.as_mut(), second.as_ref(), profile) {
+        tracing::warn!("{}: its scope is another once a vCPU has run", rules::name(id));
+    }
+    let still = taking_another(first.as_mut(), profile);
+    let fixed = movable.difference(&still).count();
+    let names: Vec<String> = still.iter().map(|&id| rules::name(id)).collect();
+    let info = [
+        ("fixed_by_first_run", format!("{fixed} registers")),
+        ("not_fixed_by_first_run", names.join(" ")),
+    ];
+    profile.info.extend(info.map(|(key, text)| (key.to_owned(), text)));
     Ok(())
 }
 
-fn of_host(facts: &HostFacts) -> Vec<(RegId, Offer)> {
-    let stolen: BTreeSet<u64> =
-        if facts.has_stolen_time { [0, 0x1_0000].into() } else { [0].into() };
+/// The pinned registers of the VM that take another value than they have, which is put back.
+fn taking_another(vcpu: &mut dyn Vcpu, profile: &Profile) -> BTreeSet<RegId> {
+    let of_vm = profile.offers.iter().filter(|(id, offer)| {
+        offer.scope == Whose::Vm && rules::is_pinned(**id) && offer.accepts != Accepts::Rule
+    });
+    let ids: Vec<RegId> = of_vm.map(|(id, _)| *id).collect();
+    ids.into_iter().filter(|&id| takes_another(vcpu, id)).collect()
+}
+
+fn takes_another(vcpu: &mut dyn Vcpu, id: RegId) -> bool {
+    let Ok(before) = vcpu.load(id) else { return false };
+    let bits = 0..8 * before.width();
+    bits.into_iter().any(|bit| {
+        let mut bytes = before.as_bytes().to_vec();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        let is_kept = vcpu.store(id, &Value::bytes(&bytes)).is_ok()
+            && vcpu.load(id).is_ok_and(|after| after.as_bytes() == bytes);
+        vcpu.store(id, &before).is_ok() && is_kept
+    })
+}
+
+fn of_host(facts: &HostFacts, stolen_time: u32) -> Vec<(RegId, Offer)> {
+    let stolen: BTreeSet<u64> = [0, stolen_time.into()].into();
     let vm = |value, accepts| Offer::taking(Whose::Vm, value, accepts);
     vec![
         (rules::IPA_BITS, range(Value::u8(facts.ipa_bits), 0, facts.ipa_bits.into())),
@@ -67,23 +119,23 @@ fn of_host(facts: &HostFacts) -> Vec<(RegId, Offer)> {
 }
 
 /// How many INTIDs an interrupt controller can have: both ends are tried.
-fn intids(engine: &KvmEngine) -> Result<Offer> {
-    let makes = |intids| gic_of(engine, intids).is_ok();
+fn intids(engine: &KvmEngine, wish: &Wish) -> Result<Offer> {
+    let makes = |gic_intids| gic_of(engine, &Wish { gic_intids, ..*wish }).is_ok();
     let [least, most] = INTIDS.map(|end| if makes(end) { end } else { GIC_INTIDS });
     Ok(range(Value::u32(GIC_INTIDS), least.into(), most.into()))
 }
 
 /// A fresh VM with an interrupt controller.
-fn gic_of(engine: &KvmEngine, intids: u32) -> Result<(Fresh, Arc<dyn Irqchip>)> {
-    let mut fresh = Fresh::new(engine, engine.cntfrq_hz(), 1, intids)?;
+fn gic_of(engine: &KvmEngine, wish: &Wish) -> Result<(Fresh, Arc<dyn Irqchip>)> {
+    let mut fresh = Fresh::new(engine, wish)?;
     let gic = fresh.vm.create_irqchip()?.context("the engine brings no interrupt controller")?;
     Ok((fresh, gic))
 }
 
 /// The width of priorities, and the distributor's identity: every revision is written, and counts
 /// if it is read back.
-fn of_gic(engine: &KvmEngine) -> Result<Vec<(RegId, Offer)>> {
-    let (_fresh, gic) = gic_of(engine, GIC_INTIDS)?;
+fn of_gic(engine: &KvmEngine, wish: &Wish) -> Result<Vec<(RegId, Offer)>> {
+    let (_fresh, gic) = gic_of(engine, wish)?;
     let number = |value: &Value| value.to_u32().context("a distributor register has 32 bits");
     let own = number(&gic.load(rules::GICD_IIDR)?)?;
     let mut taken = BTreeSet::from([own.into()]);

@@ -4,12 +4,15 @@ mod kvm;
 mod soft;
 
 use super::fleet;
-use crate::cli::{CpuName, EngineName, ProbeArgs};
+use crate::cli::{CpuName, ProbeArgs};
+use crate::engines::{self, Found, Needs};
 use crate::exit::Exit;
 use crate::out::{print, say};
+use abide_arm64::features::CpuFeatures;
 use abide_contract::codec::write_profile;
-use abide_contract::{Accepts, Offer, Profile, Whose};
+use abide_contract::{Accepts, Offer, Whose};
 use abide_engine::{Engine, Vcpu, Vm, VmConfig};
+use abide_engine_kvm::trial::Kind;
 use abide_machine::board::{GICD_BASE, GICR_BASE, RAM_BASE, RAM_MIN_LEN};
 use abide_machine::clock::MachineClock;
 use abide_memory::GuestRam;
@@ -19,7 +22,16 @@ use std::sync::Arc;
 
 /// Measures an engine, and prints or writes its profile.
 pub fn run(args: &ProbeArgs) -> Result<Exit> {
-    let mut profile = probe(args.engine, args.cpu)?;
+    let soft_only = (args.engine.is_none() && args.cpu.is_some()).then_some("--cpu");
+    let features = engines::features(&args.features)?;
+    let found = Found::find(args.engine, &Needs { soft_only, features }, Kind::Born)?;
+    if args.engine.is_none() {
+        say(&format!("probing engine {}{}", found.name().text(), found.instead()));
+    }
+    let mut profile = match found {
+        Found::Soft { .. } => soft::probe(args.cpu.unwrap_or(CpuName::V80)),
+        Found::Kvm(engine) => kvm::probe(&engine, args.cpu, features),
+    }?;
     if let Some(name) = &args.name {
         profile.name.clone_from(name);
     }
@@ -34,34 +46,38 @@ pub fn run(args: &ProbeArgs) -> Result<Exit> {
     Ok(Exit::Fine)
 }
 
-/// The profile of an engine on this host, for guests that are born with these CPU features.
-fn probe(engine: EngineName, cpu: Option<CpuName>) -> Result<Profile> {
-    match engine {
-        EngineName::Soft => soft::probe(cpu.unwrap_or(CpuName::V80)),
-        EngineName::Kvm => kvm::probe(cpu),
-    }
+/// What a VM is made with.
+struct Wish {
+    cntfrq_hz: u64,
+    vcpus: u32,
+    gic_intids: u32,
+    features: CpuFeatures,
 }
 
 /// A VM that is made to be measured, and its vCPUs.
 struct Fresh {
     vcpus: Vec<Box<dyn Vcpu>>,
     vm: Box<dyn Vm>,
+    ram: Arc<GuestRam>,
 }
 
 impl Fresh {
-    fn new(engine: &dyn Engine, cntfrq_hz: u64, vcpus: u32, gic_intids: u32) -> Result<Self> {
+    fn new(engine: &dyn Engine, wish: &Wish) -> Result<Self> {
+        let Wish { cntfrq_hz, vcpus, gic_intids, features } = *wish;
+        let ram = Arc::new(GuestRam::new(RAM_BASE, RAM_MIN_LEN)?);
         let mut vm = engine.create_vm(VmConfig {
             vcpu_count: vcpus,
             cntfrq_hz,
-            ram: Arc::new(GuestRam::new(RAM_BASE, RAM_MIN_LEN)?),
+            ram: Arc::clone(&ram),
             clock: Arc::new(MachineClock::new_virtual(cntfrq_hz)),
             gicd: GICD_BASE,
             gicr: GICR_BASE,
             gic_intids,
+            features,
         })?;
         let vcpus = (0..vcpus).map(|vcpu| vm.create_vcpu(VcpuId(vcpu), Arc::default()));
         let vcpus = vcpus.collect::<Result<_, _>>()?;
-        Ok(Self { vcpus, vm })
+        Ok(Self { vcpus, vm, ram })
     }
 }
 

@@ -1,8 +1,9 @@
 //! What the software engine offers.
 
-use super::{Fresh, info, range};
-use crate::cli::{CpuName, EngineName};
-use crate::engines::{self, Cpus};
+use super::{Fresh, Wish, info, range};
+use crate::cli::CpuName;
+use crate::engines::{self, Cpus, Found};
+use abide_arm64::features::CpuFeatures;
 use abide_contract::measure::measure;
 use abide_contract::{Accepts, Offer, Profile, Whose, rules};
 use abide_gic::Revision;
@@ -15,14 +16,20 @@ use std::collections::BTreeSet;
 /// Its profile, for guests that are born with these CPU features.
 pub fn probe(cpu: CpuName) -> Result<Profile> {
     let cpus = Cpus::All(Some(cpu));
-    let engine = cpus.open(EngineName::Soft)?;
+    let engine = cpus.open(Found::Soft { instead: None })?;
     let cpu_name = engines::model_name(cpu);
     let mut profile = Profile {
         name: format!("soft-{cpu_name}"),
         info: info(&[("engine", engine.name()), ("cpu", cpu_name)]),
         ..Profile::default()
     };
-    let mut fresh = Fresh::new(engine.as_ref(), BoardConfig::DEFAULT.cntfrq_hz, 1, GIC_INTIDS)?;
+    let wish = Wish {
+        cntfrq_hz: BoardConfig::DEFAULT.cntfrq_hz,
+        vcpus: 1,
+        gic_intids: GIC_INTIDS,
+        features: CpuFeatures::NONE,
+    };
+    let mut fresh = Fresh::new(engine.as_ref(), &wish)?;
     let vcpu = &mut fresh.vcpus[0];
     measure(vcpu.as_mut(), &mut profile)?;
     for (id, offer) in &mut profile.offers {

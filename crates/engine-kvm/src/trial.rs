@@ -1,0 +1,364 @@
+//! A tiny guest that tells in a moment whether a KVM runs guests at all.
+//!
+//! Some hosts have a `/dev/kvm` that answers every question and runs nothing, or only guests of its
+//! own kind; no capability tells. So a guest of four instructions is run, with a limit of time.
+
+use crate::ENGINE_NAME;
+use abide_arm64::{SysReg, kvm};
+use abide_engine::{
+    AfterCall, Bus, Clock, Engine, EngineError, InterruptLines, SMCCC_REGISTERS, Stop, SystemEvent,
+    Vcpu, VmConfig,
+};
+use abide_memory::{GuestRam, MemoryError};
+use abide_reg::{Gpa, RegError, Value, VcpuId};
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::Duration;
+
+/// How long the tiny guest may take: thousands of times what it needs on an emulated host.
+pub const LIMIT: Duration = Duration::from_secs(10);
+
+/// How long a vCPU may take to notice that it is to stop.
+const NOTICE: Duration = Duration::from_secs(1);
+
+/// Where its RAM begins.
+pub(crate) const RAM_BASE: Gpa = Gpa(0x4000_0000);
+/// How much it has, in bytes.
+pub(crate) const RAM_LEN: u64 = 2 << 20;
+/// INTIDs of its interrupt controller.
+const INTIDS: u32 = 64;
+
+/// PSCI SYSTEM_OFF: `movz w0, #0x8400, lsl #16; movk w0, #8; hvc #0; b .`
+pub(crate) const POWER_OFF: [u32; 4] = [0x52b0_8000, 0x7280_0100, 0xd400_0002, 0x1400_0000];
+
+/// The one table: level 1, 512 entries of 1 GiB.
+const TABLE: u64 = RAM_BASE.0 + 0x10_0000;
+/// RAM's gigabyte at its own address: block, AF, inner shareable, attribute 0 `[DDI0487 D8.3]`.
+const BLOCK: u64 = RAM_BASE.0 | 1 << 10 | 3 << 8 | 1;
+/// 39-bit addresses, 4 KiB granule, cached walks, nothing in the upper half, 40-bit output.
+const TCR: u64 = 2 << 32 | 1 << 23 | 3 << 12 | 1 << 10 | 1 << 8 | 25;
+/// As after a reset, with MMU and caches on.
+const SCTLR: u64 = 0x00c5_0078 | 1 << 12 | 1 << 2 | 1;
+/// Attribute 0: normal memory, write-back.
+const MAIR: u64 = 0xff;
+/// EL1 with SP_EL1, all interrupts masked `[DDI0487 C5.2.19]`.
+const PSTATE: u64 = 0x3c5;
+
+/// Which guest is to be tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// One that starts with its MMU off, as every guest that is born.
+    Born,
+    /// One whose page tables only the host ever wrote, as those of every restored guest. Its first
+    /// instruction makes the CPU walk a table that stage 2 does not map yet, and KVM has to map it
+    /// and go on. Where Cortex-A57 erratum 834220 is worked around, kernels from 2025 on do not:
+    /// they take the address of such a fault for unreliable, look it up by walking the same table,
+    /// fail, and enter the guest again, for ever
+    /// `[linux arch/arm64/kvm/hyp/include/hyp/fault.h __hpfar_valid]`.
+    Restored,
+}
+
+/// A clock for guests that never ask.
+pub(crate) struct NoClock;
+
+impl Clock for NoClock {
+    fn now_ticks(&self) -> u64 {
+        0
+    }
+    fn retire(&self, _instructions: u64) {}
+    fn instructions_until(&self, _ticks: u64) -> Option<u64> {
+        None
+    }
+}
+
+/// A bus on which nothing answers.
+struct Nothing;
+
+impl Bus for Nothing {
+    fn mmio_read(&self, _vcpu: VcpuId, _gpa: Gpa, _size: usize) -> Option<u64> {
+        None
+    }
+    fn mmio_write(&self, _vcpu: VcpuId, _gpa: Gpa, _size: usize, _value: u64) -> Option<()> {
+        None
+    }
+    fn sysreg_read(&self, _vcpu: VcpuId, _reg: SysReg) -> Option<u64> {
+        None
+    }
+    fn sysreg_write(&self, _vcpu: VcpuId, _reg: SysReg, _value: u64) -> Option<()> {
+        None
+    }
+    fn smccc(&self, _vcpu: VcpuId, _x: &mut [u64; SMCCC_REGISTERS]) -> AfterCall {
+        AfterCall::Leave
+    }
+    fn set_ppi(&self, _vcpu: VcpuId, _intid: u32, _level: bool) {}
+}
+
+/// Runs the tiny guest in a VM of its own, for [`LIMIT`] at most.
+///
+/// # Errors
+/// [`EngineError::Unavailable`], with what was seen and what to do; or what making the VM gave.
+pub fn run(engine: &dyn Engine, cntfrq_hz: u64, kind: Kind) -> Result<(), EngineError> {
+    let ram = Arc::new(GuestRam::new(RAM_BASE, RAM_LEN).map_err(|error| no_ram(&error))?);
+    let mut vm = engine.create_vm(config(Arc::clone(&ram), cntfrq_hz))?;
+    let mut vcpu = vm.create_vcpu(VcpuId(0), Arc::new(InterruptLines::default()))?;
+    let _irqchip = vm.create_irqchip()?;
+    prepare(vcpu.as_mut(), &ram, kind)?;
+    finish(vcpu, kind, LIMIT).map(drop)
+}
+
+/// What its VM is made of.
+pub(crate) fn config(ram: Arc<GuestRam>, cntfrq_hz: u64) -> VmConfig {
+    VmConfig {
+        vcpu_count: 1,
+        cntfrq_hz,
+        ram,
+        clock: Arc::new(NoClock),
+        gicd: Gpa(0x0800_0000),
+        gicr: Gpa(0x080a_0000),
+        gic_intids: INTIDS,
+        features: abide_arm64::features::CpuFeatures::NONE,
+    }
+}
+
+/// Puts the guest into RAM that starts at any address, and the vCPU before its first instruction.
+///
+/// # Errors
+/// As [`run`].
+pub fn prepare(vcpu: &mut dyn Vcpu, ram: &GuestRam, kind: Kind) -> Result<(), EngineError> {
+    write(ram, ram.base(), &POWER_OFF)?;
+    let sysreg = |crn, crm, op2| kvm::sysreg(SysReg::new(3, 0, crn, crm, op2));
+    let mut registers = vec![(kvm::PC, ram.base().0), (kvm::PSTATE, PSTATE)];
+    if kind == Kind::Restored {
+        ram.write(Gpa(TABLE + 8), &BLOCK.to_le_bytes()).map_err(|error| no_ram(&error))?;
+        registers.extend([
+            (sysreg(10, 2, 0), MAIR),
+            (sysreg(2, 0, 2), TCR),
+            (sysreg(2, 0, 0), TABLE),
+            (sysreg(1, 0, 0), SCTLR),
+        ]);
+    }
+    let store = |(id, value)| vcpu.store(id, &Value::u64(value));
+    Ok(registers.into_iter().try_for_each(store)?)
+}
+
+/// Puts instructions into RAM.
+pub(crate) fn write(ram: &GuestRam, at: Gpa, program: &[u32]) -> Result<(), EngineError> {
+    let bytes: Vec<u8> = program.iter().flat_map(|word| word.to_le_bytes()).collect();
+    ram.write(at, &bytes).map_err(|error| no_ram(&error))
+}
+
+fn no_ram(error: &MemoryError) -> EngineError {
+    cannot_run(format!("no memory for a tiny guest: {error}"), "free some memory")
+}
+
+/// Lets a prepared vCPU run until the guest powers off, for `limit` at most.
+///
+/// # Errors
+/// As [`run`]. A vCPU that does not even stop when it is told to stays behind in a thread.
+pub fn finish(
+    mut vcpu: Box<dyn Vcpu>,
+    kind: Kind,
+    limit: Duration,
+) -> Result<Box<dyn Vcpu>, EngineError> {
+    let kick = vcpu.kicker();
+    let (done, finished) = mpsc::channel();
+    let body = move || {
+        let stop = vcpu.run(u64::MAX, &Nothing);
+        // Nobody listens only where the limit is long over.
+        let _ = done.send((vcpu, stop));
+    };
+    let spawned = thread::Builder::new().name("trial".to_owned()).spawn(body);
+    spawned.map_err(|error| {
+        cannot_run(format!("no thread for a tiny guest: {error}"), "end other programs")
+    })?;
+    let (answer, in_time) = match finished.recv_timeout(limit) {
+        Ok(answer) => (Some(answer), true),
+        Err(_) => {
+            kick.kick();
+            (finished.recv_timeout(NOTICE).ok(), false)
+        }
+    };
+    match answer {
+        Some((vcpu, Ok(Stop::System(SystemEvent::Off)))) => Ok(vcpu),
+        Some((_, Err(error))) => Err(cannot_run(format!("{GUEST} failed: {error}"), ELSEWHERE)),
+        Some((vcpu, Ok(_))) if !in_time => Err(too_slow(kind, limit, &where_it_is(vcpu.as_ref()))),
+        Some((_, Ok(stop))) => {
+            Err(cannot_run(format!("{GUEST} ended with {stop:?}, not with off"), ELSEWHERE))
+        }
+        None => Err(too_slow(kind, limit, "and did not stop when it was told to")),
+    }
+}
+
+pub(crate) fn cannot_run(reason: String, next: &'static str) -> EngineError {
+    EngineError::Unavailable { engine: ENGINE_NAME, reason, next }
+}
+
+const GUEST: &str = "a tiny guest, run to see whether /dev/kvm can,";
+const ELSEWHERE: &str = "this KVM cannot run arm64 guests: choose another host, or --engine soft";
+
+fn where_it_is(vcpu: &dyn Vcpu) -> String {
+    let pc: Result<Value, RegError> = vcpu.load(kvm::PC);
+    match pc.ok().and_then(|value| value.to_u64()) {
+        Some(pc) => format!("at {pc:#x}"),
+        None => "at an unknown address".to_owned(),
+    }
+}
+
+fn too_slow(kind: Kind, limit: Duration, place: &str) -> EngineError {
+    let limit_s = limit.as_secs_f32();
+    match kind {
+        Kind::Born => cannot_run(
+            format!("{GUEST} was not through its four instructions after {limit_s} s, {place}"),
+            ELSEWHERE,
+        ),
+        Kind::Restored => cannot_run(
+            format!(
+                "a tiny guest with page tables that it did not write itself, as those of every \
+                 restored guest, was not through its four instructions after {limit_s} s, {place} \
+                 (known of Cortex-A57 with Linux 6.13 and later)"
+            ),
+            "restore on another host, or with --engine soft; new guests may run here",
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use abide_engine::{Kick, PowerState};
+    use abide_reg::{Class, RegId, Registers};
+    use std::sync::Mutex;
+
+    /// What a vCPU does when it is run.
+    #[derive(Clone, Copy)]
+    enum Does {
+        Stop(Stop),
+        Fail,
+        RunUntilKicked,
+        RunForEver,
+    }
+
+    struct Fake {
+        does: Does,
+        kicked: Arc<Signal>,
+        stored: Vec<(RegId, u64)>,
+    }
+
+    /// A kick, and the thread that waits for it.
+    #[derive(Default)]
+    struct Signal(Mutex<bool>, std::sync::Condvar);
+
+    impl Kick for Signal {
+        fn kick(&self) {
+            *self.0.lock().unwrap() = true;
+            self.1.notify_all();
+        }
+    }
+
+    impl Registers for Fake {
+        fn reg_ids(&self) -> Vec<RegId> {
+            vec![kvm::PC]
+        }
+        fn load(&self, id: RegId) -> Result<Value, RegError> {
+            if id == kvm::PC { Ok(Value::u64(0x4000_000c)) } else { Err(RegError::Unknown { id }) }
+        }
+        fn store(&mut self, id: RegId, value: &Value) -> Result<(), RegError> {
+            self.stored.push((id, value.to_u64().unwrap()));
+            Ok(())
+        }
+    }
+
+    impl Vcpu for Fake {
+        fn id(&self) -> VcpuId {
+            VcpuId(0)
+        }
+        fn run(&mut self, _budget: u64, _bus: &dyn Bus) -> Result<Stop, EngineError> {
+            match self.does {
+                Does::Stop(stop) => Ok(stop),
+                Does::Fail => Err(crate::host::refused("KVM_RUN", 8)),
+                Does::RunUntilKicked => {
+                    let kicked = self.kicked.0.lock().unwrap();
+                    drop(self.kicked.1.wait_while(kicked, |kicked| !*kicked).unwrap());
+                    Ok(Stop::Kicked)
+                }
+                Does::RunForEver => loop {
+                    thread::park();
+                },
+            }
+        }
+        fn deadline_ticks(&self) -> Option<u64> {
+            None
+        }
+        fn power(&self) -> PowerState {
+            PowerState::On
+        }
+        fn power_on(&mut self, _entry: Gpa, _context: u64) -> Result<(), EngineError> {
+            Ok(())
+        }
+        fn power_off(&mut self) -> Result<(), EngineError> {
+            Ok(())
+        }
+        fn class_of(&self, _id: RegId) -> Class {
+            Class::Mandatory
+        }
+        fn requires(&self, _id: RegId) -> bool {
+            false
+        }
+        fn kicker(&self) -> Arc<dyn Kick> {
+            Arc::clone(&self.kicked) as Arc<dyn Kick>
+        }
+    }
+
+    fn fake(does: Does) -> Box<Fake> {
+        Box::new(Fake { does, kicked: Arc::default(), stored: Vec::new() })
+    }
+
+    fn tried(does: Does, kind: Kind, limit: Duration) -> Result<(), String> {
+        finish(fake(does), kind, limit).map(drop).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_guest_that_powers_off_proves_the_host() {
+        assert_eq!(tried(Does::Stop(Stop::System(SystemEvent::Off)), Kind::Born, LIMIT), Ok(()));
+    }
+
+    #[test]
+    fn a_kvm_that_runs_no_guest_is_found_out_in_one_line_with_what_to_do() {
+        let short = Duration::from_millis(1);
+        for (does, kind, words) in [
+            (Does::RunUntilKicked, Kind::Born, "at 0x4000000c"),
+            (Does::RunUntilKicked, Kind::Restored, "Cortex-A57"),
+            (Does::RunForEver, Kind::Born, "did not stop when it was told to"),
+            (Does::Fail, Kind::Born, "KVM_RUN: the host refused with errno 8"),
+            (Does::Stop(Stop::System(SystemEvent::Reset)), Kind::Born, "System(Reset)"),
+            (Does::Stop(Stop::Idle), Kind::Born, "Idle"),
+        ] {
+            let limit = if matches!(does, Does::Stop(_) | Does::Fail) { LIMIT } else { short };
+            let text = tried(does, kind, limit).unwrap_err();
+            assert!(text.contains(words), "{text}");
+            assert!(text.contains("--engine soft") && !text.contains('\n'), "{text}");
+        }
+    }
+
+    #[test]
+    fn only_the_restored_guest_finds_tables_that_it_did_not_write() {
+        let sctlr = kvm::sysreg(SysReg::new(3, 0, 1, 0, 0));
+        for (kind, has_mmu) in [(Kind::Born, false), (Kind::Restored, true)] {
+            let ram = GuestRam::new(RAM_BASE, RAM_LEN).unwrap();
+            let mut vcpu = fake(Does::Fail);
+            prepare(vcpu.as_mut(), &ram, kind).unwrap();
+            assert!(vcpu.stored.contains(&(kvm::PC, 0x4000_0000)));
+            assert_eq!(
+                vcpu.stored.iter().any(|&(id, value)| id == sctlr && value & 1 == 1),
+                has_mmu
+            );
+            let mut block = [0; 8];
+            ram.read(Gpa(0x4010_0008), &mut block).unwrap();
+            assert_eq!(block != [0; 8], has_mmu);
+            let mut first = [0; 4];
+            ram.read(RAM_BASE, &mut first).unwrap();
+            // movz w0, #0x8400, lsl #16
+            assert_eq!(u32::from_le_bytes(first), 0x52b0_8000);
+        }
+    }
+}
