@@ -87,6 +87,10 @@ pub const PTIMER_CNT: RegId = sysreg(SysReg::new(3, 3, 14, 0, 1));
 /// Which vector lengths SVE has, 64 bytes; to be written before a vCPU's features are final.
 pub const SVE_VLS: RegId = RegId::Kvm(0x6060_0000_0015_ffff);
 
+/// `KVM_REG_ARM_VENDOR_HYP_BMAP_2`, u64: which calls that the host's kernel leaves to its VMM it
+/// tells guests of.
+pub const VENDOR_HYP_BMAP_2: RegId = RegId::Kvm(0x6030_0000_0016_0003);
+
 /// Two registers that show the same bits: a guest sets them by one and clears them by the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SetClearPair {
@@ -194,6 +198,10 @@ pub const fn is_vm_scoped(id: RegId) -> bool {
 mod tests {
     use super::*;
 
+    fn firmware(kind: u64, index: u64) -> RegId {
+        RegId::Kvm(0x6030_0000_0000_0000 | kind << 16 | index)
+    }
+
     #[test]
     fn ids_are_the_numbers_of_the_kernel() {
         assert_eq!(x(2), RegId::Kvm(0x6030_0000_0010_0004));
@@ -205,6 +213,7 @@ mod tests {
         assert_eq!(v(31), RegId::Kvm(0x6040_0000_0010_00d0));
         assert_eq!(FPSR, RegId::Kvm(0x6020_0000_0010_00d4));
         assert_eq!(FPCR, RegId::Kvm(0x6020_0000_0010_00d5));
+        assert_eq!(VENDOR_HYP_BMAP_2, firmware(0x16, 3));
         assert_eq!(TIMER_CVAL, RegId::Kvm(0x6030_0000_0013_df02));
         assert_eq!(TIMER_CNT, RegId::Kvm(0x6030_0000_0013_df1a));
         assert_eq!(TIMER_CTL, RegId::Kvm(0x6030_0000_0013_df19));

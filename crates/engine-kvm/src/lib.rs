@@ -34,6 +34,13 @@
 //! that order. Registers that [`is_vm_scoped`](abide_arm64::kvm::is_vm_scoped) names are the VM's:
 //! written through one vCPU they are seen by all.
 //!
+//! ## What is refused
+//!
+//! MTE, SME, EL2 and protected guests, and bits in `KVM_REG_ARM_VENDOR_HYP_BMAP_2`: the kernel would
+//! tell a guest of calls (DISCOVER_IMPL_VER, DISCOVER_IMPL_CPUS) that its VMM has to answer behind an
+//! SMCCC filter, which is not made here. So a guest that was told of them stays where they are
+//! answered, on the software engine.
+//!
 //! ## A host that takes a guest and never runs it
 //!
 //! On Cortex-A57 kernels from 2025 on (measured: 7.2, not 6.12 or 6.1) loop for ever on the first

@@ -342,6 +342,13 @@ impl KvmVcpu {
     }
 }
 
+/// The kernel would tell guests of calls that it does not answer itself: it hands them out only
+/// behind an SMCCC filter, which this engine does not set, and answers NOT_SUPPORTED else.
+fn not_answered(id: RegId, value: &Value) -> RegError {
+    let allowed = "0: this engine answers no DISCOVER_IMPL calls (KVM_ARM_VM_SMCCC_FILTER)";
+    RegError::Refused { id, found: value.clone(), allowed }
+}
+
 impl Registers for KvmVcpu {
     fn reg_ids(&self) -> Vec<RegId> {
         // The list is made by a call that succeeded when the vCPU was made and only depends on
@@ -372,6 +379,7 @@ impl Registers for KvmVcpu {
             named::SERROR => self.store_serror(value),
             named::CNTFRQ => self.check_cntfrq(value),
             kvm::SVE_VLS => self.check_vector_lengths(id, value),
+            kvm::VENDOR_HYP_BMAP_2 if value.to_u64() != Some(0) => Err(not_answered(id, value)),
             RegId::Kvm(number) => self.store_one_reg(id, number, value),
             _ => Err(RegError::Unknown { id }),
         }
