@@ -36,10 +36,10 @@
 //!
 //! ## What is refused
 //!
-//! MTE, SME, EL2 and protected guests, and bits in `KVM_REG_ARM_VENDOR_HYP_BMAP_2`: the kernel would
-//! tell a guest of calls (DISCOVER_IMPL_VER, DISCOVER_IMPL_CPUS) that its VMM has to answer behind an
-//! SMCCC filter, which is not made here. So a guest that was told of them stays where they are
-//! answered, on the software engine.
+//! MTE, SME, EL2 and protected guests, and bits in `KVM_REG_ARM_VENDOR_HYP_BMAP_2`: the kernel
+//! would tell a guest of calls (DISCOVER_IMPL_VER, DISCOVER_IMPL_CPUS) that its VMM has to answer
+//! behind an SMCCC filter, which is not made here. So a guest that was told of them stays where
+//! they are answered, on the software engine.
 //!
 //! ## A host that takes a guest and never runs it
 //!
