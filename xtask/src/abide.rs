@@ -106,7 +106,12 @@ impl Linux {
     /// `abide run` of this guest.
     pub fn run(&self, abide: &Path) -> Command {
         let mut command = Command::new(abide);
-        command.arg("run").arg("--kernel").arg(&self.kernel).arg("--initrd").arg(&self.initrd);
+        command
+            .args(["run", "--engine", "soft"])
+            .arg("--kernel")
+            .arg(&self.kernel)
+            .arg("--initrd")
+            .arg(&self.initrd);
         command.args(["--append", Self::APPEND]);
         command.arg("--memory").arg(format!("{}M", Self::MEMORY_MIB));
         command

@@ -207,7 +207,7 @@ impl Guest<'_> {
         fs::rename(&disks.raw, &moved)?;
         let mut restore = Command::new(self.program);
         let change = format!("{}={}", disks.raw.display(), moved.display());
-        restore.arg("restore").arg(&file).arg("--disk").arg(change);
+        restore.args(["restore", "--engine", "soft"]).arg(&file).arg("--disk").arg(change);
         let name = format!("{point}.restore");
         let after = abide::ran(restore, self.folder, &name, POWERED_OFF);
         // Files of a guest's RAM would fill a small disk.

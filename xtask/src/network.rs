@@ -153,7 +153,7 @@ impl Echoing<'_> {
         let name = format!("{point}.save");
         let before = abide::ran_within(save, self.folder, &name, SAVED_AWAY, LIMIT)?;
         let mut restore = Command::new(self.program);
-        restore.arg("restore").arg(&file);
+        restore.args(["restore", "--engine", "soft"]).arg(&file);
         let name = format!("{point}.restore");
         let after = abide::ran_within(restore, self.folder, &name, POWERED_OFF, LIMIT);
         // Files of a guest's RAM would fill a small disk.
@@ -218,7 +218,7 @@ fn tcp(series: &str, program: &Path, folder: &Path) -> Result<()> {
     let file = folder.join("held.abide");
     let before = saved_while_holding(&linux, program, folder, &file)?;
     let mut restore = Command::new(program);
-    restore.arg("restore").arg(&file);
+    restore.args(["restore", "--engine", "soft"]).arg(&file);
     let after = abide::ran_within(restore, folder, "restored", POWERED_OFF, LIMIT)?;
     let found = abide::said(&[before, after.console].concat(), SAYS);
     let expected = expected_over_tcp();

@@ -149,7 +149,7 @@ impl Untouched<'_> {
         save.arg("--save-to").arg(&file);
         let before = abide::ran(save, folder, &format!("{point}.save"), SAVED_AWAY)?;
         let mut restore = Command::new(self.program);
-        restore.arg("restore").arg(&file);
+        restore.args(["restore", "--engine", "soft"]).arg(&file);
         let name = format!("{point}.restore");
         let after = abide::ran(restore, folder, &name, POWERED_OFF);
         let size_mib = fs::metadata(&file).map_or(0, |data| data.len() >> 20);

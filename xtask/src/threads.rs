@@ -116,7 +116,7 @@ impl Guest<'_> {
             saved_at.push(ran.report.instructions.to_string());
             console.extend(ran.console);
             command = Command::new(self.program);
-            command.arg("restore").arg(&file);
+            command.args(["restore", "--engine", "soft"]).arg(&file);
         }
         let ran = abide::ran(command, self.folder, &format!("{what}.end"), POWERED_OFF)?;
         console.extend(ran.console);

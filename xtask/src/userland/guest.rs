@@ -238,7 +238,7 @@ impl Guest {
     fn piece(&self, n: u32, place: &Place<'_>) -> Command {
         let Some(before) = n.checked_sub(1) else { return self.run(place) };
         let mut command = Command::new(place.program);
-        command.arg("restore").arg(place.file(before)).arg(NAME);
+        command.args(["restore", "--engine", "soft"]).arg(place.file(before)).arg(NAME);
         command
     }
 

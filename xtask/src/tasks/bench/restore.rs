@@ -77,7 +77,7 @@ fn save(program: &Path, folder: &Path, file: &Path, mib: usize) -> Result<()> {
 
 fn first_word_ms(program: &Path, folder: &Path, file: &Path, more: Option<&str>) -> Result<f64> {
     let mut command = Command::new(program);
-    command.arg("restore").arg(file).args(["dots"]).args(more);
+    command.args(["restore", "--engine", "soft"]).arg(file).args(["dots"]).args(more);
     command.arg("--state-dir").arg(folder.join("state")).stderr(Stdio::null());
     let mut taken = None;
     let begin = Instant::now();

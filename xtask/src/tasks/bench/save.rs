@@ -53,7 +53,13 @@ pub(super) fn guest(program: &Path, folder: &Path, mib: usize) -> Result<Command
         file.write_all(&piece)?;
     }
     let mut command = Command::new(program);
-    command.arg("run").arg("dots").arg("--kernel").arg(kernel).arg("--initrd").arg(initrd);
+    command
+        .args(["run", "--engine", "soft"])
+        .arg("dots")
+        .arg("--kernel")
+        .arg(kernel)
+        .arg("--initrd")
+        .arg(initrd);
     command.arg("--memory").arg(format!("{}M", mib + BESIDE_MIB));
     command.arg("--state-dir").arg(folder.join("state"));
     Ok(command)
