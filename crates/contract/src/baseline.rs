@@ -202,17 +202,10 @@ fn lacking(profiles: &[Profile], id: RegId) -> Vec<String> {
 
 /// Whether a host can show this value, but for bits that it may answer by itself.
 fn takes(id: RegId, offer: &Offer, value: &abide_reg::Value) -> bool {
-    let reads = match offer.answer(id, value) {
-        Answer::Kept => return true,
-        Answer::Refused(_) => return false,
-        Answer::Changed(reads) => reads,
-    };
-    match rules::rule(id).readback {
-        Readback::Equal => false,
-        Readback::Original | Readback::Bound => true,
-        Readback::EqualBut(mask) => {
-            number(value).zip(number(&reads)).is_some_and(|(a, b)| (a ^ b) & !mask == 0)
-        }
+    match offer.answer(id, value) {
+        Answer::Kept => true,
+        Answer::Refused(_) => false,
+        Answer::Changed(reads) => rules::rule(id).readback.tolerates(value, &reads),
     }
 }
 

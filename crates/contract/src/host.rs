@@ -96,11 +96,7 @@ impl fmt::Display for Refusal {
 
 /// The number in a value of at most 64 bits.
 pub(crate) fn number(value: &Value) -> Option<u64> {
-    let bytes = value.as_bytes();
-    if !(1..=8).contains(&bytes.len()) {
-        return None;
-    }
-    Some(bytes.iter().rev().fold(0, |number, &byte| number << 8 | u64::from(byte)))
+    value.to_number()
 }
 
 /// A number as a value of `width` bytes, at most 8; what is above is cut off.

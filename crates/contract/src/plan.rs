@@ -4,7 +4,7 @@ use crate::guest::{Guest, Held};
 use crate::host::{Answer, Refusal, number, value_of};
 use crate::profile::{Offer, Profile, Whose, Write};
 use crate::rules;
-use abide_reg::{Absent, Class, Direction, Field, Fit, Readback, RegId, Scope, Value};
+use abide_reg::{Absent, Class, Direction, Field, Fit, RegId, Scope, Value};
 
 /// What becomes of one register.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -257,15 +257,11 @@ fn judge_value(id: RegId, offer: &Offer, value: &Value) -> Verdict {
         Answer::Kept => return kept(id, offer, value),
         Answer::Changed(reads) => reads,
     };
-    let tolerated = match rules::rule(id).readback {
-        Readback::Equal => false,
-        Readback::Original | Readback::Bound => true,
-        Readback::EqualBut(mask) => match (number(value), number(&reads)) {
-            (Some(value), Some(reads)) => (value ^ reads) & !mask == 0,
-            _ => false,
-        },
-    };
-    if tolerated { Verdict::Original { reads } } else { Verdict::Refuse(Refused::Silent { reads }) }
+    if rules::rule(id).readback.tolerates(value, &reads) {
+        Verdict::Original { reads }
+    } else {
+        Verdict::Refuse(Refused::Silent { reads })
+    }
 }
 
 /// A value that the host keeps: it may hide something that the host has.

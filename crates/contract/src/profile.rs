@@ -61,8 +61,7 @@ impl FieldValues {
     /// The field's bits, in place.
     #[must_use]
     pub fn mask(&self) -> u64 {
-        let ones = if self.width >= 64 { u64::MAX } else { (1 << self.width) - 1 };
-        ones << self.shift
+        abide_reg::mask(self.shift, self.width)
     }
 }
 

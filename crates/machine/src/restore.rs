@@ -19,6 +19,7 @@ use abide_arm64::features::CpuFeatures;
 use abide_contract::Guest;
 use abide_engine::{Engine, PowerState, Provider};
 use abide_firmware::Firmware;
+use abide_memory::GuestRam;
 use abide_reg::{
     Class, Entry, Intake, IntakeError, Leftover, Name, RegError, RegId, Scope, Value, VcpuId,
 };
@@ -108,6 +109,18 @@ impl Pending {
     /// The class of a record that is not taken yet.
     fn class_of(&self, unit: Unit, scope: Scope) -> Option<Class> {
         self.states.get(&(unit.name(), scope)).map(|state| state.class)
+    }
+
+    /// As [`build`](Self::build), where the record may not be there: a version that does not know a
+    /// unit of the host may have dropped it.
+    fn build_if_there<T>(
+        &mut self,
+        unit: Unit,
+        scope: Scope,
+        build: impl FnOnce(Vec<Entry>) -> Result<(T, Leftover), IntakeError>,
+    ) -> Result<Option<T>, RestoreError> {
+        let is_there = self.states.contains_key(&(unit.name(), scope));
+        is_there.then(|| self.build(unit, scope, build)).transpose()
     }
 
     /// Takes one register out of a record.
@@ -263,7 +276,7 @@ fn restore_parts(
         pending.build(Unit::Console, device, |entries| Console::restore(console, entries))?;
     let uart = pending.build(Unit::Uart, device, Pl011::restore)?;
     let rtc = pending.build(Unit::Rtc, device, Pl031::restore)?;
-    let ram = abide_memory::GuestRam::new(RAM_BASE, board.ram_len)
+    let ram = GuestRam::new(RAM_BASE, board.ram_len)
         .map_err(|error| RestoreError::Machine(error.into()))?;
     let doorbell = Arc::default();
     let host = virtio::Host { elsewhere, clock: &clock, doorbell: &doorbell };
@@ -352,11 +365,12 @@ impl Machine {
         scope: Scope,
         pending: &mut Pending,
     ) -> Result<(), RestoreError> {
-        let written = self.store_registers(vcpu, unit, scope, pending)?;
+        let known: BTreeSet<RegId> = self.vcpus[vcpu.index()].reg_ids().into_iter().collect();
+        let written = self.store_registers(vcpu, unit, scope, &known, pending)?;
         let vcpu = &self.vcpus[vcpu.index()];
         let required = |id: &RegId| vcpu.requires(*id);
         let missing = |id: &RegId| cpu_unit(*id) == unit && required(id) && !written.contains(id);
-        match vcpu.reg_ids().into_iter().find(missing) {
+        match known.into_iter().find(missing) {
             Some(id) => {
                 let (unit, name) = (unit.name(), crate::names::register_name(id));
                 Err(RestoreError::MissingRegister { unit, scope, name, id })
@@ -365,22 +379,21 @@ impl Machine {
         }
     }
 
-    /// Writes the registers of a record to a vCPU; returns which were.
+    /// Writes the registers of a record to a vCPU, which has the `known` ones; returns which were.
     fn store_registers(
         &mut self,
         vcpu: VcpuId,
         unit: Unit,
         scope: Scope,
+        known: &BTreeSet<RegId>,
         pending: &mut Pending,
     ) -> Result<BTreeSet<RegId>, RestoreError> {
         let name = unit.name();
         let vcpu = &mut self.vcpus[vcpu.index()];
-        let mut known = vcpu.reg_ids();
-        known.sort_unstable();
         let mut written = BTreeSet::new();
         for entry in pending.take(unit, scope)? {
             let id = entry.id;
-            if known.binary_search(&id).is_err() {
+            if !known.contains(&id) {
                 match entry.class {
                     // Kept all the same: the next host may have it again.
                     Class::Mandatory if pending.guest.can_miss(scope, id, &entry.value) => {

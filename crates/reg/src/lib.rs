@@ -46,6 +46,6 @@ pub use error::{RegError, Registers};
 pub use id::RegId;
 pub use intake::{Intake, IntakeError, Leftover};
 pub use name::Name;
-pub use rule::{Absent, Direction, Field, Fit, Readback, Rule};
+pub use rule::{Absent, Direction, Field, Fit, Readback, Rule, mask};
 pub use units::{Gpa, Scope, VcpuId};
 pub use value::Value;

@@ -1,6 +1,6 @@
 //! What may happen to a register between two hosts: three independent answers.
 
-use crate::RegId;
+use crate::{RegId, Value};
 
 /// Which direction of a change cannot surprise the guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,13 +71,37 @@ pub enum Readback {
     Bound,
 }
 
+/// The bits of a field of `width` bits whose lowest bit is `shift`, in place.
+#[must_use]
+pub const fn mask(shift: u8, width: u8) -> u64 {
+    // A width of 64 would shift all bits out.
+    let ones = if width >= 64 { u64::MAX } else { (1 << width) - 1 };
+    ones << shift
+}
+
+impl Readback {
+    /// Whether a host that was given `written` and shows `found` keeps the guest's ABI.
+    #[must_use]
+    pub fn tolerates(&self, written: &Value, found: &Value) -> bool {
+        match self {
+            Self::Equal => found == written,
+            Self::EqualBut(mask) => match (found.to_number(), written.to_number()) {
+                (Some(seen), Some(meant)) if found.width() == written.width() => {
+                    seen & !mask == meant & !mask
+                }
+                _ => found == written,
+            },
+            Self::Original => true,
+            Self::Bound => found.to_number().is_some() && found.to_number() >= written.to_number(),
+        }
+    }
+}
+
 impl Field {
     /// The field's bits, in place.
     #[must_use]
     pub const fn mask(&self) -> u64 {
-        // A width of 64 would shift all bits out.
-        let ones = if self.width >= 64 { u64::MAX } else { (1 << self.width) - 1 };
-        ones << self.shift
+        mask(self.shift, self.width)
     }
 
     /// The field's bits of `value`, moved down to bit 0.
@@ -156,6 +180,20 @@ mod tests {
         assert_eq!(fits(Direction::HigherIsSafe), [false, true]);
         assert_eq!(fits(Direction::Same), [false, false]);
         assert_eq!(fits(Direction::Any), [true, true]);
+    }
+
+    #[test]
+    fn what_may_be_read_back_is_judged_by_the_rule() {
+        let tolerates = |rule: Readback, written, found| {
+            rule.tolerates(&Value::u64(written), &Value::u64(found))
+        };
+        assert!(tolerates(Readback::Equal, 5, 5) && !tolerates(Readback::Equal, 5, 4));
+        assert!(tolerates(Readback::EqualBut(1), 5, 4) && !tolerates(Readback::EqualBut(1), 5, 7));
+        assert!(tolerates(Readback::Original, 5, 0));
+        assert!(tolerates(Readback::Bound, 5, 6) && !tolerates(Readback::Bound, 5, 4));
+        // Another width is another register.
+        assert!(!Readback::EqualBut(1).tolerates(&Value::u64(4), &Value::u32(4)));
+        assert!(!Readback::Bound.tolerates(&Value::u64(4), &Value::bytes(&[])));
     }
 
     #[test]

@@ -53,6 +53,15 @@ impl Value {
         self.0.len()
     }
 
+    /// The number in a value of at most 64 bits, or `None` for none and for wider ones.
+    #[must_use]
+    pub fn to_number(&self) -> Option<u64> {
+        if !(1..=8).contains(&self.0.len()) {
+            return None;
+        }
+        Some(self.0.iter().rev().fold(0, |number, &byte| number << 8 | u64::from(byte)))
+    }
+
     /// The 8-bit number, or `None` at another width.
     #[must_use]
     pub fn to_u8(&self) -> Option<u8> {

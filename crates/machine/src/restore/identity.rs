@@ -85,7 +85,8 @@ impl Machine {
             check_own(&*self.vcpus[vcpu.index()], entry)
                 .map_err(|source| register_error(UNIT.name(), scope, entry.id, source))?;
         }
-        if self.store_registers(vcpu, UNIT, scope, pending)?.is_empty() {
+        let known = self.vcpus[vcpu.index()].reg_ids().into_iter().collect();
+        if self.store_registers(vcpu, UNIT, scope, &known, pending)?.is_empty() {
             return Err(refused_bits(own));
         }
         Ok(())

@@ -4,7 +4,7 @@ use super::{RestoreError, RestoreReport};
 use crate::machine::Machine;
 use crate::units::Unit;
 use abide_contract::rules;
-use abide_reg::{Class, Name, Readback, RegId, Scope, Value};
+use abide_reg::{Class, Name, RegId, Scope, Value};
 use abide_snapshot::UnitRecord;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -45,16 +45,7 @@ fn check_one(
     written: &Value,
     found: Option<&Value>,
 ) -> Result<(), RestoreError> {
-    let holds = found.is_some_and(|found| match rules::rule(id).readback {
-        Readback::Equal => found == written,
-        Readback::EqualBut(mask) => match (found.to_u64(), written.to_u64()) {
-            (Some(found), Some(written)) => found & !mask == written & !mask,
-            _ => found == written,
-        },
-        Readback::Original => true,
-        Readback::Bound => found.to_u64().is_some() && found.to_u64() >= written.to_u64(),
-    });
-    if holds {
+    if found.is_some_and(|found| rules::rule(id).readback.tolerates(written, found)) {
         return Ok(());
     }
     let name = crate::names::register_name(id);

@@ -78,7 +78,8 @@ impl Pending {
         check_vsock(board, host.elsewhere)?;
         let mut places = Vec::new();
         for (slot, _) in (0..).zip(&board.virtio).filter(|(_, id)| **id == DeviceId::BLOCK) {
-            places.push((slot, self.saved_disk(slot)?));
+            let scope = Scope::Device(slot);
+            places.push((slot, self.build_if_there(Unit::Disk, scope, Disk::saved)?));
         }
         check_changes(disks, &places)?;
         let mut devices = Vec::new();
@@ -103,15 +104,6 @@ impl Pending {
         Ok(devices)
     }
 
-    /// Where a disk was, if the file says so: a version that knows no disks may have dropped it.
-    fn saved_disk(&mut self, slot: u32) -> Result<Option<(PathBuf, bool)>, RestoreError> {
-        let scope = Scope::Device(slot);
-        if !self.states.contains_key(&(Unit::Disk.name(), scope)) {
-            return Ok(None);
-        }
-        self.build(Unit::Disk, scope, Disk::saved).map(Some)
-    }
-
     fn build_net(
         &mut self,
         slot: u32,
@@ -119,9 +111,7 @@ impl Pending {
         host: &Host<'_>,
     ) -> Result<VirtioDevice, RestoreError> {
         let scope = Scope::Device(slot);
-        let is_saved = self.states.contains_key(&(Unit::Cable.name(), scope));
-        let saved =
-            is_saved.then(|| self.build(Unit::Cable, scope, NetCable::saved)).transpose()?;
+        let saved = self.build_if_there(Unit::Cable, scope, NetCable::saved)?;
         let (network, lost) = match (&host.elsewhere.network, saved) {
             (Some(network), Some(SavedCable { lost, .. })) => (network.clone(), lost),
             (Some(network), None) => (network.clone(), Vec::new()),
@@ -147,9 +137,7 @@ impl Pending {
         host: &Host<'_>,
     ) -> Result<VirtioDevice, RestoreError> {
         let scope = Scope::Device(slot);
-        let is_saved = self.states.contains_key(&(Unit::Sockets.name(), scope));
-        let saved =
-            is_saved.then(|| self.build(Unit::Sockets, scope, HostSockets::saved)).transpose()?;
+        let saved = self.build_if_there(Unit::Sockets, scope, HostSockets::saved)?;
         let path = host.elsewhere.vsock.clone().or(saved);
         let path = path.ok_or(RestoreError::VsockUnknown { slot })?;
         let mmio: Mmio<Vsock> =

@@ -4,7 +4,6 @@ use abide_reg::{Class, Entry, Intake, IntakeError, Leftover, RegDef, RegId, Valu
 use abide_virtio::block::{IoFailed, SECTOR_LEN, Storage};
 use rustix::fs::{FallocateFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
-use std::ffi::OsStr;
 use std::fs::{File, TryLockError};
 use std::io::{Seek, SeekFrom};
 use std::os::unix::ffi::OsStrExt;
@@ -195,14 +194,7 @@ impl Disk {
     pub(crate) fn saved(
         mut entries: Vec<Entry>,
     ) -> Result<((PathBuf, bool), Leftover), IntakeError> {
-        let place = entries.iter().position(|entry| entry.id == DISK_PATH);
-        let missing = IntakeError::Missing { id: DISK_PATH, name: "path" };
-        let path = entries.remove(place.ok_or(missing)?).value;
-        if path.width() == 0 || path.as_bytes().contains(&0) {
-            let allowed = "a path: at least one byte, none of them 0";
-            return Err(IntakeError::Value { id: DISK_PATH, found: path, allowed });
-        }
-        let path = PathBuf::from(OsStr::from_bytes(path.as_bytes()));
+        let path = super::take_path(&mut entries, DISK_PATH)?;
         let mut intake = Intake::new(entries)?;
         let direct = intake.take(&DIRECT)?;
         let is_direct = match direct.to_u8() {

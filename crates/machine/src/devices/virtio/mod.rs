@@ -20,9 +20,24 @@ use crate::entropy::Entropy;
 use crate::error::MachineError;
 use crate::units::Unit;
 use abide_memory::GuestRam;
-use abide_reg::{Entry, IntakeError, Leftover};
+use abide_reg::{Entry, IntakeError, Leftover, RegId};
 use abide_virtio::{Block, DeviceId, Mmio, Net, RandomBits, Rng, Terminal, Vsock};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
+
+/// Takes the register that holds a path on the host, of any length, out of a saved record.
+fn take_path(entries: &mut Vec<Entry>, id: RegId) -> Result<PathBuf, IntakeError> {
+    let place = entries.iter().position(|entry| entry.id == id);
+    let missing = IntakeError::Missing { id, name: "path" };
+    let path = entries.remove(place.ok_or(missing)?).value;
+    if path.width() == 0 || path.as_bytes().contains(&0) {
+        let allowed = "a path: at least one byte, none of them 0";
+        return Err(IntakeError::Value { id, found: path, allowed });
+    }
+    Ok(PathBuf::from(OsStr::from_bytes(path.as_bytes())))
+}
 
 /// A virtio device that a board is to have.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,7 +4,6 @@ use crate::doorbell::Doorbell;
 use abide_net::vsock::{Port, TO_HOST_MAX, VsockError};
 use abide_reg::{Class, Entry, Intake, IntakeError, Leftover, RegId, Value};
 use abide_virtio::vsock::PAYLOAD_MAX_LEN;
-use std::ffi::OsStr;
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -68,14 +67,7 @@ impl HostSockets {
     /// # Errors
     /// [`IntakeError`].
     pub(crate) fn saved(mut entries: Vec<Entry>) -> Result<(PathBuf, Leftover), IntakeError> {
-        let place = entries.iter().position(|entry| entry.id == SOCKETS_PATH);
-        let missing = IntakeError::Missing { id: SOCKETS_PATH, name: "path" };
-        let path = entries.remove(place.ok_or(missing)?).value;
-        if path.width() == 0 || path.as_bytes().contains(&0) {
-            let allowed = "a path: at least one byte, none of them 0";
-            return Err(IntakeError::Value { id: SOCKETS_PATH, found: path, allowed });
-        }
-        let path = PathBuf::from(OsStr::from_bytes(path.as_bytes()));
+        let path = super::take_path(&mut entries, SOCKETS_PATH)?;
         Ok((path, Intake::new(entries)?.finish()?))
     }
 }
