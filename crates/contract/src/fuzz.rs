@@ -1,6 +1,8 @@
 //! The body that fuzzing and ordinary tests share.
 
-use crate::codec::{read_contract, read_profile, update_contract, write_contract, write_profile};
+use crate::codec::{
+    canonical_contract, read_contract, read_profile, update_contract, write_contract, write_profile,
+};
 use crate::{Guest, baseline, plan};
 
 /// Does with `data` all that can be done with a profile or a contract. Whatever it says, nothing
@@ -23,6 +25,8 @@ pub fn fuzz_text(data: &[u8]) {
     if let Ok(contract) = read_contract(text) {
         let again = read_contract(&write_contract(&contract));
         assert_eq!(again.as_ref(), Ok(&contract), "a contract reads as another");
+        let carried = read_contract(&canonical_contract(&contract));
+        assert_eq!(carried.as_ref(), Ok(&contract), "a contract travels as another");
         let updated = update_contract(text, &contract).map(|text| read_contract(&text));
         assert_eq!(updated, Ok(Ok(contract)), "an update changes what it need not");
     }

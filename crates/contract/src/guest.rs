@@ -135,6 +135,15 @@ impl Guest {
         Self::new(name, held)
     }
 
+    /// This guest, which was promised `contract` at birth: with what a file does not hold of it.
+    #[must_use]
+    pub fn under(&self, contract: &Contract) -> Self {
+        let promised = Self::promised(contract).held.into_iter();
+        let more = promised.filter(|held| held.value.is_some() && !self.has(held.id));
+        let held = self.held.iter().cloned().chain(more).collect();
+        Self::new(&format!("{} ({})", self.name, contract.name), held)
+    }
+
     /// The bits that are 1 in a register as a register of `scope` sees it: in the VM's or this
     /// vCPU's; for a register of the VM, in any vCPU's. `None` where that is not known.
     pub(crate) fn bits(&self, scope: Scope, id: RegId) -> Option<u64> {

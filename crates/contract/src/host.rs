@@ -1,6 +1,6 @@
 //! How a host answers a write: what its profile says, executed.
 
-use crate::profile::{Accepts, Offer, Profile, Write};
+use crate::profile::{Accepts, Offer, Profile, Whose, Write};
 use crate::rules;
 use abide_reg::{Direction, Field, Fit, RegId, Value};
 use std::collections::BTreeMap;
@@ -36,6 +36,27 @@ pub enum Refusal {
         /// The values allowed, in words.
         allowed: String,
     },
+}
+
+impl Refusal {
+    /// What a real host means that refused `found` and shows `shown`: the parts that are beyond
+    /// what it shows, or those in which it lets nobody write.
+    #[must_use]
+    pub fn by_host(id: RegId, found: &Value, shown: &Value) -> Self {
+        let own = |accepts, writable| {
+            let offer = Offer { writable, ..Offer::taking(Whose::Vm, shown.clone(), accepts) };
+            offer.answer(id, found)
+        };
+        let answers = [own(Accepts::Rule, u64::MAX), own(Accepts::Rule, 0)];
+        let mut refusals = answers.into_iter().filter_map(|answer| match answer {
+            Answer::Refused(refusal) => Some(refusal),
+            Answer::Kept | Answer::Changed(_) => None,
+        });
+        refusals.next().unwrap_or_else(|| Self::Value {
+            found: found.clone(),
+            allowed: "it at another time: before any vCPU has run".to_owned(),
+        })
+    }
 }
 
 /// A part of a value that does not fit.
@@ -301,7 +322,6 @@ impl<'a> FreshVm<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::profile::Whose;
 
     const ISAR0: RegId = RegId::Kvm(0x6030_0000_0013_c030);
     const MMFR2: RegId = RegId::Kvm(0x6030_0000_0013_c03a);
@@ -324,6 +344,14 @@ mod tests {
         let offer = offer(0x20, 0);
         let Answer::Refused(refusal) = offer.answer(ISAR0, &Value::u64(0x30)) else { panic!() };
         assert_eq!(refusal.to_string(), "AES = 0x3, the host shows 0x2 and nothing else");
+    }
+
+    #[test]
+    fn what_a_real_host_refuses_is_told_in_the_same_words() {
+        let told = |found| Refusal::by_host(ISAR0, &Value::u64(found), &Value::u64(0x20));
+        assert_eq!(told(0x30).to_string(), "AES = 0x3, the host has 0x2 at most");
+        assert_eq!(told(0x10).to_string(), "AES = 0x1, the host shows 0x2 and nothing else");
+        assert!(told(0x20).to_string().contains("before any vCPU has run"));
     }
 
     #[test]

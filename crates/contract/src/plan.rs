@@ -193,9 +193,15 @@ impl Plan {
 #[must_use]
 pub fn plan(guest: &Guest, profile: &Profile) -> Plan {
     let steps = guest.held.iter().map(|held| step(guest, held, profile)).collect();
-    let only_there = profile.offers.iter().filter(|(id, _)| !guest.has(**id));
-    let extras = only_there.map(|(&id, offer)| extra(id, offer)).collect();
+    let extras = extras(guest, profile);
     Plan { guest: guest.name.clone(), host: profile.name.clone(), steps, extras }
+}
+
+/// What becomes of the registers that only the host has.
+#[must_use]
+pub fn extras(guest: &Guest, profile: &Profile) -> Vec<Extra> {
+    let only_there = profile.offers.iter().filter(|(id, _)| !guest.has(**id));
+    only_there.map(|(&id, offer)| extra(id, offer)).collect()
 }
 
 fn extra(id: RegId, offer: &Offer) -> Extra {
@@ -215,7 +221,9 @@ pub(crate) fn value_without(id: RegId, width: usize) -> Option<Value> {
     }
 }
 
-fn step(guest: &Guest, held: &Held, profile: &Profile) -> Step {
+/// What becomes of one register of `guest`.
+#[must_use]
+pub fn step(guest: &Guest, held: &Held, profile: &Profile) -> Step {
     let Held { scope, id, value, .. } = held.clone();
     let (verdict, how) = judge(guest, held, profile);
     Step { scope, id, value, verdict, how }

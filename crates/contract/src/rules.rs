@@ -1,7 +1,9 @@
 //! The rule of every register, whoever owns it.
 
+use crate::host::value_of;
+use abide_arm64::kvm;
 use abide_gic::spec::{GRP_DIST_REGS, GRP_NR_IRQS};
-use abide_reg::{Absent, Direction, Field, Fit, Readback, RegDef, RegId, Rule};
+use abide_reg::{Absent, Direction, Field, Fit, Readback, RegDef, RegId, Rule, Value};
 
 /// The counter's frequency in Hz, u64. A guest reads it once.
 pub const CNTFRQ: RegId = RegId::named("cpu.cntfrq");
@@ -65,6 +67,27 @@ pub fn rule(id: RegId) -> Rule {
     }
 }
 
+/// The value to save of a register that reads as `found` on a host that was given `original` and
+/// then showed `shown`. What the host answers by itself is not the guest's: the original goes on to
+/// the next host. The guest's own later writes do too.
+#[must_use]
+pub fn to_save(id: RegId, original: &Value, shown: &Value, found: &Value) -> Value {
+    // ISTATUS follows from the count and the comparator, whoever answers it.
+    if matches!(id, kvm::TIMER_CTL | kvm::PTIMER_CTL) {
+        return found.clone();
+    }
+    match rule(id).readback {
+        Readback::EqualBut(mask) => match (original.to_number(), found.to_number()) {
+            (Some(of_host), Some(now)) if original.width() == found.width() => {
+                value_of(now & !mask | of_host & mask, found.width())
+            }
+            _ => found.clone(),
+        },
+        Readback::Original if found == shown => original.clone(),
+        Readback::Original | Readback::Equal | Readback::Bound => found.clone(),
+    }
+}
+
 /// Whether the register is a fact about a host rather than a part of a vCPU.
 #[must_use]
 pub fn is_fact(id: RegId) -> bool {
@@ -102,8 +125,22 @@ mod tests {
         assert_eq!(rule(REG_PSCI_VERSION).fit, Fit::AtMost);
         assert_eq!(rule(REG_VENDOR_HYP_BMAP_2).absent, Absent::DropIfValue(0));
         assert_eq!(rule(CNTFRQ).fit, Fit::Exact);
-        assert_eq!(rule(abide_arm64::kvm::PC), Rule::STATE);
-        assert!(is_pinned(IPA_BITS) && !is_pinned(abide_arm64::kvm::PC));
+        assert_eq!(rule(kvm::PC), Rule::STATE);
+        assert!(is_pinned(IPA_BITS) && !is_pinned(kvm::PC));
+    }
+
+    #[test]
+    fn what_a_host_answers_by_itself_is_saved_as_it_was_promised() {
+        let saved = |id, original, shown, found| {
+            to_save(id, &Value::u64(original), &Value::u64(shown), &Value::u64(found))
+        };
+        let pmcr = RegId::Kvm(0x6030_0000_0013_dce0);
+        // The guest switched the PMU on; its host hides the implementer.
+        assert_eq!(saved(pmcr, 0x410c_3000, 0x3000, 0x3001), Value::u64(0x410c_3001));
+        let workaround = abide_firmware::spec::REG_ARCH_WORKAROUND_1;
+        assert_eq!(saved(workaround, 0, 2, 2), Value::u64(0));
+        assert_eq!(saved(kvm::TIMER_CTL, 5, 1, 1), Value::u64(1));
+        assert_eq!(saved(kvm::PC, 4, 4, 8), Value::u64(8));
     }
 
     #[test]

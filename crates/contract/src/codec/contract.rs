@@ -80,6 +80,38 @@ fn limit(node: &Node, contract: &Contract) -> Result<(), ReadError> {
     Ok(())
 }
 
+/// A contract as the bytes that travel with its guest: as [`write_contract`] makes them, without
+/// comments and padding, which may change from version to version.
+#[must_use]
+pub fn canonical_contract(contract: &Contract) -> String {
+    let mut out = head(contract);
+    for scope in SECTIONS {
+        let _ = writeln!(out, "[{}]", scope.word());
+        for (id, pinned) in contract.pinned.iter().filter(|(_, pinned)| pinned.scope == scope) {
+            let _ = writeln!(out, "\"{id}\" = {}", value_text(&pinned.value));
+        }
+    }
+    out += "[state]\n";
+    for scope in SECTIONS {
+        let ids = contract.state.iter().filter(|(_, of)| **of == scope);
+        let ids: Vec<String> = ids.map(|(id, _)| format!("\"{id}\"")).collect();
+        let _ = writeln!(out, "{} = [{}]", scope.word(), ids.join(", "));
+    }
+    out
+}
+
+fn head(contract: &Contract) -> String {
+    let from: Vec<String> = contract.derived_from.iter().map(|name| quoted(name)).collect();
+    format!(
+        "format = \"{}\"\nversion = {}\narchitecture = \"{}\"\nname = {}\nderived_from = [{}]\n",
+        Kind::Contract.word(),
+        read::VERSION,
+        read::ARCHITECTURE,
+        quoted(&contract.name),
+        from.join(", ")
+    )
+}
+
 /// Writes a contract, with the registers' names as comments.
 #[must_use]
 pub fn write_contract(contract: &Contract) -> String {
@@ -87,16 +119,7 @@ pub fn write_contract(contract: &Contract) -> String {
         "# What a guest was promised at birth; see docs/profile-format.md. It never changes while \
          the\n# guest lives.\n",
     );
-    let from: Vec<String> = contract.derived_from.iter().map(|name| quoted(name)).collect();
-    let _ = write!(
-        out,
-        "format = \"{}\"\nversion = {}\narchitecture = \"{}\"\nname = {}\nderived_from = [{}]\n",
-        Kind::Contract.word(),
-        read::VERSION,
-        read::ARCHITECTURE,
-        quoted(&contract.name),
-        from.join(", ")
-    );
+    out += &head(contract);
     for scope in SECTIONS {
         let about = match scope {
             Whose::Vm => "\n# What the guest reads on every host, one for the VM.\n[vm]\n",

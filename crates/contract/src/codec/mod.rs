@@ -6,7 +6,7 @@ mod read;
 mod update;
 mod write;
 
-pub use contract::{read_contract, write_contract};
+pub use contract::{canonical_contract, read_contract, write_contract};
 pub use profile::{read_profile, write_profile};
 pub use read::{ReadError, ReadProblem};
 pub use update::update_contract;

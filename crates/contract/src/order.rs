@@ -1,0 +1,104 @@
+//! In which order registers are written to a fresh VM, with the reason for each place.
+
+use abide_arm64::{kvm, rules};
+use abide_reg::{Entry, RegId, Value};
+use std::collections::BTreeSet;
+
+/// A place in the order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// ID registers: a kernel checks other registers against them.
+    Identity,
+    /// Firmware's versions and levels: a level of workaround 2 is judged by SSBS in an ID register.
+    Firmware,
+    /// Bitmaps of firmware's services.
+    Bitmap,
+    /// Registers whose ones clear: where a write clears, what the other sets would be lost.
+    Clear,
+    /// All else, registers whose ones set among it.
+    State,
+    /// Counters: on KVM each write moves time for the whole VM.
+    Count,
+    /// Comparators, before the timer that looks at them is switched on.
+    Comparator,
+    /// What switches timers on.
+    TimerControl,
+}
+
+/// The place of a register.
+#[must_use]
+pub fn place(id: RegId) -> Place {
+    if let RegId::Kvm(number) = id {
+        match number >> 16 & 0xfff {
+            // Cache sizes.
+            0x11 => return Place::Identity,
+            0x14 => return Place::Firmware,
+            0x16 => return Place::Bitmap,
+            _ => {}
+        }
+    }
+    match id {
+        kvm::TIMER_CNT | kvm::PTIMER_CNT => Place::Count,
+        kvm::TIMER_CVAL | kvm::PTIMER_CVAL => Place::Comparator,
+        kvm::TIMER_CTL | kvm::PTIMER_CTL => Place::TimerControl,
+        _ if rules::is_feature_id(id) => Place::Identity,
+        _ if kvm::set_clear_pair(id).is_some_and(|pair| pair.clear == id) => Place::Clear,
+        _ => Place::State,
+    }
+}
+
+/// Registers of one scope as they are to be written: in order, each once. Of two registers that
+/// show the same bits, the one whose ones clear gets ones and the other then the value: that is
+/// right where a write stores, and where it only sets or clears.
+#[must_use]
+pub fn in_order(mut entries: Vec<Entry>) -> Vec<Entry> {
+    let ids: BTreeSet<RegId> = entries.iter().map(|entry| entry.id).collect();
+    for entry in &mut entries {
+        let pair = kvm::set_clear_pair(entry.id);
+        if pair.is_some_and(|pair| pair.clear == entry.id && ids.contains(&pair.set)) {
+            entry.value = Value::bytes(&vec![0xff; entry.value.width()]);
+        }
+    }
+    entries.sort_by_key(|entry| place(entry.id));
+    entries
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use abide_reg::Class;
+
+    const fn sysreg(number: u64) -> RegId {
+        RegId::Kvm(0x6030_0000_0013_0000 | number)
+    }
+
+    const PMCNTENSET: RegId = sysreg(0xdce1);
+    const PMCNTENCLR: RegId = sysreg(0xdce2);
+
+    fn entry(id: RegId, value: u64) -> Entry {
+        Entry::new(id, Class::Mandatory, Value::u64(value))
+    }
+
+    #[test]
+    fn what_others_depend_on_comes_first_and_time_last() {
+        let entries = vec![
+            entry(kvm::TIMER_CTL, 1),
+            entry(kvm::TIMER_CVAL, 2),
+            entry(kvm::TIMER_CNT, 3),
+            entry(kvm::PC, 4),
+            entry(RegId::Kvm(0x6030_0000_0016_0000), 5),
+            entry(RegId::Kvm(0x6030_0000_0014_0002), 6),
+            entry(sysreg(0xc021), 7),
+        ];
+        let order = in_order(entries.clone());
+        assert!(order.iter().eq(entries.iter().rev()), "{order:?}");
+    }
+
+    #[test]
+    fn ones_are_cleared_before_the_value_is_set() {
+        let order = in_order(vec![entry(PMCNTENSET, 5), entry(PMCNTENCLR, 5)]);
+        assert_eq!(order, [entry(PMCNTENCLR, u64::MAX), entry(PMCNTENSET, 5)]);
+        // Alone it holds what it says.
+        assert_eq!(in_order(vec![entry(PMCNTENCLR, 5)]), [entry(PMCNTENCLR, 5)]);
+    }
+}
