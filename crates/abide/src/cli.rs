@@ -92,6 +92,7 @@ Examples:
   abide run web --kernel Image --initrd initrd.gz --append 'console=ttyAMA0 quiet'
   abide run --kernel Image --append 'console=ttyAMA0 root=/dev/vda' --disk root.img
   abide run --kernel Image --deterministic --report run.json
+  abide run web --kernel Image --engine kvm --contract debian-neoverse-n1
   abide run web --kernel Image --initrd initrd.gz --net user,hostfwd=tcp:127.0.0.1:2222-:22
 
 In the terminal, Ctrl-A x ends the guest, Ctrl-A a sends Ctrl-A, Ctrl-A h tells more.";
@@ -301,6 +302,13 @@ pub struct RunArgs {
     /// guest has those that it was born with
     #[arg(long, value_enum, value_name = "FEATURE,...", value_delimiter = ',')]
     pub features: Vec<FeatureName>,
+    /// Promise the guest a contract: a file, or the name of one that comes with abide
+    ///
+    /// Every register of it gets its value before the first instruction and is read back, and what
+    /// only this host has is hidden. The contract travels in the guest's snapshots. Where the host
+    /// or the engine cannot keep it, nothing is started and every register in the way is named.
+    #[arg(long, value_name = "FILE|NAME", conflicts_with_all = ["cpu", "asymmetric", "features"])]
+    pub contract: Option<PathBuf>,
     /// Let executed instructions make time pass, so that every run is the same to the last bit;
     /// standard input is not read, and the end shows a hash over the whole guest state
     #[arg(long)]

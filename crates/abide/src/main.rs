@@ -20,7 +20,7 @@ use crate::cli::{Cli, Command};
 use crate::control_socket::Request;
 use crate::exit::Exit;
 use abide_engine::EngineError;
-use abide_machine::error::{MachineError, RestoreError};
+use abide_machine::error::{ContractError, MachineError, RestoreError};
 use abide_reg::IntakeError;
 use anyhow::Result;
 use clap::Parser;
@@ -75,6 +75,9 @@ fn classify_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
     if cause.is::<commands::fleet::NotText>() {
         return Some(Exit::Damaged);
     }
+    if let Some(error) = cause.downcast_ref::<ContractError>() {
+        return Some(classify_contract(error));
+    }
     if let Some(error) = cause.downcast_ref::<RestoreError>() {
         return classify_restore(error);
     }
@@ -87,6 +90,7 @@ fn classify_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
 
 fn classify_machine(error: &MachineError) -> Option<Exit> {
     match error {
+        MachineError::Contract(error) => Some(classify_contract(error)),
         MachineError::Memory(_)
         | MachineError::Engine(EngineError::Unavailable { .. } | EngineError::Host { .. }) => {
             Some(Exit::HostCannot)
@@ -95,10 +99,25 @@ fn classify_machine(error: &MachineError) -> Option<Exit> {
     }
 }
 
+fn classify_contract(error: &ContractError) -> Exit {
+    match error {
+        ContractError::Beyond { .. } | ContractError::NotKept { .. } => Exit::Refused,
+        ContractError::Text(error) if commands::fleet::is_refusal(error) => Exit::Refused,
+        ContractError::NotText
+        | ContractError::Cut
+        | ContractError::Text(_)
+        | ContractError::Record(_)
+        | ContractError::Missing { .. }
+        | ContractError::Digest { .. }
+        | ContractError::Broken { .. } => Exit::Damaged,
+    }
+}
+
 /// What was written by a correct program and is refused here is refused; all else is damage.
 fn classify_restore(error: &RestoreError) -> Option<Exit> {
     match error {
         RestoreError::Machine(error) => classify_machine(error),
+        RestoreError::Contract(error) => Some(classify_contract(error)),
         RestoreError::Memory(abide_snapshot::RestoreError::Found(finding)) => {
             Some(commands::files::exit_of([finding]))
         }
@@ -113,6 +132,7 @@ fn classify_restore(error: &RestoreError) -> Option<Exit> {
         | RestoreError::UnknownUnit { .. }
         | RestoreError::Register { .. }
         | RestoreError::Readback { .. }
+        | RestoreError::Plan { .. }
         | RestoreError::VirtioDevice { .. }
         | RestoreError::Disk { .. }
         | RestoreError::DiskLen { .. }

@@ -1,6 +1,7 @@
 //! The report of a run.
 
 use abide_machine::Machine;
+use abide_machine::restore::Written;
 use abide_machine::runner::Outcome;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
@@ -29,6 +30,31 @@ pub struct RunReport {
     /// After a restore, how RAM came: `lazy: …` or `eager…`, with the reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restored_ram: Option<String>,
+    /// After a restore, how many registers were written to the engine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restored_registers: Option<RestoredRegisters>,
+}
+
+/// How many registers a restore wrote to the engine: `total = vm + own + Σ vcpus`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestoredRegisters {
+    /// Of the VM, each once.
+    pub vm: usize,
+    /// Of vCPUs that do not show the VM's identity.
+    pub own: usize,
+    /// Of each vCPU.
+    pub vcpus: Vec<usize>,
+    /// All of them.
+    pub total: usize,
+}
+
+impl RestoredRegisters {
+    /// What a restore reports.
+    pub fn of(written: &Written) -> Self {
+        let Written { of_vm, of_own, of_vcpus } = written;
+        let vcpus = of_vcpus.clone();
+        Self { vm: *of_vm, own: *of_own, vcpus, total: written.total() }
+    }
 }
 
 impl RunReport {
@@ -52,6 +78,7 @@ impl RunReport {
             state_hash: machine.state_hash()?.to_string(),
             state_bytes: machine.state_len()?,
             restored_ram: None,
+            restored_registers: None,
         })
     }
 }

@@ -43,6 +43,10 @@ pub const RTC_INTID: u32 = SPI_BASE + 2;
 pub const VIRTIO_INTID: u32 = SPI_BASE + 16;
 /// INTIDs that the interrupt controller has: 32 private ones and 256 shared ones.
 pub const GIC_INTIDS: u32 = 288;
+/// The least INTIDs that the board's devices can do with: the last virtio slot has number 79.
+pub const GIC_INTIDS_MIN: u32 = 96;
+/// The most `[linux Documentation/virt/kvm/devices/arm-vgic-v3.rst]`.
+pub const GIC_INTIDS_MAX: u32 = abide_gic::NR_IRQS_MAX;
 /// PPI of the virtual timer.
 pub const VIRTUAL_TIMER_INTID: u32 = 27;
 /// PPI of the physical timer of EL1.
@@ -115,6 +119,12 @@ impl BoardConfig {
         }
         Ok(())
     }
+}
+
+/// Whether an interrupt controller of so many INTIDs serves the board's devices.
+#[must_use]
+pub const fn fits_devices(intids: u32) -> bool {
+    intids >= GIC_INTIDS_MIN && intids <= GIC_INTIDS_MAX && intids.is_multiple_of(32)
 }
 
 /// The affinity of vCPU `n` as MPIDR_EL1 shows it: the engines number their vCPUs in the same way.

@@ -4,6 +4,7 @@ use crate::board::{BoardConfig, GIC_INTIDS, GICD_BASE, GICR_BASE, RAM_BASE};
 use crate::bus::MachineBus;
 use crate::clock::MachineClock;
 use crate::console::Console;
+use crate::contract::{GuestContract, Kept};
 use crate::devices::virtio::{VirtioConfig, VirtioDevice};
 use crate::devices::{Pl011, Pl031};
 use crate::doorbell::Doorbell;
@@ -14,9 +15,11 @@ use crate::gic;
 use crate::irqchip::SoftIrqchip;
 use crate::loader::{self, DTB_MAX_LEN};
 use crate::machine::Machine;
+use crate::originals::Originals;
 use abide_arm64::kvm;
 use abide_engine::{Abi, Engine, InterruptLines, Irqchip, Provider, Vcpu, Vm, VmConfig};
 use abide_firmware::Firmware;
+use abide_firmware::spec::REG_PSCI_VERSION;
 use abide_gic::GicV3;
 use abide_memory::GuestRam;
 use abide_net::NetConfig;
@@ -66,6 +69,8 @@ pub struct BirthConfig<'a> {
 /// What a machine's devices are made of, before or after a restore.
 pub(crate) struct Parts {
     pub(crate) board: BoardConfig,
+    pub(crate) gic_intids: u32,
+    pub(crate) contract: Option<GuestContract>,
     pub(crate) ram: Arc<GuestRam>,
     pub(crate) lazy: Option<LazyRam>,
     pub(crate) clock: Arc<MachineClock>,
@@ -83,6 +88,8 @@ impl Parts {
     pub(crate) fn assemble(self, engine: &dyn Engine) -> Result<Machine, MachineError> {
         let Self {
             board,
+            gic_intids,
+            contract,
             ram,
             lazy,
             clock,
@@ -101,11 +108,12 @@ impl Parts {
             clock: Arc::clone(&clock) as Arc<dyn abide_engine::Clock>,
             gicd: GICD_BASE,
             gicr: GICR_BASE,
-            gic_intids: GIC_INTIDS,
+            gic_intids,
             features: board.features,
         })?;
         let (lines, vcpus) = create_vcpus(vm.as_mut(), board.vcpu_count)?;
-        let (irqchip, soft_irqchip) = create_irqchip(vm.as_mut(), lines.clone())?;
+        let known = vcpus[0].reg_ids();
+        let (irqchip, soft_irqchip) = create_irqchip(vm.as_mut(), lines.clone(), gic_intids)?;
         let bus = Arc::new(MachineBus {
             clock: Arc::clone(&clock),
             panicked: AtomicBool::new(console.has_panicked()),
@@ -133,6 +141,10 @@ impl Parts {
             bus,
             irqchip,
             firmware_provider,
+            gic_intids,
+            known,
+            contract,
+            originals: Originals::default(),
             lines,
             vcpus,
             vm,
@@ -162,12 +174,13 @@ type Controller = (Arc<dyn Irqchip>, Option<Arc<SoftIrqchip>>);
 fn create_irqchip(
     vm: &mut dyn Vm,
     lines: Vec<Arc<InterruptLines>>,
+    intids: u32,
 ) -> Result<Controller, MachineError> {
     if let Some(native) = vm.create_irqchip()? {
         return Ok((native, None));
     }
     let vcpu_count = u32::try_from(lines.len()).unwrap_or(u32::MAX);
-    let gic = GicV3::new(gic::config(vcpu_count))?;
+    let gic = GicV3::new(gic::config(vcpu_count, intids))?;
     let chip = Arc::new(SoftIrqchip::new(gic, lines));
     Ok((Arc::clone(&chip) as Arc<dyn Irqchip>, Some(chip)))
 }
@@ -214,9 +227,37 @@ impl Machine {
     /// # Errors
     /// [`MachineError`].
     pub fn create(engine: &dyn Engine, birth: BirthConfig<'_>) -> Result<Self, MachineError> {
+        let mut machine = Self::assemble(engine, birth, None)?;
+        machine.0.start_at(machine.1)?;
+        Ok(machine.0)
+    }
+
+    /// As [`create`](Self::create), for a guest that is promised `contract`: every register of it
+    /// is written and read back, and what only this host has is hidden.
+    ///
+    /// # Errors
+    /// [`MachineError`]; [`MachineError::Contract`] names every register that stands against it.
+    pub fn create_under(
+        engine: &dyn Engine,
+        birth: BirthConfig<'_>,
+        contract: &GuestContract,
+    ) -> Result<(Self, Kept), MachineError> {
+        let (mut machine, loaded) = Self::assemble(engine, birth, Some(contract))?;
+        let kept = machine.keep(contract)?;
+        machine.start_at(loaded)?;
+        Ok((machine, kept))
+    }
+
+    fn assemble(
+        engine: &dyn Engine,
+        birth: BirthConfig<'_>,
+        contract: Option<&GuestContract>,
+    ) -> Result<(Self, loader::Loaded), MachineError> {
         let doorbell = Arc::default();
         let virtio = create_virtio(birth.virtio, birth.time, &doorbell)?;
         let mut board = birth.board;
+        contract.map_or(Ok(()), |contract| contract.shape(&mut board))?;
+        let gic_intids = contract.map_or(Ok(GIC_INTIDS), GuestContract::intids)?;
         board.virtio = virtio.iter().map(VirtioDevice::id).collect();
         board.check()?;
         let ram = Arc::new(GuestRam::new(RAM_BASE, board.ram_len)?);
@@ -229,11 +270,13 @@ impl Machine {
             ),
         };
         let firmware = birth.firmware;
+        let promised = contract.and_then(|contract| contract.number(REG_PSCI_VERSION));
+        let psci_version = promised.unwrap_or(firmware.psci_version());
         let chosen = Chosen {
             bootargs: birth.bootargs,
             initrd: loaded.initrd,
             rng_seed: entropy.seed(),
-            psci_version: u32::try_from(firmware.psci_version()).unwrap_or(u32::MAX),
+            psci_version: u32::try_from(psci_version).unwrap_or(u32::MAX),
         };
         let tree = fdt::build(&board, &chosen)?;
         if tree.len() as u64 > DTB_MAX_LEN {
@@ -242,6 +285,8 @@ impl Machine {
         ram.write(loaded.dtb, &tree)?;
         let parts = Parts {
             board,
+            gic_intids,
+            contract: contract.cloned(),
             ram,
             lazy: None,
             clock: Arc::new(clock),
@@ -253,9 +298,7 @@ impl Machine {
             doorbell,
             firmware,
         };
-        let mut machine = parts.assemble(engine)?;
-        machine.start_at(loaded)?;
-        Ok(machine)
+        Ok((parts.assemble(engine)?, loaded))
     }
 
     fn start_at(&mut self, loaded: loader::Loaded) -> Result<(), MachineError> {

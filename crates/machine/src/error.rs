@@ -1,10 +1,13 @@
 //! Errors of the machine.
 
 use crate::devices::virtio::DiskError;
+use abide_contract::{Step, rules};
 use abide_engine::EngineError;
 use abide_memory::MemoryError;
 use abide_reg::{Gpa, IntakeError, Name, RegId, Scope, Value, VcpuId};
-use abide_snapshot::Architecture;
+use abide_snapshot::{Architecture, Digest};
+use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 use thiserror::Error;
 
@@ -140,12 +143,123 @@ pub enum LoadError {
     Memory(#[from] MemoryError),
 }
 
+/// Registers that stand against a guest, each with its unit; shown one a line, with its value, the
+/// reason and what to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusals(pub Vec<(Name, Step)>);
+
+impl fmt::Display for Refusals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut alike: BTreeMap<(Name, RegId, String), Vec<&Step>> = BTreeMap::new();
+        for (unit, step) in &self.0 {
+            alike.entry((*unit, step.id, step.reason())).or_default().push(step);
+        }
+        for ((unit, id, reason), steps) in alike {
+            let [Step { scope, value, .. }, more @ ..] = steps.as_slice() else { continue };
+            write!(f, "\n  {unit} {scope}")?;
+            if !more.is_empty() {
+                write!(f, " and {} more", more.len())?;
+            }
+            write!(f, ": {} ({id})", rules::name(id))?;
+            if let Some(value) = value {
+                write!(f, " = {value}")?;
+            }
+            write!(f, ": {reason}")?;
+            if let Some(remedy) = steps.first().and_then(|step| step.remedy()) {
+                write!(f, "; {remedy}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Why a contract cannot be kept, or is none.
+#[derive(Debug, Error)]
+pub enum ContractError {
+    /// More is asked for than was promised.
+    #[error("contract {contract} promises {promised} {what}, {asked} asked for: {next}")]
+    Beyond {
+        /// The contract's name.
+        contract: String,
+        /// What the numbers count.
+        what: &'static str,
+        /// The number asked for.
+        asked: u64,
+        /// The number promised.
+        promised: u64,
+        /// What to do.
+        next: &'static str,
+    },
+    /// The host or the engine stands against it.
+    #[error(
+        "contract {contract} cannot be kept by engine {engine} on this host, for {} \
+         registers:{steps}",
+        steps.0.len()
+    )]
+    NotKept {
+        /// The contract's name.
+        contract: String,
+        /// The engine's name.
+        engine: &'static str,
+        /// Each register, with what was promised.
+        steps: Refusals,
+    },
+    /// A saved contract is no text.
+    #[error("the snapshot's contract is no text; the file was not written by abide")]
+    NotText,
+    /// A saved contract is not in the parts that a file has it in.
+    #[error("the snapshot's contract is cut otherwise than abide cuts it; a part is missing")]
+    Cut,
+    /// A saved contract cannot be read.
+    #[error("the snapshot's contract: {0}")]
+    Text(abide_contract::codec::ReadError),
+    /// A saved contract's record has more in it.
+    #[error("the snapshot's contract: {0}")]
+    Record(IntakeError),
+    /// The header tells of a contract, and there is none.
+    #[error("the header tells of contract {told}, the file has none; it is not complete")]
+    Missing {
+        /// The digest in the header.
+        told: Digest,
+    },
+    /// The header tells of another contract than the record holds.
+    #[error(
+        "the header tells of contract {told}, the file has {found}; it was put together of two"
+    )]
+    Digest {
+        /// The digest in the header.
+        told: Digest,
+        /// The digest of the record's.
+        found: Digest,
+    },
+    /// A saved register does not hold what was promised.
+    #[error(
+        "{scope}: {name} ({id}): {found} saved, {promised} promised by the contract; the file was \
+         put together of two"
+    )]
+    Broken {
+        /// Whose register.
+        scope: Scope,
+        /// The register's name in its specification.
+        name: String,
+        /// The register.
+        id: RegId,
+        /// The value promised.
+        promised: Value,
+        /// The value in the file.
+        found: Value,
+    },
+}
+
 /// Why a machine could not be made or run.
 #[derive(Debug, Error)]
 pub enum MachineError {
     /// The configuration is impossible.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// The contract cannot be kept.
+    #[error(transparent)]
+    Contract(#[from] ContractError),
     /// The guest could not be loaded.
     #[error(transparent)]
     Load(#[from] LoadError),
@@ -354,6 +468,20 @@ pub enum RestoreError {
         vcpu: VcpuId,
         /// The engine's name.
         engine: &'static str,
+    },
+    /// The file's contract is none, or not this guest's.
+    #[error(transparent)]
+    Contract(ContractError),
+    /// The host has not what the guest cannot miss, or did not take it.
+    #[error(
+        "the guest cannot go to engine {engine} on this host, for {} registers:{steps}",
+        steps.0.len()
+    )]
+    Plan {
+        /// The engine's name.
+        engine: &'static str,
+        /// Each register, with what was saved.
+        steps: Refusals,
     },
     /// A register that every CPU has is missing.
     #[error("{unit} {scope}: {name} ({id}) is missing; the file is not complete")]

@@ -1,6 +1,6 @@
 //! The interrupt controller's registers, whoever holds them, in the order of `abide-gic`.
 
-use crate::board::{GIC_INTIDS, mpidr};
+use crate::board::mpidr;
 use crate::error::{MachineError, RestoreError};
 use crate::machine::Machine;
 use crate::restore::{Changed, Pending};
@@ -10,18 +10,18 @@ use abide_gic::{Affinity, GicConfig, GicState, Normalised};
 use abide_reg::{Entry, RegDef, RegError, RegId, Registers, Scope, Value, VcpuId};
 
 /// What the board's controller is made of.
-pub(crate) fn config(vcpu_count: u32) -> GicConfig {
-    GicConfig::new((0..vcpu_count).map(affinity), GIC_INTIDS)
+pub(crate) fn config(vcpu_count: u32, intids: u32) -> GicConfig {
+    GicConfig::new((0..vcpu_count).map(affinity), intids)
 }
 
 fn affinity(vcpu: u32) -> Affinity {
     Affinity::from_mpidr(mpidr(vcpu))
 }
 
-/// The definitions of the controller's registers, for so many vCPUs.
-pub(crate) fn definitions(vcpu_count: u32) -> Vec<RegDef> {
+/// The definitions of the controller's registers, for so many vCPUs and INTIDs.
+pub(crate) fn definitions(vcpu_count: u32, intids: u32) -> Vec<RegDef> {
     let cpus: Vec<Affinity> = (0..vcpu_count).map(affinity).collect();
-    let sections = abide_gic::reg_defs(GIC_INTIDS, &cpus).unwrap_or_default();
+    let sections = abide_gic::reg_defs(intids, &cpus).unwrap_or_default();
     sections.into_iter().flat_map(|(_, defs)| defs).collect()
 }
 
@@ -29,11 +29,12 @@ pub(crate) fn definitions(vcpu_count: u32) -> Vec<RegDef> {
 struct Chip<'a> {
     irqchip: &'a dyn Irqchip,
     vcpu_count: u32,
+    intids: u32,
 }
 
 impl Registers for Chip<'_> {
     fn reg_ids(&self) -> Vec<RegId> {
-        definitions(self.vcpu_count).into_iter().map(|def| def.id).collect()
+        definitions(self.vcpu_count, self.intids).into_iter().map(|def| def.id).collect()
     }
 
     fn load(&self, id: RegId) -> Result<Value, RegError> {
@@ -49,8 +50,9 @@ impl Machine {
     pub(crate) fn gic_entries(&self) -> Result<Vec<(Scope, Vec<Entry>)>, MachineError> {
         let vcpu_count = self.board.vcpu_count;
         let cpus: Vec<Affinity> = (0..vcpu_count).map(affinity).collect();
-        let mut chip = Chip { irqchip: self.irqchip.as_ref(), vcpu_count };
-        Ok(abide_gic::save(&mut chip, GIC_INTIDS, &cpus)?)
+        let intids = self.gic_intids;
+        let mut chip = Chip { irqchip: self.irqchip.as_ref(), vcpu_count, intids };
+        Ok(abide_gic::save(&mut chip, intids, &cpus)?)
     }
 
     pub(crate) fn restore_gic(&mut self, pending: &mut Pending) -> Result<(), RestoreError> {
@@ -78,7 +80,8 @@ impl Machine {
             let Normalised { scope, id, name, found, made } = normalised;
             Changed { unit, scope, id, name, found, made }
         }));
-        let mut chip = Chip { irqchip: self.irqchip.as_ref(), vcpu_count };
+        let intids = self.gic_intids;
+        let mut chip = Chip { irqchip: self.irqchip.as_ref(), vcpu_count, intids };
         abide_gic::restore(&mut chip, &taken.state)?;
         Ok(())
     }

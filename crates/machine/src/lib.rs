@@ -16,6 +16,7 @@ pub mod board;
 mod bus;
 pub mod clock;
 pub mod console;
+mod contract;
 mod create;
 pub mod devices;
 mod doorbell;
@@ -23,6 +24,7 @@ pub mod entropy;
 pub mod error;
 pub mod fdt;
 mod gic;
+mod host;
 pub mod irqchip;
 pub mod lifecycle;
 pub mod loader;
@@ -30,10 +32,12 @@ mod machine;
 pub mod names;
 #[cfg(feature = "next-version")]
 mod next_version;
+mod originals;
 pub mod restore;
 pub mod runner;
 mod save;
 pub mod units;
 
+pub use contract::{GuestContract, Kept};
 pub use create::{BirthConfig, TimeSource};
 pub use machine::Machine;

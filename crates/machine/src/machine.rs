@@ -3,8 +3,11 @@
 use crate::board::BoardConfig;
 use crate::bus::{MachineBus, lock};
 use crate::clock::MachineClock;
+use crate::contract::GuestContract;
+use crate::originals::Originals;
 use abide_engine::{Clock, InterruptLines, Irqchip, Provider, Vcpu, Vm};
 use abide_memory::GuestRam;
+use abide_reg::RegId;
 use abide_snapshot::{ForeignRecord, LazyRam, UnitRecord};
 use std::sync::Arc;
 
@@ -19,6 +22,14 @@ pub struct Machine {
     pub(crate) bus: Arc<MachineBus>,
     pub(crate) irqchip: Arc<dyn Irqchip>,
     pub(crate) firmware_provider: Provider,
+    /// INTIDs of the interrupt controller, SGIs and PPIs included.
+    pub(crate) gic_intids: u32,
+    /// The registers that its vCPUs have.
+    pub(crate) known: Vec<RegId>,
+    /// What the guest was promised.
+    pub(crate) contract: Option<GuestContract>,
+    /// What this host answers by itself.
+    pub(crate) originals: Originals,
     /// The inputs of each vCPU, and where its thread waits.
     pub(crate) lines: Vec<Arc<InterruptLines>>,
     /// In the order of their numbers; with their threads while these execute.
@@ -45,6 +56,12 @@ impl Machine {
     #[must_use]
     pub fn engine(&self) -> &'static str {
         self.engine
+    }
+
+    /// The contract it lives under, if it has one.
+    #[must_use]
+    pub fn contract(&self) -> Option<&GuestContract> {
+        self.contract.as_ref()
     }
 
     /// Its RAM, all of it: after a lazy restore this waits for what is still to come.

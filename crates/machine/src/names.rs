@@ -2,12 +2,13 @@
 
 use crate::board::VCPU_MAX;
 use crate::devices::virtio::{DISK_PATH, SOCKETS_PATH};
+use abide_gic::NR_IRQS_MAX;
 use abide_reg::{RegDef, RegId, Value};
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 static GIC_NAMES: LazyLock<BTreeMap<RegId, &'static str>> = LazyLock::new(|| {
-    let defs = crate::gic::definitions(VCPU_MAX);
+    let defs = crate::gic::definitions(VCPU_MAX, NR_IRQS_MAX);
     defs.into_iter().map(|RegDef { id, name, .. }| (id, name)).collect()
 });
 

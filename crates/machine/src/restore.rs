@@ -4,7 +4,7 @@
 //! compared**: that a host accepted a write is no evidence that it kept it. Whatever goes wrong,
 //! nothing of the machine is left.
 
-use crate::board::{BoardConfig, RAM_BASE};
+use crate::board::{self, BoardConfig, RAM_BASE};
 use crate::clock::MachineClock;
 use crate::console::Console;
 use crate::create::Parts;
@@ -13,27 +13,28 @@ use crate::entropy::Entropy;
 use crate::error::RestoreError;
 use crate::lifecycle::Prepared;
 use crate::machine::Machine;
-use crate::save::{CNTFRQ_HZ, RAM_LEN, VCPU_COUNT, cpu_unit};
+use crate::save::{CNTFRQ_HZ, RAM_LEN, VCPU_COUNT};
 use crate::units::{ORDER, Unit};
 use abide_arm64::features::CpuFeatures;
-use abide_contract::Guest;
+use abide_contract::{Extra, Guest, Profile, Step, rules};
 use abide_engine::{Engine, PowerState, Provider};
 use abide_firmware::Firmware;
 use abide_memory::GuestRam;
-use abide_reg::{
-    Class, Entry, Intake, IntakeError, Leftover, Name, RegError, RegId, Scope, Value, VcpuId,
-};
+use abide_reg::{Class, Entry, Intake, IntakeError, Leftover, Name, RegError, RegId, Scope, Value};
 use abide_snapshot::{Architecture, Reader, RecordKind, UnitRecord};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::Arc;
 
+mod contract;
 mod identity;
 mod memory;
 mod readback;
+mod registers;
 mod virtio;
 
 pub use memory::{RamRestore, RamRestored, Watch};
+pub use registers::Written;
 pub use virtio::{DiskChange, Elsewhere};
 
 /// What a restore did besides restoring.
@@ -49,6 +50,13 @@ pub struct RestoreReport {
     pub changed: Vec<Changed>,
     /// How many registers were written and read back.
     pub registers: usize,
+    /// How many of them to the engine: those of the VM once, those of each vCPU.
+    pub written: Written,
+    /// What became of registers that this host has not or has otherwise, with the reason: dropped,
+    /// masked, or kept as the original. With the unit.
+    pub steps: Vec<(Name, Step)>,
+    /// What only this host has and was hidden.
+    pub hidden: Vec<Extra>,
     /// How RAM comes.
     pub ram: RamRestored,
 }
@@ -74,6 +82,10 @@ pub struct Changed {
 pub(crate) struct Pending {
     states: BTreeMap<(Name, Scope), UnitRecord>,
     carried: Vec<UnitRecord>,
+    /// What the host shows of itself.
+    host: Profile,
+    /// What stands against the guest.
+    refused: Vec<(Name, Step)>,
     /// All that was saved, for questions about what the guest uses.
     guest: Guest,
     pub(crate) report: RestoreReport,
@@ -90,7 +102,8 @@ impl Pending {
                 return Err(RestoreError::Twice { unit, scope });
             }
         }
-        Ok(Self { states, carried: Vec::new(), guest, report: RestoreReport::default() })
+        let (host, report) = (Profile::default(), RestoreReport::default());
+        Ok(Self { states, carried: Vec::new(), host, refused: Vec::new(), guest, report })
     }
 
     pub(crate) fn take(&mut self, unit: Unit, scope: Scope) -> Result<Vec<Entry>, RestoreError> {
@@ -104,6 +117,15 @@ impl Pending {
         let unit = unit.name();
         let state = self.states.get(&(unit, scope));
         Ok(&state.ok_or(RestoreError::MissingUnit { unit, scope })?.entries)
+    }
+
+    /// How many INTIDs the interrupt controller is made with. What no controller could have, it is
+    /// left to the saved one to be refused for.
+    fn gic_intids(&self) -> u32 {
+        let saved = self.entries(Unit::Gic, Scope::Vm).ok().and_then(|entries| {
+            entries.iter().find(|entry| entry.id == rules::NR_IRQS)?.value.to_u32()
+        });
+        saved.filter(|&intids| board::fits_devices(intids)).unwrap_or(board::GIC_INTIDS)
     }
 
     /// The class of a record that is not taken yet.
@@ -229,11 +251,14 @@ pub fn restore_with(
     #[cfg(feature = "next-version")]
     let (snapshot, next) = next_version(snapshot)?;
     let mut pending = Pending::new(snapshot.units)?;
+    let contract = pending.take_contract(header.contract)?;
     let mut parts = restore_parts(&mut pending, console, elsewhere)?;
+    parts.contract = contract;
     let (ram, lazy) = memory::restore_ram(engine, reader, &parts.ram, ram)?;
     pending.report.ram = ram;
     parts.lazy = lazy;
     let mut machine = parts.assemble(engine)?;
+    pending.host = machine.shown()?;
     #[cfg(feature = "next-version")]
     {
         machine.next = next;
@@ -246,7 +271,7 @@ pub fn restore_with(
     let dropped = snapshot.dropped.iter();
     report.dropped_records.extend(dropped.map(|record| (record.kind().0, record.unit())));
     machine.carried_records = snapshot.carried;
-    machine.check_readback(&original, &report)?;
+    machine.check_readback(&original, &mut report)?;
     Ok(Prepared::new(machine, report))
 }
 
@@ -283,6 +308,8 @@ fn restore_parts(
     let virtio = pending.build_virtio(&board, &ram, &host)?;
     Ok(Parts {
         board,
+        gic_intids: pending.gic_intids(),
+        contract: None,
         ram: Arc::new(ram),
         lazy: None,
         clock: Arc::new(clock),
@@ -327,7 +354,7 @@ impl Machine {
     fn restore_unit(&mut self, unit: Unit, pending: &mut Pending) -> Result<(), RestoreError> {
         match unit {
             // Made with their state, before the machine was.
-            Unit::Board | Unit::Clock | Unit::Entropy | Unit::Console => Ok(()),
+            Unit::Contract | Unit::Board | Unit::Clock | Unit::Entropy | Unit::Console => Ok(()),
             Unit::Uart | Unit::Rtc => Ok(()),
             Unit::Disk | Unit::VirtioBlock | Unit::VirtioRng | Unit::VirtioConsole => Ok(()),
             Unit::Cable | Unit::VirtioNet | Unit::Sockets | Unit::VirtioVsock => Ok(()),
@@ -337,13 +364,17 @@ impl Machine {
                 Ok(())
             }
             Unit::Identity => self.restore_identity(pending),
-            Unit::Firmware | Unit::Counter => {
-                self.restore_vcpu(VcpuId(0), unit, Scope::Vm, pending)
+            Unit::Firmware => {
+                self.restore_vm(unit, pending)?;
+                self.hide_extras(pending);
+                Ok(())
+            }
+            Unit::Counter => {
+                self.restore_vm(unit, pending)?;
+                pending.refuse(self.engine)
             }
             Unit::Cpu => {
-                for n in 0..self.board.vcpu_count {
-                    self.restore_vcpu(VcpuId(n), unit, Scope::Vcpu(VcpuId(n)), pending)?;
-                }
+                self.restore_cpus(pending)?;
                 self.note_power();
                 Ok(())
             }
@@ -356,64 +387,6 @@ impl Machine {
         for vcpu in &self.vcpus {
             self.bus.set_power(vcpu.id(), vcpu.power() == PowerState::On);
         }
-    }
-
-    fn restore_vcpu(
-        &mut self,
-        vcpu: VcpuId,
-        unit: Unit,
-        scope: Scope,
-        pending: &mut Pending,
-    ) -> Result<(), RestoreError> {
-        let known: BTreeSet<RegId> = self.vcpus[vcpu.index()].reg_ids().into_iter().collect();
-        let written = self.store_registers(vcpu, unit, scope, &known, pending)?;
-        let vcpu = &self.vcpus[vcpu.index()];
-        let required = |id: &RegId| vcpu.requires(*id);
-        let missing = |id: &RegId| cpu_unit(*id) == unit && required(id) && !written.contains(id);
-        match known.into_iter().find(missing) {
-            Some(id) => {
-                let (unit, name) = (unit.name(), crate::names::register_name(id));
-                Err(RestoreError::MissingRegister { unit, scope, name, id })
-            }
-            None => Ok(()),
-        }
-    }
-
-    /// Writes the registers of a record to a vCPU, which has the `known` ones; returns which were.
-    fn store_registers(
-        &mut self,
-        vcpu: VcpuId,
-        unit: Unit,
-        scope: Scope,
-        known: &BTreeSet<RegId>,
-        pending: &mut Pending,
-    ) -> Result<BTreeSet<RegId>, RestoreError> {
-        let name = unit.name();
-        let vcpu = &mut self.vcpus[vcpu.index()];
-        let mut written = BTreeSet::new();
-        for entry in pending.take(unit, scope)? {
-            let id = entry.id;
-            if !known.contains(&id) {
-                match entry.class {
-                    // Kept all the same: the next host may have it again.
-                    Class::Mandatory if pending.guest.can_miss(scope, id, &entry.value) => {
-                        pending.carry(name, scope, vec![entry]);
-                    }
-                    Class::Mandatory => {
-                        let source = RegError::Unknown { id };
-                        return Err(register_error(name, scope, id, source));
-                    }
-                    Class::Static => pending.carry(name, scope, vec![entry]),
-                    Class::Volatile => pending.drop_entry(name, scope, id),
-                }
-                continue;
-            }
-            vcpu.store(id, &entry.value)
-                .map_err(|source| register_error(name, scope, id, source))?;
-            pending.report.registers += 1;
-            written.insert(id);
-        }
-        Ok(written)
     }
 }
 

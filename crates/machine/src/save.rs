@@ -2,12 +2,13 @@
 
 use crate::board::{BoardConfig, VIRTIO_SLOTS};
 use crate::bus::lock;
+use crate::contract::GuestContract;
 use crate::devices::virtio::VirtioDevice;
 use crate::error::MachineError;
 use crate::machine::Machine;
 use crate::units::{ORDER, Unit};
 use abide_arm64::kvm;
-use abide_engine::Provider;
+use abide_engine::{Provider, Vcpu};
 use abide_reg::{Entry, RegDef, RegId, Scope, Value, VcpuId};
 use abide_snapshot::{
     Architecture, Compression, Digest, Existing, Header, Record, Snapshot, TEXT_LEN, UnitRecord,
@@ -67,9 +68,17 @@ impl Machine {
     /// # Errors
     /// [`MachineError::Save`], naming the register that cannot be read.
     pub fn state(&self) -> Result<Vec<UnitRecord>, MachineError> {
+        self.state_with(|unit| self.unit_entries(unit))
+    }
+
+    /// As [`state`](Self::state), with each unit's registers read by `read`.
+    pub(crate) fn state_with(
+        &self,
+        mut read: impl FnMut(Unit) -> Result<Vec<(Scope, Vec<Entry>)>, MachineError>,
+    ) -> Result<Vec<UnitRecord>, MachineError> {
         let mut states = Vec::new();
         for place in ORDER {
-            for (scope, entries) in self.unit_entries(place.unit)? {
+            for (scope, entries) in read(place.unit)? {
                 let class = place.unit.class();
                 states.push(UnitRecord { unit: place.unit.name(), scope, class, entries });
             }
@@ -96,6 +105,8 @@ impl Machine {
         let vm = |entries| Ok(vec![(Scope::Vm, entries)]);
         let device = |entries| Ok(vec![(Scope::Device(0), entries)]);
         match unit {
+            // A guest without a contract has no such record.
+            Unit::Contract => Ok(self.contract.iter().map(|it| (Scope::Vm, it.save())).collect()),
             Unit::Board => vm(save_board(&self.board)),
             Unit::Clock => vm(self.clock.save()),
             Unit::Entropy => vm(lock(&self.bus.entropy).save()),
@@ -161,19 +172,29 @@ impl Machine {
     }
 
     fn vcpu_entries(&self, vcpu: VcpuId, unit: Unit) -> Result<Vec<Entry>, MachineError> {
-        let registers = &self.vcpus[vcpu.index()];
         let scope = if unit == Unit::Cpu { Scope::Vcpu(vcpu) } else { Scope::Vm };
-        let ids = registers.reg_ids().into_iter().filter(|&id| cpu_unit(id) == unit);
-        ids.map(|id| {
-            let value = registers.load(id).map_err(|source| MachineError::Save {
-                unit: unit.name(),
-                scope,
-                source,
-            })?;
-            Ok(Entry::new(id, registers.class_of(id), value))
-        })
-        .collect()
+        let mut entries = entries_of(self.vcpus[vcpu.index()].as_ref(), unit, scope)?;
+        for entry in &mut entries {
+            let found = std::mem::replace(&mut entry.value, Value::bytes(&[]));
+            entry.value = self.originals.to_save(scope, entry.id, found);
+        }
+        Ok(entries)
     }
+}
+
+/// A unit's registers of one vCPU, as its engine shows them.
+pub(crate) fn entries_of(
+    vcpu: &dyn Vcpu,
+    unit: Unit,
+    scope: Scope,
+) -> Result<Vec<Entry>, MachineError> {
+    let ids = vcpu.reg_ids().into_iter().filter(|&id| cpu_unit(id) == unit);
+    let read = |id| {
+        let unit = unit.name();
+        let value = vcpu.load(id).map_err(|source| MachineError::Save { unit, scope, source })?;
+        Ok(Entry::new(id, vcpu.class_of(id), value))
+    };
+    ids.map(read).collect()
 }
 
 impl Machine {
@@ -213,6 +234,7 @@ impl Machine {
             created_unix_ns: self.clock.wall_ns(),
             producer: concat!("abide ", env!("CARGO_PKG_VERSION")).to_owned(),
             kernel,
+            contract: self.contract.as_ref().map(GuestContract::digest).unwrap_or_default(),
             ..Header::new(Architecture::AARCH64)
         }
     }

@@ -5,6 +5,8 @@ use abide_reg::{Class, Name};
 /// A part of the machine that owns registers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Unit {
+    /// What the guest was promised.
+    Contract,
     /// Memory size, number of vCPUs, counter frequency.
     Board,
     /// The machine's clock.
@@ -74,6 +76,7 @@ const fn saved(unit: Unit, reason: &'static str) -> Place {
 /// The one order of restoring. Saving and reading back go through it as well, so that a file lists
 /// its records in the order in which they will be needed.
 pub const ORDER: &[Place] = &[
+    saved(Unit::Contract, "all that follows is judged by it"),
     saved(Unit::Board, "all else is made to its measure"),
     saved(Unit::Clock, "devices and timers are made with the clock they will read"),
     saved(Unit::Entropy, "firmware answers from it"),
@@ -100,6 +103,7 @@ impl Unit {
     #[must_use]
     pub const fn name(self) -> Name {
         Name::new(match self {
+            Self::Contract => "contract",
             Self::Board => "board",
             Self::Clock => "clock",
             Self::Entropy => "entropy",
@@ -128,6 +132,8 @@ impl Unit {
     pub const fn class(self) -> Class {
         match self {
             Self::Disk | Self::Cable | Self::Sockets => Class::Volatile,
+            // A version without contracts passes it on: what was promised stays so.
+            Self::Contract => Class::Static,
             _ => Class::Mandatory,
         }
     }

@@ -4,8 +4,9 @@
 use crate::cli::{DiffArgs, InspectArgs, VerifyArgs};
 use crate::exit::Exit;
 use crate::out::print;
+use abide_machine::GuestContract;
 use abide_machine::names::{register_name, register_value};
-use abide_reg::RegId;
+use abide_reg::{Entry, RegId};
 use abide_snapshot::{
     Container, Difference, Finding, Inspection, OpenError, ReadError, RecordView, Side, Verdict,
 };
@@ -120,6 +121,9 @@ fn inspection_text(seen: &Inspection) -> String {
     if let Some(digest) = seen.digest {
         out += &format!("digest {digest}\n");
     }
+    if let Some(contract) = contract_line(seen) {
+        out += &contract;
+    }
     if let Some(memory) = &seen.memory {
         for range in &memory.ranges {
             out += &format!("memory {} at {}\n", bytes(range.size), range.gpa);
@@ -151,6 +155,15 @@ fn inspection_text(seen: &Inspection) -> String {
         out += &format!("\n{finding}\n");
     }
     out
+}
+
+/// The contract by its name, and its digest.
+fn contract_line(seen: &Inspection) -> Option<String> {
+    let unit = |record: &&RecordView| record.unit.as_str() == "contract";
+    let entries = seen.records.iter().find(unit)?.entries.iter();
+    let entries = entries.map(|entry| Entry::new(entry.id, entry.class, entry.value.clone()));
+    let (contract, _) = GuestContract::restore(entries.collect()).ok()?;
+    Some(format!("contract {}, {}\n", contract.contract().name, contract.digest()))
 }
 
 fn bytes(count: u64) -> String {

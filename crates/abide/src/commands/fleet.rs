@@ -2,6 +2,7 @@
 
 use abide_contract::codec::{self, Kind, MAX_TEXT_LEN, ReadError};
 use abide_contract::{Contract, Guest, Profile};
+use abide_machine::GuestContract;
 use abide_machine::board::RAM_BASE;
 use abide_reg::RegId;
 use abide_snapshot::{MAGIC, Reader, UnitRecord};
@@ -59,6 +60,18 @@ pub fn profile(argument: &Path) -> Result<Profile> {
     match text_of(argument)? {
         Content::Text(text) => Ok(codec::read_profile(&text).with_context(of)?),
         Content::Snapshot => bail!("{}: a snapshot found, a host's profile is needed", of()),
+    }
+}
+
+/// Opens a contract, by path or by the name of one that comes with abide.
+///
+/// # Errors
+/// As [`Source::open`].
+pub fn contract(argument: &Path) -> Result<Contract> {
+    let of = || argument.display().to_string();
+    match text_of(argument)? {
+        Content::Text(text) => Ok(codec::read_contract(&text).with_context(of)?),
+        Content::Snapshot => bail!("{}: a snapshot found, a guest's contract is needed", of()),
     }
 }
 
@@ -135,7 +148,10 @@ fn saved(path: &Path) -> Result<Guest> {
     });
     let memory_end = RAM_BASE.0.saturating_add(ram_len.unwrap_or(0));
     let units = units.iter().map(|unit| (unit.unit, unit.scope, unit.entries.as_slice()));
-    Ok(Guest::saved(&name, units, memory_end, BOARD_ALIGNMENT))
+    let guest = Guest::saved(&name, units, memory_end, BOARD_ALIGNMENT);
+    let contract = GuestContract::of_snapshot(reader.snapshot())
+        .with_context(|| path.display().to_string())?;
+    Ok(contract.map_or(guest.clone(), |contract| guest.under(contract.contract())))
 }
 
 /// Whether what is wrong with a text is that it is not for this abide.

@@ -5,6 +5,7 @@ mod devices;
 pub mod files;
 pub mod fleet;
 pub mod guests;
+mod moves;
 pub mod plan;
 pub mod probe;
 pub mod restore;

@@ -1,11 +1,12 @@
 //! `abide restore`: a guest goes on.
 
-use super::{devices, session};
+use super::{devices, moves, session};
 use crate::cli::{EngineName, RestoreArgs};
 use crate::console::Output;
 use crate::engines::{Found, Needs};
 use crate::exit::Exit;
 use crate::out::say;
+use crate::report::RestoredRegisters;
 use crate::state_dir::Place;
 use crate::terminal;
 use abide_engine::Engine;
@@ -56,9 +57,14 @@ pub fn run(args: &RestoreArgs) -> Result<Exit> {
     drop(reader);
     announce(place.name(), prepared.report());
     let ram = prepared.report().ram.to_string();
+    let written = RestoredRegisters::of(&prepared.report().written);
     let machine = prepared.commit(Intent::Restore);
     say(&format!("{} runs on engine {}{instead}", place.name(), machine.engine()));
-    let report = session::Report { path: args.report.as_deref(), restored_ram: Some(ram) };
+    let report = session::Report {
+        path: args.report.as_deref(),
+        restored_ram: Some(ram),
+        restored_registers: Some(written),
+    };
     session::run(machine, &output, &place, &config, &report)
 }
 
@@ -94,6 +100,12 @@ fn end_of(file: String, place: Arc<Place>, output: Output) -> OnFailure {
 fn announce(name: &str, report: &RestoreReport) {
     let (registers, ram) = (report.registers, &report.ram);
     say(&format!("{name}: {registers} registers written and read back; memory {ram}"));
+    say(&format!("{name}: registers of the engine: {}", report.written));
+    moves::announce_steps(name, report.steps.iter().map(|(_, step)| step));
+    moves::announce_hidden(name, &report.hidden);
+    let told = |unit, scope, id| {
+        report.steps.iter().any(|(of, step)| (*of, step.scope, step.id) == (unit, scope, id))
+    };
     for (unit, scope, id) in &report.dropped {
         say(&format!("{name}: {unit} {scope}: {id} dropped: volatile, and unknown here"));
     }
@@ -106,7 +118,8 @@ fn announce(name: &str, report: &RestoreReport) {
              controller"
         ));
     }
-    for (unit, scope, id) in &report.carried {
+    let untold = report.carried.iter().filter(|(unit, scope, id)| !told(*unit, *scope, *id));
+    for (unit, scope, id) in untold {
         say(&format!("{name}: {unit} {scope}: {id} carried along: unknown here"));
     }
 }

@@ -1,6 +1,6 @@
 //! `abide run`: a guest is born.
 
-use super::{devices, session};
+use super::{devices, fleet, moves, session};
 use crate::cli::{EngineName, RunArgs};
 use crate::console::Output;
 use crate::engines;
@@ -8,7 +8,7 @@ use crate::exit::Exit;
 use crate::out::say;
 use abide_engine_kvm::trial::Kind;
 use abide_machine::board::BoardConfig;
-use abide_machine::{BirthConfig, Machine, TimeSource};
+use abide_machine::{BirthConfig, GuestContract, Kept, Machine, TimeSource};
 use anyhow::{Context, Result, bail};
 use std::borrow::Cow;
 use std::io::Read;
@@ -32,7 +32,9 @@ pub fn run(args: &RunArgs) -> Result<Exit> {
     let needs = engines::Needs { soft_only: soft_only(args, &cpus), features };
     let found = engines::Found::find(args.engine, &needs, Kind::Born)?;
     let (cntfrq_hz, instead) = (found.cntfrq_hz(), found.instead());
-    let engine = cpus.open(found)?;
+    let contract = args.contract.as_deref().map(fleet::contract).transpose()?;
+    let contract = contract.map(GuestContract::new);
+    let engine = if contract.is_some() { found.any_cpu() } else { cpus.open(found)? };
     let input_max_len = args.memory.max(INPUT_MAX_LEN);
     let kernel = match &args.kernel {
         Some(path) => Cow::Owned(read_file("kernel", path, input_max_len)?),
@@ -51,19 +53,24 @@ pub fn run(args: &RunArgs) -> Result<Exit> {
     let time = if args.deterministic { TimeSource::Virtual } else { TimeSource::Host };
     let virtio = devices::virtio(&args.devices, args.deterministic, place.name())?;
     let output = Output::stdout();
-    let machine = Machine::create(
-        engine.as_ref(),
-        BirthConfig {
-            board,
-            virtio: &virtio,
-            time,
-            firmware: cpus.firmware()?,
-            kernel: &kernel,
-            initrd: initrd.as_deref(),
-            bootargs: &args.append,
-            console: Box::new(output.clone()),
-        },
-    )?;
+    let birth = BirthConfig {
+        board,
+        virtio: &virtio,
+        time,
+        firmware: cpus.firmware()?,
+        kernel: &kernel,
+        initrd: initrd.as_deref(),
+        bootargs: &args.append,
+        console: Box::new(output.clone()),
+    };
+    let machine = match &contract {
+        Some(contract) => {
+            let (machine, kept) = Machine::create_under(engine.as_ref(), birth, contract)?;
+            announce(place.name(), contract, &kept);
+            machine
+        }
+        None => Machine::create(engine.as_ref(), birth)?,
+    };
     #[cfg(feature = "next-version")]
     let machine = {
         let mut machine = machine;
@@ -76,7 +83,7 @@ pub fn run(args: &RunArgs) -> Result<Exit> {
         say(&format!("{} runs the guest that comes with abide; Ctrl-A x ends it", place.name()));
     }
     say(&format!("{} runs on engine {}{instead}", place.name(), machine.engine()));
-    let report = session::Report { path: args.report.as_deref(), restored_ram: None };
+    let report = session::Report { path: args.report.as_deref(), ..session::Report::default() };
     session::run(machine, &output, &place, &config, &report)
 }
 
@@ -89,6 +96,14 @@ fn soft_only(args: &RunArgs, cpus: &engines::Cpus) -> Option<&'static str> {
     } else {
         cpus.is_for_soft().then_some("--cpu")
     }
+}
+
+/// Tells what keeping a contract did.
+fn announce(name: &str, contract: &GuestContract, kept: &Kept) {
+    let (written, contract) = (kept.written, &contract.contract().name);
+    say(&format!("{name}: contract {contract}: {written} registers written and read back"));
+    moves::announce_originals(name, &kept.originals);
+    moves::announce_hidden(name, &kept.hidden);
 }
 
 /// Reads a file of at most `max` bytes.

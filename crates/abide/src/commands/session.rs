@@ -5,7 +5,7 @@ use crate::console::{Output, Requests};
 use crate::control_socket;
 use crate::exit::Exit;
 use crate::out::say;
-use crate::report::RunReport;
+use crate::report::{RestoredRegisters, RunReport};
 use crate::signals;
 use crate::state_dir::{Place, StateDir};
 use crate::terminal::{self, Stdin};
@@ -47,6 +47,8 @@ pub struct Report<'a> {
     pub path: Option<&'a Path>,
     /// How a restore brought RAM.
     pub restored_ram: Option<String>,
+    /// How many registers a restore wrote.
+    pub restored_registers: Option<RestoredRegisters>,
 }
 
 /// Runs the machine, which prints to `output`, to its end.
@@ -118,6 +120,7 @@ fn finish_report(
 ) -> Result<()> {
     let mut report = RunReport::of(machine, name, outcome)?;
     report.restored_ram.clone_from(&asked.restored_ram);
+    report.restored_registers.clone_from(&asked.restored_registers);
     if report.deterministic {
         let (instructions, hash) = (report.instructions, &report.state_hash);
         say(&format!("{instructions} instructions, state hash {hash}"));

@@ -41,7 +41,7 @@ impl Pending {
 impl Machine {
     pub(super) fn restore_identity(&mut self, pending: &mut Pending) -> Result<(), RestoreError> {
         let own = self.take_own(pending)?;
-        self.restore_vcpu(VcpuId(0), UNIT, Scope::Vm, pending)?;
+        self.restore_vm(UNIT, pending)?;
         for vcpu in (1..self.board.vcpu_count).map(VcpuId) {
             let scope = Scope::Vcpu(vcpu);
             if own >> vcpu.0 & 1 == 1 {
@@ -85,10 +85,11 @@ impl Machine {
             check_own(&*self.vcpus[vcpu.index()], entry)
                 .map_err(|source| register_error(UNIT.name(), scope, entry.id, source))?;
         }
-        let known = self.vcpus[vcpu.index()].reg_ids().into_iter().collect();
-        if self.store_registers(vcpu, UNIT, scope, &known, pending)?.is_empty() {
+        let written = self.store_record(vcpu, UNIT, scope, pending)?;
+        if written.is_empty() {
             return Err(refused_bits(own));
         }
+        pending.report.written.of_own += written.len();
         Ok(())
     }
 }

@@ -3,7 +3,7 @@
 use super::{RestoreError, RestoreReport};
 use crate::machine::Machine;
 use crate::units::Unit;
-use abide_contract::rules;
+use abide_contract::{Step, Verdict, rules};
 use abide_reg::{Class, Name, RegId, Scope, Value};
 use abide_snapshot::UnitRecord;
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,15 +13,21 @@ type Key = (Name, Scope, RegId);
 impl Machine {
     /// Reads every restored register back and compares it with the original.
     pub(super) fn check_readback(
-        &self,
+        &mut self,
         original: &[UnitRecord],
-        report: &RestoreReport,
+        report: &mut RestoreReport,
     ) -> Result<(), RestoreError> {
         let mut found: BTreeMap<Key, Value> = BTreeMap::new();
-        for state in self.state()? {
+        let mut cpus = Some(self.cpus_as_shown()?);
+        let records = self.state_with(|unit| match unit {
+            Unit::Cpu => Ok(cpus.take().unwrap_or_default()),
+            _ => self.unit_entries(unit),
+        })?;
+        for state in records {
             let values = state.entries.into_iter().map(|entry| (entry.id, entry.value));
             found.extend(values.map(|(id, value)| ((state.unit, state.scope, id), value)));
         }
+        let mut originals = Vec::new();
         let dropped: BTreeSet<&Key> = report.dropped.iter().collect();
         let changed = report.changed.iter().map(|c| ((c.unit, c.scope, c.id), &c.made));
         let changed: BTreeMap<Key, &Value> = changed.collect();
@@ -32,12 +38,29 @@ impl Machine {
                 let key = (state.unit, state.scope, entry.id);
                 if !dropped.contains(&key) {
                     let expected = changed.get(&key).copied().unwrap_or(&entry.value);
-                    check_one(key, expected, found.get(&key))?;
+                    let found = found.get(&key);
+                    check_one(key, expected, found)?;
+                    originals.extend(found.and_then(|found| original_of(key, expected, found)));
                 }
             }
         }
+        for (unit, step) in originals {
+            if let (Some(value), Verdict::Original { reads }) = (&step.value, &step.verdict) {
+                self.keep_original(step.scope, step.id, value.clone(), reads.clone());
+            }
+            report.steps.push((unit, step));
+        }
         Ok(())
     }
+}
+
+/// What the host answers by itself, where the original goes on to the next host.
+fn original_of((unit, scope, id): Key, written: &Value, found: &Value) -> Option<(Name, Step)> {
+    if rules::to_save(id, written, found, found) == *found {
+        return None;
+    }
+    let verdict = Verdict::Original { reads: found.clone() };
+    Some((unit, Step { scope, id, value: Some(written.clone()), verdict, how: None }))
 }
 
 fn check_one(

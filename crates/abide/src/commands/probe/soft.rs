@@ -8,7 +8,7 @@ use abide_contract::measure::measure;
 use abide_contract::{Accepts, Offer, Profile, Whose, rules};
 use abide_gic::Revision;
 use abide_gic::spec::{GICD_TYPER_ID_BITS_10, PRI_BITS};
-use abide_machine::board::{BoardConfig, GIC_INTIDS, VCPU_MAX};
+use abide_machine::board::{BoardConfig, GIC_INTIDS, GIC_INTIDS_MAX, GIC_INTIDS_MIN, VCPU_MAX};
 use abide_reg::{RegId, Value};
 use anyhow::Result;
 use std::collections::BTreeSet;
@@ -59,7 +59,10 @@ fn facts() -> Vec<(RegId, Offer)> {
         (rules::PVTIME, Offer::fixed(Whose::Vm, Value::u32(0))),
         (rules::GIC_VERSION, Offer::fixed(Whose::Vm, Value::u8(3))),
         (rules::PRIORITY_BITS, Offer::fixed(Whose::Vm, Value::u8(PRI_BITS))),
-        (rules::NR_IRQS, Offer::fixed(Whose::Vm, Value::u32(GIC_INTIDS))),
+        (
+            rules::NR_IRQS,
+            range(Value::u32(GIC_INTIDS), GIC_INTIDS_MIN.into(), GIC_INTIDS_MAX.into()),
+        ),
         (
             rules::GICD_IIDR,
             vm(Value::u32(Revision::default().gicd_iidr()), Accepts::Values(revisions)),

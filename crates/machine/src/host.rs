@@ -1,0 +1,80 @@
+//! The host as it shows itself to a VM that has not run: what there is, before anything is written.
+
+use crate::bus::lock;
+use crate::error::MachineError;
+use crate::machine::Machine;
+use abide_arm64::kvm;
+use abide_contract::{Accepts, Offer, Profile, Whose, rules};
+use abide_engine::Provider;
+use abide_gic::spec::{GRP_CPU_SYSREGS, ICC_CTLR_EL1, ICC_CTLR_PRIBITS_SHIFT};
+use abide_reg::{RegError, RegId, Registers, Value};
+
+/// A register of which nothing is known but that it is there: a write will tell. KVM's ids tell the
+/// width; the others are abide's own, and none of them is promised.
+fn there(id: RegId, scope: Whose) -> Offer {
+    let width = if let RegId::Kvm(number) = id { 1 << (number >> 52 & 0xf).min(8) } else { 8 };
+    Offer::state(scope, width)
+}
+
+/// A register that shows this; what else it takes a write will tell.
+fn showing(value: Value) -> Offer {
+    Offer::taking(Whose::Vm, value, Accepts::Any)
+}
+
+impl Machine {
+    /// What the host has, with what it shows in the VM's own registers. Which values it takes is
+    /// not known: that is found out by writing.
+    pub(crate) fn shown(&self) -> Result<Profile, MachineError> {
+        let mut host = Profile { name: self.engine.to_owned(), ..Profile::default() };
+        let vcpu = self.vcpus[0].as_ref();
+        for &id in &self.known {
+            let is_vms = kvm::is_vm_scoped(id);
+            let mut offer = there(id, if is_vms { Whose::Vm } else { Whose::Vcpu });
+            if is_vms && rules::is_pinned(id) {
+                offer = showing(vcpu.load(id).map_err(unreadable)?);
+            }
+            offer.class = vcpu.class_of(id);
+            host.offers.insert(id, offer);
+        }
+        if self.firmware_provider == Provider::Machine {
+            let firmware = lock(&self.bus.firmware);
+            for id in firmware.reg_ids() {
+                host.offers.insert(id, showing(firmware.load(id).map_err(unreadable)?));
+            }
+        }
+        Ok(host)
+    }
+
+    /// What follows from how the VM was made.
+    pub(crate) fn facts(&self) -> Result<Vec<(RegId, Offer)>, MachineError> {
+        let fixed = |value| Offer::fixed(Whose::Vm, value);
+        let gic = |id| self.irqchip.load(id).map_err(unreadable);
+        let control = gic(RegId::gic(GRP_CPU_SYSREGS, ICC_CTLR_EL1.into()))?;
+        let bits = control.to_number().unwrap_or(0) >> ICC_CTLR_PRIBITS_SHIFT & 7;
+        let page_size = rustix::param::page_size() as u64;
+        let sized = |value| Offer::taking(Whose::Vm, value, Accepts::Rule);
+        Ok(vec![
+            (rules::CNTFRQ, fixed(Value::u64(self.board.cntfrq_hz))),
+            // Their bounds the board was held to when it was made, and the host by making it.
+            (rules::IPA_BITS, showing(Value::u8(0))),
+            (rules::VCPUS, showing(Value::u32(self.board.vcpu_count))),
+            (rules::PAGE_SIZE, sized(Value::u64(page_size))),
+            (rules::PVTIME, fixed(Value::u32(0))),
+            (rules::GIC_VERSION, fixed(Value::u8(3))),
+            (rules::PRIORITY_BITS, fixed(Value::u8(u8::try_from(bits + 1).unwrap_or(0)))),
+            (rules::NR_IRQS, fixed(Value::u32(self.gic_intids))),
+            (rules::GICD_IIDR, showing(gic(rules::GICD_IIDR)?)),
+            (rules::GICD_TYPER, sized(gic(rules::GICD_TYPER)?)),
+        ])
+    }
+
+    /// Whether the register is one of the firmware that the machine brings.
+    pub(crate) fn is_machine_firmware(&self, id: RegId) -> bool {
+        self.firmware_provider == Provider::Machine
+            && lock(&self.bus.firmware).reg_ids().contains(&id)
+    }
+}
+
+fn unreadable(error: RegError) -> MachineError {
+    MachineError::Engine(error.into())
+}

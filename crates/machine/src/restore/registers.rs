@@ -1,0 +1,253 @@
+//! Registers that an engine holds, written as the plan says: the VM's once, and those of each vCPU
+//! by a thread of their own.
+
+use super::{Pending, RestoreError, register_error};
+use crate::error::{MachineError, Refusals};
+use crate::machine::Machine;
+use crate::save::{cpu_unit, entries_of};
+use crate::units::Unit;
+use abide_contract::{Dropped, Held, Refused, Step, Verdict, extras, order, step};
+use abide_engine::Vcpu;
+use abide_reg::{Entry, RegError, RegId, Scope, VcpuId};
+use std::collections::BTreeSet;
+use std::fmt;
+use std::num::NonZero;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+/// How many registers were written to the engine.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// Of the VM, each once.
+    pub of_vm: usize,
+    /// Of single vCPUs that do not show the VM's identity.
+    pub of_own: usize,
+    /// Of each vCPU.
+    pub of_vcpus: Vec<usize>,
+}
+
+impl Written {
+    /// All of them: what an engine's store was called for.
+    #[must_use]
+    pub fn total(&self) -> usize {
+        self.of_vm + self.of_own + self.of_vcpus.iter().sum::<usize>()
+    }
+}
+
+impl fmt::Display for Written {
+    /// `V + N × P = total` in words.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { of_vm, of_own, of_vcpus } = self;
+        write!(f, "{of_vm} of the VM once, ")?;
+        match of_vcpus.as_slice() {
+            [first, rest @ ..] if rest.iter().all(|count| count == first) => {
+                write!(f, "{first} of each of {} vCPUs", of_vcpus.len())?;
+            }
+            _ => write!(f, "{} of {} vCPUs", of_vcpus.iter().sum::<usize>(), of_vcpus.len())?,
+        }
+        if *of_own != 0 {
+            write!(f, ", {of_own} of vCPUs unlike the first")?;
+        }
+        write!(f, ": {} in all", self.total())
+    }
+}
+
+/// What storing a list of registers came to: those that the host's kernel refused.
+type Stored = Result<Vec<(Entry, RegError)>, (RegId, RegError)>;
+
+/// Writes registers in their order. What the host's kernel refuses is noted; what cannot be any
+/// vCPU's ends it.
+fn store_all(vcpu: &mut dyn Vcpu, entries: Vec<Entry>) -> Stored {
+    let mut refused = Vec::new();
+    for entry in entries {
+        match vcpu.store(entry.id, &entry.value) {
+            Ok(()) => {}
+            Err(error @ RegError::Host { .. }) => refused.push((entry, error)),
+            Err(error) => return Err((entry.id, error)),
+        }
+    }
+    Ok(refused)
+}
+
+/// Does `work` for each vCPU, with as many threads as the host has CPUs for: what one vCPU's calls
+/// wait for does not hold up another's.
+pub(crate) fn on_each<I: Send, T: Send>(
+    vcpus: &mut [Box<dyn Vcpu>],
+    inputs: Vec<I>,
+    work: impl Fn(&mut dyn Vcpu, I) -> T + Sync,
+) -> Vec<T> {
+    let threads = thread::available_parallelism().map_or(1, NonZero::get).min(vcpus.len());
+    let queue = Mutex::new(vcpus.iter_mut().zip(inputs).enumerate());
+    let worker = || {
+        let mut done = Vec::new();
+        loop {
+            let next = queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+            let Some((n, (vcpu, input))) = next else { return done };
+            done.push((n, work(vcpu.as_mut(), input)));
+        }
+    };
+    let mut done = thread::scope(|scope| {
+        // A host that gives no more threads makes it slower, and that is all.
+        let start = |_| thread::Builder::new().spawn_scoped(scope, worker).ok();
+        let helpers: Vec<_> = (1..threads).filter_map(start).collect();
+        let mut done = worker();
+        for helper in helpers {
+            match helper.join() {
+                Ok(more) => done.extend(more),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        done
+    });
+    done.sort_by_key(|(n, _)| *n);
+    done.into_iter().map(|(_, result)| result).collect()
+}
+
+impl Pending {
+    /// The registers of a record that are to be written, in their order. The others are dropped or
+    /// carried along; or stand against the guest, and are noted for the refusal.
+    fn planned(&mut self, unit: Unit, scope: Scope) -> Result<Vec<Entry>, RestoreError> {
+        let name = unit.name();
+        let mut entries = Vec::new();
+        for entry in self.take(unit, scope)? {
+            let Entry { id, class, ref value } = entry;
+            let held = Held { scope, id, class, value: Some(value.clone()), of_machine: false };
+            let mut step = step(&self.guest, &held, &self.host);
+            let is_there = self.host.offer(id).is_some();
+            match &step.verdict {
+                Verdict::Drop(Dropped::Volatile) => self.drop_entry(name, scope, id),
+                Verdict::Drop(Dropped::Kept) => self.carry(name, scope, vec![entry]),
+                // What is not known is not taken for off.
+                Verdict::Drop(Dropped::WhileOff(_)) => {
+                    step.verdict = Verdict::Refuse(Refused::Absent);
+                    self.refused.push((name, step));
+                }
+                // Kept all the same: the next host may have it again.
+                Verdict::Drop(_) => {
+                    self.report.steps.push((name, step));
+                    self.carry(name, scope, vec![entry]);
+                }
+                Verdict::Refuse(_) if !is_there => self.refused.push((name, step)),
+                Verdict::Mask { .. } => {
+                    self.report.steps.push((name, step));
+                    entries.push(entry);
+                }
+                // What a host takes, the write tells.
+                _ => entries.push(entry),
+            }
+        }
+        Ok(order::in_order(entries))
+    }
+
+    /// Ends it if there is anything against the guest.
+    pub(super) fn refuse(&mut self, engine: &'static str) -> Result<(), RestoreError> {
+        if self.refused.is_empty() {
+            return Ok(());
+        }
+        let steps = Refusals(std::mem::take(&mut self.refused));
+        Err(RestoreError::Plan { engine, steps })
+    }
+}
+
+impl Machine {
+    /// Writes the registers of the VM's record of a unit through the first vCPU.
+    pub(super) fn restore_vm(
+        &mut self,
+        unit: Unit,
+        pending: &mut Pending,
+    ) -> Result<(), RestoreError> {
+        let written = self.store_record(VcpuId(0), unit, Scope::Vm, pending)?;
+        pending.report.written.of_vm += written.len();
+        self.check_required(unit, Scope::Vm, &written)
+    }
+
+    /// Writes the registers of a record to one vCPU; returns which.
+    pub(super) fn store_record(
+        &mut self,
+        vcpu: VcpuId,
+        unit: Unit,
+        scope: Scope,
+        pending: &mut Pending,
+    ) -> Result<BTreeSet<RegId>, RestoreError> {
+        let entries = pending.planned(unit, scope)?;
+        let ids: BTreeSet<RegId> = entries.iter().map(|entry| entry.id).collect();
+        let stored = store_all(self.vcpus[vcpu.index()].as_mut(), entries);
+        self.note_stored(unit, scope, stored, pending)?;
+        pending.report.registers += ids.len();
+        Ok(ids)
+    }
+
+    /// Writes the registers of all vCPUs, each by a thread.
+    pub(super) fn restore_cpus(&mut self, pending: &mut Pending) -> Result<(), RestoreError> {
+        const UNIT: Unit = Unit::Cpu;
+        let (mut lists, mut ids) = (Vec::new(), Vec::new());
+        for vcpu in 0..self.board.vcpu_count {
+            let entries = pending.planned(UNIT, Scope::Vcpu(VcpuId(vcpu)))?;
+            ids.push(entries.iter().map(|entry| entry.id).collect::<BTreeSet<RegId>>());
+            lists.push(entries);
+        }
+        let all_stored = on_each(&mut self.vcpus, lists, store_all);
+        for ((vcpu, stored), written) in (0..).zip(all_stored).zip(&ids) {
+            let scope = Scope::Vcpu(VcpuId(vcpu));
+            self.note_stored(UNIT, scope, stored, pending)?;
+            self.check_required(UNIT, scope, written)?;
+            pending.report.registers += written.len();
+            pending.report.written.of_vcpus.push(written.len());
+        }
+        pending.refuse(self.engine)
+    }
+
+    /// Takes down what a host refused, in a plan's words.
+    fn note_stored(
+        &self,
+        unit: Unit,
+        scope: Scope,
+        stored: Stored,
+        pending: &mut Pending,
+    ) -> Result<(), RestoreError> {
+        let failed = |(id, source)| register_error(unit.name(), scope, id, source);
+        for (entry, error) in stored.map_err(failed)? {
+            let Entry { id, value, .. } = entry;
+            let verdict = Verdict::Refuse(self.refused(scope, id, &value, &error));
+            let value = Some(value);
+            pending.refused.push((unit.name(), Step { scope, id, value, verdict, how: None }));
+        }
+        Ok(())
+    }
+
+    /// Refuses a record without a register that every vCPU has.
+    fn check_required(
+        &self,
+        unit: Unit,
+        scope: Scope,
+        written: &BTreeSet<RegId>,
+    ) -> Result<(), RestoreError> {
+        let vcpu = &self.vcpus[0];
+        let missing =
+            |id: &&RegId| cpu_unit(**id) == unit && !written.contains(*id) && vcpu.requires(**id);
+        let Some(&id) = self.known.iter().find(missing) else { return Ok(()) };
+        let (unit, name) = (unit.name(), crate::names::register_name(id));
+        Err(RestoreError::MissingRegister { unit, scope, name, id })
+    }
+
+    /// Hides what only this host has.
+    pub(super) fn hide_extras(&mut self, pending: &mut Pending) {
+        let extras = extras(&pending.guest, &pending.host);
+        for extra in extras.into_iter().filter(|extra| extra.write.is_some()) {
+            let mut refused = Vec::new();
+            pending.report.written.of_vm += self.hide(&extra, &mut refused);
+            let unit = cpu_unit(extra.id).name();
+            pending.refused.extend(refused.into_iter().map(|step| (unit, step)));
+            pending.report.hidden.push(extra);
+        }
+    }
+
+    /// The registers of all vCPUs as the engine shows them, each read by a thread.
+    pub(super) fn cpus_as_shown(&mut self) -> Result<Vec<(Scope, Vec<Entry>)>, MachineError> {
+        let scopes = (0..self.board.vcpu_count).map(|n| Scope::Vcpu(VcpuId(n))).collect();
+        let read = |vcpu: &mut dyn Vcpu, scope| {
+            entries_of(vcpu, Unit::Cpu, scope).map(|entries| (scope, entries))
+        };
+        on_each(&mut self.vcpus, scopes, read).into_iter().collect()
+    }
+}
