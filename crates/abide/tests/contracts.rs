@@ -95,6 +95,13 @@ fn what_is_no_contract_for_this_engine_starts_nothing() {
         assert!(text.contains(named), "{contract}: {text}");
         assert!(stdout(&output).is_empty(), "{contract}: the guest printed");
     }
-    let output = sandbox.abide(&["run", "--contract", "mine.toml", "--cpu", "int"]);
-    assert_eq!(code(&output), 2, "{}", stderr(&output));
+    for more in [["--cpu", "int"], ["--asymmetric", "int"], ["--features", "pmu"]] {
+        let output = sandbox.abide(&["run", "--contract", "mine.toml", more[0], more[1]]);
+        assert_eq!(code(&output), 2, "{}", stderr(&output));
+    }
+    let huge = ["run", "--deterministic", "--memory", "17179869183G", "--contract", "mine.toml"];
+    let output = sandbox.abide(&huge);
+    let text = stderr(&output);
+    assert_eq!(code(&output), 1, "{text}");
+    assert!(text.contains("mine promises 40 address bits (IPA), 64 asked for"), "{text}");
 }

@@ -156,7 +156,7 @@ impl GuestContract {
         if let Some(promised) = self.number(rules::VCPUS).filter(|&most| asked > most) {
             return Err(self.beyond("vCPUs", asked, promised, "use fewer --vcpus"));
         }
-        let last = (RAM_BASE.0 + board.ram_len).saturating_sub(1);
+        let last = RAM_BASE.0.saturating_add(board.ram_len).saturating_sub(1);
         let bits = u64::from(u64::BITS - last.leading_zeros());
         if let Some(promised) = self.number(rules::IPA_BITS).filter(|&most| bits > most) {
             return Err(self.beyond("address bits (IPA)", bits, promised, "use less --memory"));
