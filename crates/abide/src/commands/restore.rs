@@ -9,6 +9,7 @@ use crate::out::say;
 use crate::report::RestoredRegisters;
 use crate::state_dir::Place;
 use crate::terminal;
+use abide_arm64::{SysReg, kvm};
 use abide_engine::Engine;
 use abide_engine_kvm::trial::Kind;
 use abide_machine::error::RestoreError;
@@ -23,12 +24,15 @@ use std::sync::Arc;
 /// Whether the guest's time is executed instructions, u8 0 or 1.
 const CLOCK_KIND: RegId = RegId::named("clock.virtual");
 
+/// Bit 0 of it, M, switches page tables on `[DDI0487 D24.2]`.
+const SCTLR_EL1: RegId = kvm::sysreg(SysReg::new(3, 0, 1, 0, 0));
+
 /// Restores a guest from its file and runs it to its end.
 pub fn run(args: &RestoreArgs) -> Result<Exit> {
     let config = session::run_config(&args.save_points)?;
     let file = || args.file.display().to_string();
     let reader = Reader::open(&args.file).with_context(file)?;
-    let found = Found::find(args.engine, &needs(args, &reader), Kind::Restored)?;
+    let found = Found::find(args.engine, &needs(args, &reader), kind(&reader))?;
     let wish = args.file.file_stem().and_then(|stem| stem.to_str());
     let state_dir = args.state.state_dir.as_deref();
     let place = Arc::new(session::take_place(state_dir, args.name.as_deref(), wish)?);
@@ -68,14 +72,26 @@ pub fn run(args: &RestoreArgs) -> Result<Exit> {
     session::run(machine, &output, &place, &config, &report)
 }
 
+/// Whether an entry of any unit is so.
+fn has(reader: &Reader, is_so: impl Fn(&Entry) -> bool) -> bool {
+    let records = &reader.snapshot().records;
+    records
+        .iter()
+        .any(|record| matches!(record, Record::Unit(unit) if unit.entries.iter().any(&is_so)))
+}
+
+/// The tiny guest that is most like this one: where no vCPU walks page tables, none is in the way.
+fn kind(reader: &Reader) -> Kind {
+    let walks = |entry: &Entry| {
+        entry.id == SCTLR_EL1 && entry.value.to_u64().is_none_or(|value| value & 1 == 1)
+    };
+    if has(reader, walks) { Kind::Restored } else { Kind::Born }
+}
+
 /// What the guest needs. Its features are judged when its ID registers are.
 fn needs(args: &RestoreArgs, reader: &Reader) -> Needs {
-    let is_virtual = |entry: &Entry| entry.id == CLOCK_KIND && entry.value.to_u8() == Some(1);
-    let counts =
-        reader.snapshot().records.iter().any(
-            |record| matches!(record, Record::Unit(unit) if unit.entries.iter().any(is_virtual)),
-        );
-    let soft_only = if counts {
+    let counts = |entry: &Entry| entry.id == CLOCK_KIND && entry.value.to_u8() == Some(1);
+    let soft_only = if has(reader, counts) {
         Some("a guest whose time is executed instructions (clock.virtual)")
     } else {
         (!args.save_points.save_at.is_empty()).then_some("--save-at")
