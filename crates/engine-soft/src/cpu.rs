@@ -5,7 +5,7 @@ use crate::exec::Patience;
 use crate::lower::slot;
 use crate::mmu::{Regime, physical_bits};
 use crate::sysreg::{Slot, TABLE};
-use crate::tlb::{HALF, NO_TAG, Tlb};
+use crate::tlb::{Blocks, HALF, NO_TAG, Tlb};
 use abide_engine::{Bus, Clock, InterruptLines, PowerState, SystemEvent};
 use abide_memory::GuestRam;
 use abide_reg::VcpuId;
@@ -76,6 +76,17 @@ pub(crate) struct FetchEntry {
 /// Entries of the fetch TLB per exception level.
 pub(crate) const FETCH_HALF: usize = 256;
 
+impl FetchEntry {
+    const EMPTY: Self = Self { tag: NO_TAG, base: 0 };
+
+    /// Where the entry for `va` stands among those of its exception level if there is one.
+    #[inline(always)]
+    pub fn index(va: u64) -> usize {
+        let page = (va >> 12) as usize;
+        page & (FETCH_HALF - 1)
+    }
+}
+
 /// One CPU.
 pub(crate) struct Cpu {
     /// General registers, SP and helpers at the places of [`slot`]. The length makes every 8-bit
@@ -126,6 +137,8 @@ pub(crate) struct Cpu {
     pub half: usize,
     pub tlb: Tlb,
     pub fetch_tlb: Box<[FetchEntry; 2 * FETCH_HALF]>,
+    /// What of the fetch TLB is pieces of blocks.
+    pub fetch_blocks: Blocks,
     /// `pc = pc_bias + 4 * ip` inside the loop.
     pub pc_bias: u64,
     /// The place of the current instruction, when a slow path was entered.
@@ -177,7 +190,8 @@ impl Cpu {
             ids,
             half: HALF,
             tlb: Tlb::new(),
-            fetch_tlb: Box::new([FetchEntry { tag: NO_TAG, base: 0 }; 2 * FETCH_HALF]),
+            fetch_tlb: Box::new([FetchEntry::EMPTY; 2 * FETCH_HALF]),
+            fetch_blocks: Blocks::default(),
             pc_bias: 0,
             ip: 0,
             limit: 0,
@@ -306,7 +320,18 @@ impl Cpu {
     }
 
     pub fn flush_fetch_tlb(&mut self) {
-        self.fetch_tlb.fill(FetchEntry { tag: NO_TAG, base: 0 });
+        self.fetch_tlb.fill(FetchEntry::EMPTY);
+        self.fetch_blocks.clear();
+    }
+
+    /// Forgets how to fetch from the page of `va`, and from every piece of a block it is in.
+    pub fn flush_fetch_page(&mut self, va: u64) {
+        if self.fetch_blocks.may_hold(va) {
+            return self.flush_fetch_tlb();
+        }
+        let at = FetchEntry::index(va);
+        self.fetch_tlb[at] = FetchEntry::EMPTY;
+        self.fetch_tlb[at + FETCH_HALF] = FetchEntry::EMPTY;
     }
 
     /// The address of the current instruction in a slow path.

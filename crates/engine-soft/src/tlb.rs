@@ -52,6 +52,39 @@ fn upper(va: u64) -> usize {
     usize::from(va >> 55 & 1 == 1)
 }
 
+/// How many blocks are told apart.
+const BLOCKS_MAX: usize = 32;
+
+/// The blocks that entries of the fetch TLB are pieces of: one TLBI by address concerns all of
+/// those of a block, wherever they stand.
+#[derive(Debug, Default)]
+pub(crate) struct Blocks(Vec<(u64, u32)>);
+
+impl Blocks {
+    /// The block of `va` without its tag, of a size as a power of two.
+    fn block(va: u64, size_log2: u32) -> (u64, u32) {
+        (va << 8 >> 8 >> size_log2, size_log2)
+    }
+
+    /// An entry for `va` is a piece of a block of this size; 0 for a page that is none.
+    pub fn note(&mut self, va: u64, size_log2: u32) {
+        let block = Self::block(va, size_log2);
+        if size_log2 != 0 && self.0.len() < BLOCKS_MAX && !self.0.contains(&block) {
+            self.0.push(block);
+        }
+    }
+
+    /// Whether `va` may be in a block that was noted: any may where too many were.
+    pub fn may_hold(&self, va: u64) -> bool {
+        let is_in = |&(block, size_log2): &(u64, u32)| Self::block(va, size_log2).0 == block;
+        self.0.len() == BLOCKS_MAX || self.0.iter().any(is_in)
+    }
+
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+}
+
 /// Translations of both exception levels.
 #[derive(Debug)]
 pub(crate) struct Tlb {
@@ -157,5 +190,26 @@ impl Tlb {
         for entry in self.all() {
             entry.write = NO_TAG;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_hold_their_pages_and_everything_when_they_are_too_many() {
+        let mut blocks = Blocks::default();
+        blocks.note(0x4000, 0);
+        assert!(!blocks.may_hold(0x4000), "a page is no block");
+        for number in 0..BLOCKS_MAX as u64 {
+            assert!(!blocks.may_hold(0x7fff_ffff_f000));
+            blocks.note((number << 21) + 0x5000, 21);
+            blocks.note((number << 21) + 0x6000, 21);
+            assert!(blocks.may_hold((number << 21) + 0x1f_f000));
+        }
+        assert!(blocks.may_hold(0x7fff_ffff_f000));
+        blocks.clear();
+        assert!(!blocks.may_hold(0x5000));
     }
 }

@@ -194,6 +194,28 @@ fn one_tlbi_ends_a_whole_block() {
     assert_eq!((guest.x(0), guest.x(5)), (1, 2));
 }
 
+/// Calls a function, maps another in its place, tells with TLBI by address and calls it again.
+#[test]
+fn fetches_follow_a_tlbi_of_their_page_or_block() {
+    let (one, two) = (RAM_BASE + 0x40_0000, RAM_BASE + 0x60_0000);
+    for (level, kind, named) in [(3, pte::PAGE, 0x5000), (2, pte::BLOCK, 0x9000)] {
+        let (mut guest, mut tables) = Guest::with_mmu();
+        guest.place(one + 0x5000, &[asm::mov(0, 1), asm::RET]);
+        guest.place(two + 0x5000, &[asm::mov(0, 2), asm::RET]);
+        let offset = if level == 3 { 0x5000 } else { 0 };
+        tables.map(&guest, VA + offset, level, (one + offset) | kind | pte::AF);
+        let level2 = guest.read_u64(tables.root() + 8 * (VA >> 30 & 511)) & !3;
+        let slot = if level == 3 { (guest.read_u64(level2) & !3) + 8 * 5 } else { level2 };
+        guest.set_x(1, VA + 0x5000);
+        guest.set_x(2, slot);
+        guest.set_x(3, (two + offset) | kind | pte::AF);
+        guest.set_x(4, (VA + named) >> 12);
+        let tlbi = asm::sys(0, 8, 7, 1, 4);
+        guest.run(&[asm::blr(1), asm::add(5, 0, 0), asm::str(3, 2), tlbi, asm::ISB, asm::blr(1)]);
+        assert_eq!((guest.x(5), guest.x(0)), (1, 2), "level {level}");
+    }
+}
+
 #[test]
 fn written_code_is_seen_after_ic_ivau() {
     let mut guest = Guest::new();

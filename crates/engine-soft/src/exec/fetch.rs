@@ -14,7 +14,7 @@ impl Cpu {
     /// ever uses up its slice.
     pub fn fetch(&mut self, code: &mut CodeCache, env: &Env) -> Option<usize> {
         let half = if self.half == HALF { FETCH_HALF } else { 0 };
-        let at = (self.pc >> 12) as usize & (FETCH_HALF - 1) | half;
+        let at = FetchEntry::index(self.pc) | half;
         let entry = self.fetch_tlb[at];
         let base = if self.pc & (PAGE_MASK | 3) == entry.tag && !self.illegal {
             entry.base
@@ -39,10 +39,11 @@ impl Cpu {
         let el0 = self.el == 0;
         let place = self.regime().translate(env.ram, va, Access::Execute, el0).and_then(|leaf| {
             let page = Gpa(leaf.pa & PAGE_MASK);
-            env.ram.offset_of(page, PAGE_SIZE).ok_or(Fault(status::EXTERNAL))
+            let offset = env.ram.offset_of(page, PAGE_SIZE).ok_or(Fault(status::EXTERNAL))?;
+            Ok((offset, leaf.block_log2))
         });
-        let offset = match place {
-            Ok(offset) => offset,
+        let (offset, block_log2) = match place {
+            Ok(place) => place,
             Err(Fault(status)) => {
                 let same_el = if el0 { 0 } else { esr::SAME_EL };
                 let syndrome = esr::INSTRUCTION_ABORT | same_el | u64::from(status);
@@ -53,7 +54,8 @@ impl Cpu {
         if others_gone {
             self.flush_fetch_tlb();
         }
-        let at = (va >> 12) as usize & (FETCH_HALF - 1) | half;
+        self.fetch_blocks.note(va, block_log2);
+        let at = FetchEntry::index(va) | half;
         self.fetch_tlb[at] = FetchEntry { tag: va & PAGE_MASK, base };
         Some(base)
     }

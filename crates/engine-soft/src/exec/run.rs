@@ -5,7 +5,7 @@ use super::integer::{
 };
 use super::{aside, direct, fetch, groups, integer, rare, simd};
 use crate::code_cache::CodeCache;
-use crate::cpu::{Cpu, Env, Exit, FETCH_HALF, Flow};
+use crate::cpu::{Cpu, Env, Exit, FETCH_HALF, FetchEntry, Flow};
 use crate::lower::{Code, slot};
 use crate::tlb::{DEVICE, PAGE_MASK};
 use abide_memory::{Order, RamOffset};
@@ -75,7 +75,7 @@ pub(crate) fn execute(cpu: &mut Cpu, code: &mut CodeCache, env: &Env) -> Exit {
         macro_rules! jump {
             ($address:expr) => {{
                 let va: u64 = $address;
-                let at = (va >> 12) as usize & (FETCH_HALF - 1) | (cpu.half >> 2) & FETCH_HALF;
+                let at = FetchEntry::index(va) | (cpu.half >> 2) & FETCH_HALF;
                 let entry = cpu.fetch_tlb[at];
                 if va & (PAGE_MASK | 3) == entry.tag {
                     cpu.pc_bias = entry.tag.wrapping_sub(4 * entry.base as u64);

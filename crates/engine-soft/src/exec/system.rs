@@ -253,7 +253,7 @@ fn sys(cpu: &mut Cpu, code: &mut CodeCache, env: &Env, word: u32) -> Flow {
         (0, 8, 3 | 7, 1 | 3 | 5 | 7) => {
             let va = ((value << 20).cast_signed() >> 8).cast_unsigned();
             cpu.tlb.flush_page(va);
-            cpu.flush_fetch_tlb();
+            cpu.flush_fetch_page(va);
             flush_others(cpu, env, crm)
         }
         // TLBI VMALLE1, ASIDE1.
