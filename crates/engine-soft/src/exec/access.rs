@@ -9,6 +9,7 @@ use abide_memory::{GuestRam, Order, PAGE_SIZE, RamOffset};
 use abide_reg::Gpa;
 
 use super::integer::extended;
+use super::unaligned;
 
 /// Where an address leads.
 #[derive(Clone, Copy, Debug)]
@@ -236,6 +237,17 @@ impl Cpu {
         fault
     }
 
+    /// The place in RAM of `size` bytes inside a page that the TLB knows, where they may stand at
+    /// any address.
+    #[inline]
+    fn unaligned_place(&self, va: u64, size: u64, access: Access) -> Option<u64> {
+        let entry = self.tlb.entry_here(va);
+        let tag = if access == Access::Write { entry.write } else { entry.read };
+        let is_here = va & PAGE_MASK == tag && va % PAGE_SIZE <= PAGE_SIZE - size;
+        let may = entry.flags & DEVICE == 0 && !self.checks_alignment();
+        (is_here && may).then(|| va.wrapping_add(entry.addend))
+    }
+
     /// A load of the loop that missed the TLB. `None`: an exception was taken.
     #[cold]
     #[inline(never)]
@@ -248,6 +260,9 @@ impl Cpu {
     ) -> Option<u64> {
         if self.stack_fault(misaligned_sp) {
             return None;
+        }
+        if let Some(at) = self.unaligned_place(va, 1 << size_log2, Access::Read) {
+            return Some(unaligned::load(env.ram.view(), at, 1 << size_log2) as u64);
         }
         match self.read_data(env, va, 1 << size_log2, self.rights()) {
             Ok(value) => Some(value),
@@ -271,6 +286,10 @@ impl Cpu {
     ) -> Option<()> {
         if self.stack_fault(misaligned_sp) {
             return None;
+        }
+        if let Some(at) = self.unaligned_place(va, 1 << size_log2, Access::Write) {
+            unaligned::store(env.ram.view(), at, 1 << size_log2, value.into());
+            return Some(());
         }
         match self.write_data(env, va, 1 << size_log2, value, self.rights()) {
             Ok(()) => Some(()),

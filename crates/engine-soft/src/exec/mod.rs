@@ -35,6 +35,7 @@ mod scalar_fp;
 mod simd;
 mod structures;
 mod system;
+mod unaligned;
 mod vector;
 mod vector_fp;
 mod vector_fp_lanes;

@@ -4,6 +4,7 @@
 use super::v;
 use crate::cpu::Cpu;
 use crate::exec::access::index;
+use crate::exec::unaligned;
 use crate::lower::{Op, access as field, rows as row_field, slot};
 use crate::tlb::{DEVICE, PAGE_MASK};
 use abide_memory::{Order, PAGE_SIZE, RamOffset, RamView};
@@ -57,7 +58,7 @@ fn load<const SIZE: u32>(ram: RamView, at: u64) -> u128 {
     let word = |at: u64| ram.load::<u64>(RamOffset(at), Order::Relaxed);
     let misaligned = at & ((1 << SIZE) - 1) & 7;
     if misaligned != 0 {
-        return load_unaligned(ram, at, 1 << SIZE);
+        return unaligned::load(ram, at, 1 << SIZE);
     }
     match SIZE {
         0 => ram.load::<u8>(RamOffset(at), Order::Relaxed).into(),
@@ -68,25 +69,13 @@ fn load<const SIZE: u32>(ram: RamView, at: u64) -> u128 {
     }
 }
 
-/// From the words that hold it, each read at once.
-#[inline(always)]
-fn load_unaligned(ram: RamView, at: u64, bytes: u64) -> u128 {
-    let word = |at: u64| u128::from(ram.load::<u64>(RamOffset(at & !7), Order::Relaxed));
-    let (last, shift) = (word(at + bytes - 1), 8 * (at & 7));
-    if bytes == 16 {
-        return (word(at + 8) << 64 | word(at)) >> shift | last << (128 - shift);
-    }
-    // Where one word holds it, both are that word.
-    (last << 64 | word(at)) >> shift & (u128::MAX >> (128 - 8 * bytes))
-}
-
 /// Writes `1 << SIZE` bytes, all of them in one page.
 #[inline(always)]
 fn store<const SIZE: u32>(ram: RamView, at: u64, value: u128) {
     let word = |at: u64, value: u128| ram.store(RamOffset(at), value as u64, Order::Relaxed);
     let misaligned = at & ((1 << SIZE) - 1) & 7;
     if misaligned != 0 {
-        return store_unaligned(ram, at, 1 << SIZE, value);
+        return unaligned::store(ram, at, 1 << SIZE, value);
     }
     match SIZE {
         0 => ram.store(RamOffset(at), value as u8, Order::Relaxed),
@@ -97,41 +86,6 @@ fn store<const SIZE: u32>(ram: RamView, at: u64, value: u128) {
             word(at, value);
             word(at + 8, value >> 64);
         }
-    }
-}
-
-/// In aligned pieces, so that no byte beside them is touched.
-#[inline(never)]
-fn store_unaligned(ram: RamView, mut at: u64, bytes: u64, mut value: u128) {
-    let end = at + bytes;
-    macro_rules! put {
-        ($piece:ty) => {{
-            ram.store(RamOffset(at), value as $piece, Order::Relaxed);
-            value >>= <$piece>::BITS;
-            at += size_of::<$piece>() as u64;
-        }};
-    }
-    // Up to a multiple of 8, or as far as it goes.
-    if at & 1 != 0 {
-        put!(u8);
-    }
-    if at & 2 != 0 && end - at >= 2 {
-        put!(u16);
-    }
-    if at & 4 != 0 && end - at >= 4 {
-        put!(u32);
-    }
-    while end - at >= 8 {
-        put!(u64);
-    }
-    if end - at >= 4 {
-        put!(u32);
-    }
-    if end - at >= 2 {
-        put!(u16);
-    }
-    if at < end {
-        ram.store(RamOffset(at), value as u8, Order::Relaxed);
     }
 }
 
