@@ -42,6 +42,7 @@ pub enum Order {
 }
 
 impl Order {
+    #[inline]
     fn load(self) -> Ordering {
         match self {
             Self::Relaxed => Ordering::Relaxed,
@@ -50,6 +51,7 @@ impl Order {
         }
     }
 
+    #[inline]
     fn store(self) -> Ordering {
         match self {
             Self::Relaxed => Ordering::Relaxed,
@@ -59,6 +61,7 @@ impl Order {
         }
     }
 
+    #[inline]
     fn exchange(self) -> Ordering {
         match self {
             Self::Relaxed => Ordering::Relaxed,
