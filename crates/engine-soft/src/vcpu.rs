@@ -144,6 +144,11 @@ impl Vcpu for SoftVcpu {
         self.cpu.ids = self.shared.ids(self.id.index());
         self.cpu.find_simd();
         self.code.decode_for(self.cpu.ids.extensions());
+        if self.clock.instructions_until(0).is_some() {
+            // Guests change descriptors without TLBI where a stale entry does no harm: Linux clears
+            // access flags so. A restored vCPU has no such entry, so none outlives a slice.
+            self.cpu.flush_tlb();
+        }
         let mut left = i64::try_from(budget).unwrap_or(i64::MAX);
         let shared = Arc::clone(&self.shared);
         let _inside = shared.enter(self.id.index());

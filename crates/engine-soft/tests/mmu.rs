@@ -177,6 +177,21 @@ fn stale_translations_end_with_tlbi_or_another_asid() {
     }
 }
 
+/// Linux clears access flags so. A restored vCPU has nothing translated: for both to go the same
+/// way, no translation outlives a slice.
+#[test]
+fn access_flag_cleared_without_tlbi_is_missed_by_the_next_slice() {
+    let (mut guest, mut tables) = Guest::with_mmu();
+    tables.map(&guest, VA, 3, DATA | pte::PAGE | pte::AF);
+    guest.set_x(1, VA);
+    // It stops in between, and nobody touches the vCPU there.
+    guest.run(&[asm::ldr(0, 1), HVC, asm::ldr(0, 1)]);
+    assert_eq!(guest.pc(), CODE + 8);
+    tables.map(&guest, VA, 3, DATA | pte::PAGE);
+    guest.vcpu.run(1000, &guest.bus).unwrap();
+    assert_eq!(guest.sys(ESR), READ | 0x0b, "access flag fault, level 3");
+}
+
 #[test]
 fn one_tlbi_ends_a_whole_block() {
     let (mut guest, mut tables) = Guest::with_mmu();
