@@ -1,7 +1,7 @@
 //! The cells of the lab: what runs on which host, and what must come of it.
 
 use super::host::{Errand, File, Finished, Host, tail};
-use super::{kvm_to_kvm, tour};
+use super::{kvm_to_kvm, linux, tour};
 use crate::abide::{self, Linux, POWERED_OFF, Ran, SAVED_AWAY};
 use anyhow::{Context, Result, ensure};
 use std::fs;
@@ -13,6 +13,8 @@ use std::time::Duration;
 pub struct Cell {
     pub name: &'static str,
     pub host: Host,
+    /// Not run unless it is named.
+    pub long: bool,
     work: Work,
 }
 
@@ -29,6 +31,10 @@ enum Work {
     KvmToKvm,
     /// A guest that looks at all it can see is born on the host and goes to other hosts and back.
     Tour,
+    /// A Linux guest goes twice round all kernels while it boots and works.
+    LinuxTour,
+    /// A Linux guest goes from the software engine to the host's KVM, back, and there again.
+    BothWays,
 }
 
 /// Who restores.
@@ -70,7 +76,7 @@ const A57: (&str, &str) = ("6.12", "cortex-a57");
 
 /// Every cell.
 pub fn all() -> Vec<Cell> {
-    let mut cells = vec![
+    vec![
         cell("kvm-device", A57, Work::KvmDevice),
         to_kvm("soft-to-kvm-early", 20, AsUser::Root),
         to_kvm("soft-to-kvm-middle", 60, AsUser::Root),
@@ -79,13 +85,19 @@ pub fn all() -> Vec<Cell> {
         cell("damaged-to-kvm", A57, Work::DamagedToKvm),
         cell("kvm-to-kvm-oldest", ("6.1", "neoverse-n1"), Work::KvmToKvm),
         cell("kvm-to-kvm-newest", ("7.2", "neoverse-n1"), Work::KvmToKvm),
-    ];
-    cells.push(cell("tour-abi", ("6.1", "neoverse-n1"), Work::Tour));
-    cells
+        cell("tour-abi", ("6.1", "neoverse-n1"), Work::Tour),
+        cell("tour-linux", ("6.1", "neoverse-n1"), Work::LinuxTour),
+        cell("both-ways", A57, Work::BothWays),
+    ]
 }
 
 fn cell(name: &'static str, (series, cpu): (&str, &str), work: Work) -> Cell {
-    Cell { name, host: Host::debian(series, cpu), work }
+    Cell {
+        name,
+        host: Host::debian(series, cpu),
+        long: matches!(work, Work::LinuxTour | Work::BothWays),
+        work,
+    }
 }
 
 fn to_kvm(name: &'static str, at_percent: u64, as_user: AsUser) -> Cell {
@@ -99,7 +111,7 @@ pub struct Bench {
 }
 
 pub struct Built {
-    program: PathBuf,
+    pub program: PathBuf,
     pub program_for_arm: PathBuf,
     pub linux: Linux,
     folder: tempfile::TempDir,
@@ -153,6 +165,12 @@ impl Cell {
             Work::DamagedToKvm => damaged_to_kvm(&self.host, bench.get()?, show),
             Work::KvmToKvm => kvm_to_kvm::saved_and_restored(&self.host, bench.get()?, show),
             Work::Tour => tour::of_abi(&self.host, show),
+            Work::LinuxTour => linux::tour(&self.host, bench.get()?, show),
+            Work::BothWays => {
+                let built = bench.get()?;
+                let (before, saved) = built.saved(60)?;
+                linux::both_ways(&self.host, built, saved, &before.console, show)
+            }
         }
     }
 }

@@ -126,14 +126,6 @@ impl Finished {
         let path = self.brought.path().join("out").join(name);
         fs::read(path).with_context(|| format!("the host left no file {name}"))
     }
-
-    /// As [`Self::file`], as text.
-    ///
-    /// # Errors
-    /// As [`Self::file`].
-    pub fn text(&self, name: &str) -> Result<String> {
-        Ok(String::from_utf8_lossy(&self.file(name)?).into_owned())
-    }
 }
 
 /// A host's disk is this long, in bytes, and sparse: more than its memory can hold.

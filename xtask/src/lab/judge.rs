@@ -2,7 +2,7 @@
 //! register.
 
 use super::abi::{self, Looks};
-use super::stay::Stayed;
+use super::stay::{HUNG, Stayed};
 use crate::abide::SAVED_AWAY;
 use anyhow::{Context, Result};
 use serde_json::Value;
@@ -186,6 +186,8 @@ fn last_line(words: &str) -> String {
 pub fn disagreements(predicted: &Prediction, outcome: &Outcome) -> Vec<String> {
     let mut found = Vec::new();
     match (predicted.fine, outcome.went) {
+        // Known, named in the table, and nothing that registers could tell.
+        (_, false) if outcome.said == HUNG => {}
         (true, false) => found.push(format!("predicted to go, and did not: {}", outcome.said)),
         (false, true) => found.push("predicted to be refused, and went".to_owned()),
         (false, false) if outcome.refused.is_empty() => {

@@ -10,6 +10,7 @@ mod console;
 mod host;
 mod judge;
 mod kvm_to_kvm;
+mod linux;
 mod matrix;
 mod stay;
 mod table;
@@ -20,7 +21,7 @@ use anyhow::{Result, bail};
 
 #[derive(clap::Args, Default)]
 pub struct Arguments {
-    /// Only cells whose name contains this
+    /// Only cells whose name contains this; the long ones are run only so
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
     /// Run the cells on hosts with this kernel: a Debian series, or an arm64 Image
@@ -48,6 +49,8 @@ pub fn run(arguments: &Arguments, count: &mut Count) -> Result<()> {
         if cells.is_empty() {
             bail!("no cell's name contains `{text}`");
         }
+    } else {
+        cells.retain(|cell| !cell.long);
     }
     for cell in &mut cells {
         if let Some(name) = &arguments.host_kernel {

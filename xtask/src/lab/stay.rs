@@ -3,7 +3,11 @@
 
 use super::host::{Errand, File, Finished, Host};
 use crate::abide::SAVED_AWAY;
+use crate::process;
 use anyhow::{Context, Result, bail, ensure};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 /// One guest on one host.
@@ -18,7 +22,7 @@ pub struct Stay<'a> {
 
 /// How a stay begins.
 pub enum Begin<'a> {
-    /// With what follows `abide run NAME --engine kvm`.
+    /// With what follows `abide run NAME --engine ENGINE`.
     Run(&'a str),
     /// From the content of a file.
     Restore(&'a [u8]),
@@ -37,6 +41,12 @@ pub struct Stayed {
 }
 
 impl Stayed {
+    /// The host never came to the end.
+    fn hung() -> Self {
+        let words = HUNG.to_owned();
+        Self { console: String::new(), words, code: -1, file: None }
+    }
+
     /// The file, or why there is none.
     ///
     /// # Errors
@@ -53,36 +63,85 @@ impl Stayed {
     }
 }
 
+/// What is said of a guest whose host hung.
+pub const HUNG: &str = "the host hung";
+
 /// One turn of the waiting loop takes at least a tenth of a second.
 const TURNS_MAX: u32 = 900;
 
-/// What the shell does for each stay. A guest that hangs, or ends before it said enough, is
-/// ended; its code tells.
+/// What the shell does for each stay: the program is at `$ABIDE`, files go to `$OUT`. A guest that
+/// hangs, or ends before it said enough, is ended; its code tells.
 const FUNCTIONS: &str = "\
 stay() {
     name=$1; times=$2; text=$3; shift 3
-    \"$@\" --state-dir /state </dev/null >/out/$name.console 2>/out/$name.words &
+    \"$ABIDE\" \"$@\" --state-dir $OUT/state </dev/null >$OUT/$name.console 2>$OUT/$name.words &
     run=$!
     turns=0
     while kill -0 $run 2>/dev/null; do
-        if [ $times -gt 0 ] && [ $(grep -c \"$text\" /out/$name.console) -ge $times ]; then
-            /abide save $name /out/$name.abide --state-dir /state 2>>/out/$name.words || kill $run
+        if [ $times -gt 0 ] && [ $(grep -c \"$text\" $OUT/$name.console) -ge $times ]; then
+            \"$ABIDE\" save $name $OUT/$name.abide --state-dir $OUT/state 2>>$OUT/$name.words ||
+                kill $run
             break
         fi
         turns=$((turns + 1))
         if [ $turns -gt $TURNS ]; then
-            echo 'abide-lab: still running' >>/out/$name.words
+            echo 'abide-lab: still running' >>$OUT/$name.words
             kill $run
             sleep 5
             kill -9 $run
             break
         fi
-        sleep 0.1
+        sleep $PAUSE
     done
     wait $run
-    echo $? >/out/$name.code
+    echo $? >$OUT/$name.code
 }
 ";
+
+impl Stay<'_> {
+    /// The shell's line, for a guest whose file, if it comes from one, is `DIRECTORY/NAME.abide`.
+    fn line(&self, engine: &str, directory: &str) -> String {
+        let (text, times) = self.until.unwrap_or(("", 0));
+        let name = self.name;
+        let begin = match self.begin {
+            Begin::Run(arguments) => format!("run {name} --engine {engine} {arguments}"),
+            Begin::Restore(_) => {
+                format!("restore {directory}/{name}.abide {name} --engine {engine}")
+            }
+        };
+        format!("stay {name} {times} '{text}' {begin}\n")
+    }
+}
+
+/// Lets one guest stay on this machine, on the software engine.
+///
+/// # Errors
+/// If the shell does not come to the end.
+pub fn here(program: &Path, stay: &Stay) -> Result<Stayed> {
+    let folder = tempfile::tempdir()?;
+    let out = folder.path();
+    if let Begin::Restore(content) = stay.begin {
+        fs::create_dir(out.join("in"))?;
+        fs::write(out.join(format!("in/{}.abide", stay.name)), content)?;
+    }
+    let line = stay.line("soft", "\"$OUT\"/in");
+    let mut shell = Command::new("sh");
+    // A guest does more here in the same time.
+    shell.env("ABIDE", program).env("OUT", out).env("PAUSE", "0.02").env("TURNS", "9000");
+    shell.arg("-c").arg(format!("{FUNCTIONS}{line}"));
+    process::capture(&mut shell)?;
+    one(stay.name, |file| fs::read(out.join(file)).with_context(|| format!("no file {file}")))
+}
+
+/// Lets one guest stay on a host that is known to hang, and soon gives it up.
+pub fn at_risk(host: &Host, program: &[u8], stay: &Stay, show: bool) -> Stayed {
+    let one = std::slice::from_ref(stay);
+    let came = within(AT_RISK, host, program, Vec::new(), "", one, show);
+    came.ok().and_then(|(_, mut stayed)| stayed.pop()).unwrap_or_else(Stayed::hung)
+}
+
+/// Many times what a guest takes elsewhere.
+const AT_RISK: Duration = Duration::from_secs(150);
 
 /// Lets guests stay on a host, one after another. `first` is done before, in the shell; `files`
 /// are for it.
@@ -97,38 +156,50 @@ pub fn on(
     stays: &[Stay],
     show: bool,
 ) -> Result<(Finished, Vec<Stayed>)> {
+    let limit = Duration::from_secs(240 + 240 * stays.len() as u64);
+    within(limit, host, program, files, first, stays, show)
+}
+
+/// As [`on`], on a host that may take `limit` for all of it.
+fn within(
+    limit: Duration,
+    host: &Host,
+    program: &[u8],
+    files: Vec<File>,
+    first: &str,
+    stays: &[Stay],
+    show: bool,
+) -> Result<(Finished, Vec<Stayed>)> {
     let mut files = files;
     files.push(File::program("abide", program.to_vec()));
-    let mut script = format!("TURNS={TURNS_MAX}\n{FUNCTIONS}{first}");
+    let mut script =
+        format!("ABIDE=/abide OUT=/out PAUSE=0.1 TURNS={TURNS_MAX}\n{FUNCTIONS}{first}");
     for stay in stays {
-        let (text, times) = stay.until.unwrap_or(("", 0));
-        let name = stay.name;
-        let begin = match stay.begin {
-            Begin::Run(arguments) => format!("run {name} --engine kvm {arguments}"),
-            Begin::Restore(content) => {
-                files.push(File::data(&format!("{name}.abide"), content.to_vec()));
-                format!("restore /{name}.abide {name} --engine kvm")
-            }
-        };
-        script += &format!("stay {name} {times} '{text}' /abide {begin}\n");
+        if let Begin::Restore(content) = stay.begin {
+            files.push(File::data(&format!("{}.abide", stay.name), content.to_vec()));
+        }
+        script += &stay.line("kvm", "");
     }
-    let limit = Duration::from_secs(120 + 120 * stays.len() as u64);
     let errand = Errand { files: &files, script: &script, brings: true, limit, show };
     let finished = host.run(&errand)?;
     let mut stayed = Vec::new();
     for stay in stays {
-        stayed.push(one(&finished, stay.name).with_context(|| format!("{} on {host}", stay.name))?);
+        let one = one(stay.name, |file| finished.file(file));
+        stayed.push(one.with_context(|| format!("{} on {host}", stay.name))?);
     }
     Ok((finished, stayed))
 }
 
-fn one(finished: &Finished, name: &str) -> Result<Stayed> {
-    let code = finished.text(&format!("{name}.code"))?;
+fn one(name: &str, file: impl Fn(&str) -> Result<Vec<u8>>) -> Result<Stayed> {
+    let text = |ending: &str| {
+        file(&format!("{name}.{ending}")).map(|text| String::from_utf8_lossy(&text).into_owned())
+    };
+    let code = text("code")?;
     let Ok(code) = code.trim().parse() else { bail!("`{code}` is no exit code") };
     Ok(Stayed {
-        console: finished.text(&format!("{name}.console"))?,
-        words: finished.text(&format!("{name}.words"))?,
+        console: text("console")?,
+        words: text("words")?,
         code,
-        file: finished.file(&format!("{name}.abide")).ok(),
+        file: file(&format!("{name}.abide")).ok(),
     })
 }

@@ -2,6 +2,7 @@
 
 use super::judge::Names;
 use super::matrix::{Move, Row};
+use super::stay::HUNG;
 use crate::paths;
 use anyhow::{Context, Result};
 use std::fmt::Write;
@@ -9,7 +10,8 @@ use std::fs;
 
 /// Prints a row, and returns what of it was not predicted.
 pub fn print(row: &Row) -> Vec<String> {
-    let Row { cpu, birth, host, go, back } = row;
+    let Row { cpu, host, go, back, .. } = row;
+    let birth = row.birth();
     let mut found = go.disagreements();
     let mut line = format!("{cpu}: {birth} → {host}: {}", go.in_words());
     if let Some(back) = back {
@@ -24,10 +26,21 @@ pub fn print(row: &Row) -> Vec<String> {
     found
 }
 
+impl Row {
+    /// Where and how it was born.
+    fn birth(&self) -> String {
+        let how = if self.promised { " under the contract" } else { "" };
+        format!("{}{how}", self.birth)
+    }
+}
+
 impl Move {
     /// The outcome in a few words.
     fn in_words(&self) -> String {
         let Self { predicted, outcome } = self;
+        if outcome.said == HUNG {
+            return HUNG.to_owned();
+        }
         if !outcome.went {
             let count = predicted.refused.len();
             return format!("refused, {count} registers in the way");
@@ -70,6 +83,9 @@ impl Move {
         ] {
             list(name, names, text);
         }
+        if outcome.said == HUNG {
+            let _ = writeln!(text, "hung = true");
+        }
         let agree = self.disagreements().is_empty();
         let _ = writeln!(text, "as_predicted = {agree}");
     }
@@ -88,10 +104,10 @@ fn list(name: &str, names: &Names, text: &mut String) {
 ///
 /// # Errors
 /// If one cannot be written.
-pub fn write(rows: &[Row]) -> Result<()> {
+pub fn write(rows: &[Row], notes: &[String]) -> Result<()> {
     let folder = paths::root().join("docs/lab");
     fs::create_dir_all(&folder)?;
-    for (name, text) in [("matrix.toml", data(rows)), ("matrix.md", page(rows))] {
+    for (name, text) in [("matrix.toml", data(rows)), ("matrix.md", page(rows, notes))] {
         let path = folder.join(name);
         fs::write(&path, text).with_context(|| format!("writing {path:?}"))?;
     }
@@ -101,9 +117,12 @@ pub fn write(rows: &[Row]) -> Result<()> {
 fn data(rows: &[Row]) -> String {
     let mut text =
         "# Written by `cargo xtask lab --matrix`; docs/lab.md tells how to read it.\n".to_owned();
-    for Row { cpu, birth, host, go, back } in rows {
-        let _ =
-            writeln!(text, "\n[[move]]\ncpu = \"{cpu}\"\nbirth = \"{birth}\"\nhost = \"{host}\"");
+    for Row { cpu, birth, promised, host, go, back } in rows {
+        let _ = writeln!(
+            text,
+            "\n[[move]]\ncpu = \"{cpu}\"\nbirth = \"{birth}\"\nunder_contract = {promised}\n\
+             host = \"{host}\""
+        );
         go.data("go", &mut text);
         if let Some(back) = back {
             back.data("back", &mut text);
@@ -112,19 +131,24 @@ fn data(rows: &[Row]) -> String {
     text
 }
 
-fn page(rows: &[Row]) -> String {
+fn page(rows: &[Row], notes: &[String]) -> String {
     let mut text = "# Moves among real kernels\n\n\
         Written by `cargo xtask lab --matrix`; [lab.md](../lab.md) tells how to read it, and \
         [matrix.toml](matrix.toml) names every register.\n\n\
         | CPU | born on | goes to | predicted | came | and home | predicted | came |\n\
         |---|---|---|---|---|---|---|---|\n"
         .to_owned();
-    for Row { cpu, birth, host, go, back } in rows {
+    for row in rows {
+        let Row { cpu, host, go, back, .. } = row;
+        let birth = row.birth();
         let _ = write!(text, "| `{cpu}` | {birth} | {host} | {}", cells(go));
         let _ = match back {
-            Some(back) => writeln!(text, " | {birth} | {} |", cells(back)),
+            Some(back) => writeln!(text, " | {} | {} |", row.birth, cells(back)),
             None => writeln!(text, " | | | |"),
         };
+    }
+    for note in notes {
+        let _ = write!(text, "\n- {}\n", note.replace('\n', "; "));
     }
     text
 }
