@@ -261,6 +261,9 @@ pub struct SavePointArgs {
     /// Compress memory in files written by --save-at
     #[arg(long, requires = "save_at")]
     pub compress: bool,
+    /// With the last --save-at, leave memory in its --memory-file, as `save --keep-memory` does
+    #[arg(long, requires = "save_at", conflicts_with = "keep_running")]
+    pub keep_memory: bool,
 }
 
 /// Arguments of `run`.
@@ -284,6 +287,13 @@ pub struct RunArgs {
     /// Memory, with suffix K, M or G
     #[arg(long, value_name = "SIZE", default_value = "512M", value_parser = parse_size)]
     pub memory: u64,
+    /// Keep the guest's memory in the file PATH, so that `save --keep-memory` can leave it there
+    ///
+    /// The file is made if it is not there, and takes the room of --memory and one page at once.
+    /// On tmpfs or on a file system that is mounted with -o dax it is memory itself. It is locked
+    /// while the guest runs; who shortens it ends the guest.
+    #[arg(long, value_name = "PATH")]
+    pub memory_file: Option<PathBuf>,
     /// What executes the guest [default: kvm where it works and can do what is asked, else soft]
     #[arg(long, value_enum)]
     pub engine: Option<EngineName>,
@@ -343,6 +353,10 @@ pub struct RestoreArgs {
     /// Let programs of the host find the guest's virtio sockets at another path than before
     #[arg(long, value_name = "PATH")]
     pub vsock: Option<PathBuf>,
+    /// Where the guest's memory file is now, after `save --keep-memory`; of another snapshot, the
+    /// file that its memory is put into
+    #[arg(long, value_name = "PATH")]
+    pub memory_file: Option<PathBuf>,
     /// Name of the guest from here on [default: the file's name without ending, if free]
     pub name: Option<String>,
     /// What executes the guest [default: kvm where it works and can do what is asked, else soft]
@@ -405,6 +419,16 @@ pub struct SaveArgs {
     /// Compress memory (lz4); such a file cannot be mapped
     #[arg(long)]
     pub compress: bool,
+    /// Leave memory in the file that `run --memory-file` put it into, and write all the rest
+    ///
+    /// Takes no longer for a guest with more memory. The file is good for one restore, on this host
+    /// or on any that has the memory file as it is now: after a new kernel was started over
+    /// persistent memory, for one.
+    #[arg(long, conflicts_with_all = ["keep_running", "compress"])]
+    pub keep_memory: bool,
+    /// Write a hash of the memory too, which restore checks; both then read all of it
+    #[arg(long, requires = "keep_memory")]
+    pub hash_memory: bool,
     /// Replace the file if it exists
     #[arg(long)]
     pub overwrite: bool,

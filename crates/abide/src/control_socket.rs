@@ -40,6 +40,15 @@ pub enum Request {
         /// Whether an existing file may be replaced.
         overwrite: bool,
     },
+    /// Write all but its memory, which stays in its file; it ends here.
+    SaveKeepingMemory {
+        /// The file, with an absolute path.
+        path: PathBuf,
+        /// Whether an existing file may be replaced.
+        overwrite: bool,
+        /// Whether the memory is hashed.
+        hash_ram: bool,
+    },
 }
 
 /// An answer as it is sent.
@@ -143,6 +152,9 @@ fn answer(request: Request, requests: &Requests) -> Response {
         Request::Save { path, keep_running, compress, overwrite } => {
             Command::Save { path, keep_running, compress, overwrite }
         }
+        Request::SaveKeepingMemory { path, overwrite, hash_ram } => {
+            Command::SaveKeepingMemory { path, overwrite, hash_ram }
+        }
     };
     match requests.ask(command) {
         None => Response::Failed { reason: "the guest has just ended".to_owned() },
@@ -187,7 +199,7 @@ pub fn ask(state: &StateDir, name: &str, request: &Request) -> Result<Response> 
     refuse_if_stopped(name, &stream)?;
     stream.set_write_timeout(Some(PATIENCE))?;
     let patience = match request {
-        Request::Save { .. } => None,
+        Request::Save { .. } | Request::SaveKeepingMemory { .. } => None,
         // It is asked in turn, and a list should not wait for one of its lines.
         Request::Status => Some(STATUS_PATIENCE),
         Request::Pause | Request::Resume | Request::Stop => Some(PATIENCE),

@@ -22,6 +22,7 @@ use crate::exit::Exit;
 use abide_engine::EngineError;
 use abide_machine::error::{ContractError, MachineError, RestoreError};
 use abide_reg::IntakeError;
+use abide_snapshot::MemoryFileError;
 use anyhow::Result;
 use clap::Parser;
 use std::io::IsTerminal;
@@ -118,6 +119,8 @@ fn classify_restore(error: &RestoreError) -> Option<Exit> {
     match error {
         RestoreError::Machine(error) => classify_machine(error),
         RestoreError::Contract(error) => Some(classify_contract(error)),
+        RestoreError::MemoryFile(MemoryFileError::Content { .. }) => Some(Exit::Damaged),
+        RestoreError::MemoryFile(_) => Some(Exit::Refused),
         RestoreError::Memory(abide_snapshot::RestoreError::Found(finding)) => {
             Some(commands::files::exit_of([finding]))
         }

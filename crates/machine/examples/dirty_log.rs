@@ -148,6 +148,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             initrd: Some(&std::fs::read(initrd)?),
             bootargs,
             console: Box::new(std::io::sink()),
+            memory_file: None,
         },
     )?;
     let watched = engine.watched.lock().unwrap_or_else(PoisonError::into_inner).take();

@@ -8,7 +8,7 @@ use crate::contract::{GuestContract, Kept};
 use crate::devices::virtio::{VirtioConfig, VirtioDevice};
 use crate::devices::{Pl011, Pl031};
 use crate::doorbell::Doorbell;
-use crate::entropy::Entropy;
+use crate::entropy::{self, Entropy};
 use crate::error::{ConfigError, LoadError, MachineError};
 use crate::fdt::{self, Chosen};
 use crate::gic;
@@ -24,7 +24,7 @@ use abide_gic::GicV3;
 use abide_memory::GuestRam;
 use abide_net::NetConfig;
 use abide_reg::{Value, VcpuId};
-use abide_snapshot::LazyRam;
+use abide_snapshot::{LazyRam, MemoryFile};
 use abide_virtio::DeviceId;
 use std::io::Write;
 use std::path::Path;
@@ -64,6 +64,8 @@ pub struct BirthConfig<'a> {
     pub bootargs: &'a str,
     /// Where its console prints.
     pub console: Box<dyn Write + Send>,
+    /// The file that RAM is put into, if it is to outlive the process: [`MemoryFile`].
+    pub memory_file: Option<&'a Path>,
 }
 
 /// What a machine's devices are made of, before or after a restore.
@@ -73,6 +75,7 @@ pub(crate) struct Parts {
     pub(crate) contract: Option<GuestContract>,
     pub(crate) ram: Arc<GuestRam>,
     pub(crate) lazy: Option<LazyRam>,
+    pub(crate) memory_file: Option<MemoryFile>,
     pub(crate) clock: Arc<MachineClock>,
     pub(crate) entropy: Entropy,
     pub(crate) console: Console,
@@ -92,6 +95,7 @@ impl Parts {
             contract,
             ram,
             lazy,
+            memory_file,
             clock,
             entropy,
             console,
@@ -149,6 +153,7 @@ impl Parts {
             vcpus,
             vm,
             lazy,
+            memory_file,
             carried: Vec::new(),
             carried_records: Vec::new(),
             #[cfg(feature = "next-version")]
@@ -183,6 +188,16 @@ fn create_irqchip(
     let gic = GicV3::new(gic::config(vcpu_count, intids))?;
     let chip = Arc::new(SoftIrqchip::new(gic, lines));
     Ok((Arc::clone(&chip) as Arc<dyn Irqchip>, Some(chip)))
+}
+
+/// Fresh RAM, in a file if one is named.
+pub(crate) fn create_ram(
+    len: u64,
+    file: Option<&Path>,
+) -> Result<(GuestRam, Option<MemoryFile>), MachineError> {
+    let Some(path) = file else { return Ok((GuestRam::new(RAM_BASE, len)?, None)) };
+    let file = MemoryFile::create(path, len, entropy::memory_id()?)?;
+    Ok((file.map(RAM_BASE)?, Some(file)))
 }
 
 fn create_virtio(
@@ -260,7 +275,8 @@ impl Machine {
         let gic_intids = contract.map_or(Ok(GIC_INTIDS), GuestContract::intids)?;
         board.virtio = virtio.iter().map(VirtioDevice::id).collect();
         board.check()?;
-        let ram = Arc::new(GuestRam::new(RAM_BASE, board.ram_len)?);
+        let (ram, memory_file) = create_ram(board.ram_len, birth.memory_file)?;
+        let ram = Arc::new(ram);
         let loaded = loader::load(&ram, birth.kernel, birth.initrd)?;
         let (clock, mut entropy) = match birth.time {
             TimeSource::Host => (MachineClock::new_host(board.cntfrq_hz), Entropy::Host),
@@ -289,6 +305,7 @@ impl Machine {
             contract: contract.cloned(),
             ram,
             lazy: None,
+            memory_file,
             clock: Arc::new(clock),
             entropy,
             console: Console::new(birth.console),
@@ -311,6 +328,9 @@ impl Machine {
             for vcpu in &mut self.vcpus[1..] {
                 vcpu.power_off()?;
             }
+        }
+        if let Some(file) = &mut self.memory_file {
+            file.begin()?;
         }
         Ok(())
     }

@@ -1,6 +1,8 @@
 //! Random bits for the guest.
 
+use crate::error::MachineError;
 use abide_reg::{Entry, Intake, IntakeError, Leftover, RegDef, RegId, Value};
+use abide_snapshot::MemoryId;
 
 const SEEDED: RegDef = RegDef::state(RegId::named("entropy.seeded"), "seeded", 1);
 const STATE: RegDef = RegDef::state(RegId::named("entropy.state"), "state", 8);
@@ -78,6 +80,21 @@ impl Entropy {
         };
         Ok((source, intake.finish()?))
     }
+}
+
+/// A number for a guest or a save that no other has, from the host's random number generator.
+///
+/// # Errors
+/// [`MachineError::Random`].
+pub(crate) fn memory_id() -> Result<MemoryId, MachineError> {
+    let mut bytes = [0; 16];
+    let flags = rustix::rand::GetRandomFlags::empty();
+    let got = rustix::io::retry_on_intr(|| rustix::rand::getrandom(&mut bytes, flags));
+    let got = got.map_err(|errno| MachineError::Random { source: errno.into() })?;
+    if got == bytes.len() && bytes != [0; 16] {
+        return Ok(MemoryId(bytes));
+    }
+    Err(MachineError::Random { source: std::io::ErrorKind::UnexpectedEof.into() })
 }
 
 #[cfg(test)]

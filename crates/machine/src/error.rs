@@ -5,7 +5,7 @@ use abide_contract::{Step, rules};
 use abide_engine::EngineError;
 use abide_memory::MemoryError;
 use abide_reg::{Gpa, IntakeError, Name, RegId, Scope, Value, VcpuId};
-use abide_snapshot::{Architecture, Digest};
+use abide_snapshot::{Architecture, Digest, MemoryFileError};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
@@ -307,6 +307,21 @@ pub enum MachineError {
         /// Why.
         source: abide_reg::RegError,
     },
+    /// RAM cannot be in the file that was named for it.
+    #[error(transparent)]
+    MemoryFile(#[from] MemoryFileError),
+    /// RAM cannot stay where it is, for it goes with the process.
+    #[error("its memory is in no file, so it cannot be kept; `run --memory-file` gives it one")]
+    NoMemoryFile,
+    /// The guest was saved away.
+    #[error("its memory is kept for the snapshot that was made of it; restore that")]
+    SavedAway,
+    /// The host has no random numbers.
+    #[error("the host gives no random numbers: {source}")]
+    Random {
+        /// What the host said.
+        source: std::io::Error,
+    },
     /// The snapshot could not be written.
     #[error(transparent)]
     Write(#[from] abide_snapshot::WriteError),
@@ -526,6 +541,9 @@ pub enum RestoreError {
         /// What it holds.
         found: Value,
     },
+    /// RAM is not in the memory file as it was saved.
+    #[error(transparent)]
+    MemoryFile(#[from] MemoryFileError),
     /// The machine could not be made.
     #[error(transparent)]
     Machine(#[from] MachineError),

@@ -20,6 +20,7 @@
 //! [`MachineClock::pause`]: crate::clock::MachineClock::pause
 //! [`ORDER`]: crate::units::ORDER
 
+use crate::error::MachineError;
 use crate::machine::Machine;
 use crate::restore::RestoreReport;
 
@@ -64,10 +65,15 @@ impl Prepared {
     /// Whatever the intent, network cards make themselves known where others must learn where they
     /// are, and guests with virtio sockets are told that all their connections are over; nothing
     /// else has anything to tell its guest yet.
-    #[must_use]
-    pub fn commit(self, intent: Intent) -> Machine {
+    ///
+    /// # Errors
+    /// [`MachineError::MemoryFile`] if a file that RAM is in does not take that its guest runs now.
+    pub fn commit(mut self, intent: Intent) -> Result<Machine, MachineError> {
+        if let Some(file) = &mut self.machine.memory_file {
+            file.begin()?;
+        }
         tracing::debug!(?intent, registers = self.report.registers, "guest goes on");
         self.machine.bus.activate();
-        self.machine
+        Ok(self.machine)
     }
 }

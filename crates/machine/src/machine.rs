@@ -8,7 +8,7 @@ use crate::originals::Originals;
 use abide_engine::{Clock, InterruptLines, Irqchip, Provider, Vcpu, Vm};
 use abide_memory::GuestRam;
 use abide_reg::RegId;
-use abide_snapshot::{ForeignRecord, LazyRam, UnitRecord};
+use abide_snapshot::{ForeignRecord, LazyRam, MemoryFile, UnitRecord};
 use std::sync::Arc;
 
 /// A virtual machine that is not running right now.
@@ -37,6 +37,8 @@ pub struct Machine {
     pub(crate) vm: Box<dyn Vm>,
     /// RAM that is still on its way. It stands behind the vCPUs, to be dropped after them.
     pub(crate) lazy: Option<LazyRam>,
+    /// The file that RAM is in, if it is not this process's alone.
+    pub(crate) memory_file: Option<MemoryFile>,
     /// Registers that this version does not know and passes on.
     pub(crate) carried: Vec<UnitRecord>,
     /// Records of kinds that this version does not know and passes on.
@@ -69,6 +71,12 @@ impl Machine {
     pub fn ram(&self) -> &GuestRam {
         self.complete_ram();
         &self.ram
+    }
+
+    /// Whether its RAM is in a file that is memory itself: [`MemoryFile::is_dax`].
+    #[must_use]
+    pub fn is_ram_dax(&self) -> bool {
+        self.memory_file.as_ref().is_some_and(MemoryFile::is_dax)
     }
 
     /// Waits until all of RAM is there, where a restore lets it come later.

@@ -4,7 +4,7 @@
 //! compared**: that a host accepted a write is no evidence that it kept it. Whatever goes wrong,
 //! nothing of the machine is left.
 
-use crate::board::{self, BoardConfig, RAM_BASE};
+use crate::board::{self, BoardConfig};
 use crate::clock::MachineClock;
 use crate::console::Console;
 use crate::create::Parts;
@@ -19,9 +19,8 @@ use abide_arm64::features::CpuFeatures;
 use abide_contract::{Extra, Guest, Profile, Step, rules};
 use abide_engine::{Engine, PowerState, Provider};
 use abide_firmware::Firmware;
-use abide_memory::GuestRam;
 use abide_reg::{Class, Entry, Intake, IntakeError, Leftover, Name, RegError, RegId, Scope, Value};
-use abide_snapshot::{Architecture, Reader, RecordKind, UnitRecord};
+use abide_snapshot::{Architecture, KeptMemory, Reader, RecordKind, UnitRecord};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::Arc;
@@ -252,9 +251,13 @@ pub fn restore_with(
     let (snapshot, next) = next_version(snapshot)?;
     let mut pending = Pending::new(snapshot.units)?;
     let contract = pending.take_contract(header.contract)?;
-    let mut parts = restore_parts(&mut pending, console, elsewhere)?;
+    let kept = reader.snapshot().kept_memory();
+    let mut parts = restore_parts(&mut pending, console, elsewhere, kept)?;
     parts.contract = contract;
-    let (ram, lazy) = memory::restore_ram(engine, reader, &parts.ram, ram)?;
+    let (ram, lazy) = match &parts.memory_file {
+        Some(file) => memory::restore_in_file(reader, &parts.ram, file)?,
+        None => memory::restore_ram(engine, reader, &parts.ram, ram)?,
+    };
     pending.report.ram = ram;
     parts.lazy = lazy;
     let mut machine = parts.assemble(engine)?;
@@ -289,6 +292,7 @@ fn restore_parts(
     pending: &mut Pending,
     console: Box<dyn Write + Send>,
     elsewhere: &Elsewhere,
+    kept: Option<&KeptMemory>,
 ) -> Result<Parts, RestoreError> {
     let mut board = pending.build(Unit::Board, Scope::Vm, restore_board)?;
     board.features = pending.cpu_features();
@@ -301,8 +305,8 @@ fn restore_parts(
         pending.build(Unit::Console, device, |entries| Console::restore(console, entries))?;
     let uart = pending.build(Unit::Uart, device, Pl011::restore)?;
     let rtc = pending.build(Unit::Rtc, device, Pl031::restore)?;
-    let ram = GuestRam::new(RAM_BASE, board.ram_len)
-        .map_err(|error| RestoreError::Machine(error.into()))?;
+    let wanted = elsewhere.memory_file.as_deref();
+    let (ram, memory_file) = memory::place(board.ram_len, kept, wanted)?;
     let doorbell = Arc::default();
     let host = virtio::Host { elsewhere, clock: &clock, doorbell: &doorbell };
     let virtio = pending.build_virtio(&board, &ram, &host)?;
@@ -312,6 +316,7 @@ fn restore_parts(
         contract: None,
         ram: Arc::new(ram),
         lazy: None,
+        memory_file,
         clock: Arc::new(clock),
         entropy,
         console,

@@ -4,6 +4,7 @@ use crate::board::{BoardConfig, VIRTIO_SLOTS};
 use crate::bus::lock;
 use crate::contract::GuestContract;
 use crate::devices::virtio::VirtioDevice;
+use crate::entropy;
 use crate::error::MachineError;
 use crate::machine::Machine;
 use crate::units::{ORDER, Unit};
@@ -11,8 +12,8 @@ use abide_arm64::kvm;
 use abide_engine::{Provider, Vcpu};
 use abide_reg::{Entry, RegDef, RegId, Scope, Value, VcpuId};
 use abide_snapshot::{
-    Architecture, Compression, Digest, Existing, Header, Record, Snapshot, TEXT_LEN, UnitRecord,
-    Writer,
+    Architecture, Compression, Digest, Existing, Header, KeptMemory, RamRange, Record, Snapshot,
+    TEXT_LEN, UnitRecord, WriteError, Writer,
 };
 use std::path::Path;
 
@@ -218,12 +219,63 @@ impl Machine {
         for device in &self.bus.virtio {
             lock(device).flush()?;
         }
+        let snapshot = self.snapshot()?;
+        Ok(writer.write(&snapshot, &[&self.ram], compression)?.file_len)
+    }
+
+    /// Writes everything but RAM, which stays in its file: the guest goes on where that file is,
+    /// and not here. With `hash_ram`, a restore finds out whether RAM was changed meanwhile, which
+    /// takes as long as to read all of it. Returns the file's length in bytes.
+    ///
+    /// # Errors
+    /// [`MachineError`]; no new file is there then, and the machine can go on.
+    pub fn save_keeping_memory(
+        &mut self,
+        path: &Path,
+        overwrite: bool,
+        hash_ram: bool,
+    ) -> Result<u64, MachineError> {
+        let Some(file) = &self.memory_file else { return Err(MachineError::NoMemoryFile) };
+        let (guest, memory_path) = (file.guest(), file.path().to_owned());
+        let existing = if overwrite { Existing::Replace } else { Existing::Keep };
+        let writer = Writer::create(path, existing)?;
+        for device in &self.bus.virtio {
+            lock(device).flush()?;
+        }
+        let kept = KeptMemory {
+            range: RamRange { gpa: self.ram.base(), size: self.ram.size() },
+            guest,
+            save: entropy::memory_id()?,
+            hash: hash_ram.then(|| abide_snapshot::ram_hash(&self.ram)).transpose()?,
+            path: memory_path,
+        };
+        let save = kept.save;
+        let mut snapshot = self.snapshot()?;
+        snapshot.records.push(Record::Kept(kept));
+        let written = writer.write(&snapshot, &[], Compression::None);
+        // Only now does the memory file fit the snapshot: whatever fails before, nothing does.
+        let kept = match (written, &mut self.memory_file) {
+            (Ok(written), Some(file)) => {
+                file.keep(save).map(|()| written.file_len).map_err(MachineError::from)
+            }
+            (Ok(_), None) => Err(MachineError::NoMemoryFile),
+            (Err(error @ WriteError::Unsynced { .. }), _) => Err(error.into()),
+            (Err(error), _) => return Err(error.into()),
+        };
+        if kept.is_err() {
+            // A snapshot that fits nothing. Where it cannot be removed, restoring it is refused.
+            std::fs::remove_file(path).ok();
+        }
+        kept
+    }
+
+    /// Everything but RAM.
+    fn snapshot(&mut self) -> Result<Snapshot, MachineError> {
         #[cfg(feature = "next-version")]
         self.next.count_save();
         let mut records: Vec<Record> = self.state()?.into_iter().map(Record::Unit).collect();
         records.extend(self.carried_records.iter().cloned().map(Record::Foreign));
-        let snapshot = Snapshot { header: self.header(), records };
-        Ok(writer.write(&snapshot, &[&self.ram], compression)?.file_len)
+        Ok(Snapshot { header: self.header(), records })
     }
 
     fn header(&self) -> Header {

@@ -289,7 +289,7 @@ fn what_a_newer_version_adds_goes_by_its_class() {
     });
     let prepared = support::restore(&SoftEngine::new(), file).unwrap_or_else(|e| panic!("{e}"));
     assert_eq!((prepared.report().carried.len(), prepared.report().dropped.len()), (1, 1));
-    let mut state = prepared.commit(Intent::Move).state().unwrap();
+    let mut state = prepared.commit(Intent::Move).unwrap().state().unwrap();
     let record = state
         .iter_mut()
         .find(|it| it.unit.as_str() == "identity" && it.scope == Scope::Vcpu(VcpuId(1)));

@@ -47,6 +47,7 @@ fn birth() -> BirthConfig<'static> {
         initrd: None,
         bootargs: "",
         console: Box::new(std::io::sink()),
+        memory_file: None,
     }
 }
 
@@ -87,7 +88,7 @@ fn prepared(host: &Host, file: Vec<u8>) -> Prepared {
 }
 
 fn moved(machine: &Machine, to: &Host) -> Machine {
-    prepared(to, file(machine)).commit(Intent::Move)
+    prepared(to, file(machine)).commit(Intent::Move).unwrap()
 }
 
 /// The registers of the machine's vCPUs and VM that are the engine's.
@@ -395,7 +396,7 @@ fn a_contract_passes_through_a_version_that_knows_none() {
     let (machine, _) = born_under(&host, &promised);
     // Such a version carries the record, and writes a header that tells of none.
     let passed_on = file_with(&machine, |header, _| header.contract = Digest::default());
-    let machine = prepared(&host, passed_on).commit(Intent::Move);
+    let machine = prepared(&host, passed_on).commit(Intent::Move).unwrap();
     assert_eq!(machine.contract(), Some(&promised));
     let reader = Reader::from_bytes(file(&machine)).unwrap();
     assert_eq!(reader.snapshot().header.contract, promised.digest());

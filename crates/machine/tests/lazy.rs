@@ -19,7 +19,7 @@ fn with(engine: &dyn Engine, reader: &Reader, watch: Watch) -> (Machine, RamRest
     let console = Box::new(std::io::sink());
     let prepared = restore_with(engine, reader, console, &Elsewhere::default(), ram).unwrap();
     let ram = prepared.report().ram.clone();
-    (prepared.commit(Intent::Restore), ram)
+    (prepared.commit(Intent::Restore).unwrap(), ram)
 }
 
 /// A host that lets nobody do it.

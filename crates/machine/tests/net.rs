@@ -114,7 +114,7 @@ fn restored(file: Vec<u8>, network: Option<&str>) -> Result<Machine, RestoreErro
     let elsewhere = Elsewhere { network, ..Elsewhere::default() };
     let prepared =
         restore_elsewhere(&one_question(), &reader, Box::new(std::io::sink()), &elsewhere)?;
-    Ok(prepared.commit(Intent::Restore))
+    Ok(prepared.commit(Intent::Restore)?)
 }
 
 fn refusal(file: Vec<u8>, network: Option<&str>) -> RestoreError {
@@ -190,7 +190,7 @@ fn network_for_a_guest_without_a_card_is_refused() {
 fn file_that_names_no_network_needs_to_be_told() {
     let is_cable = |record: &Record| match record {
         Record::Unit(record) => record.unit.as_str() == "cable",
-        Record::Foreign(_) => false,
+        Record::Kept(_) | Record::Foreign(_) => false,
     };
     let file = support::file_with(&born("echo"), |records| {
         assert!(records.iter().any(is_cable));

@@ -74,7 +74,7 @@ fn file_gives_the_same_machine_and_then_the_same_file() {
         let prepared =
             abide_machine::restore::restore(&MockEngine::idle(), &reader, console).unwrap();
         let report = prepared.report().clone();
-        let mut again = prepared.commit(Intent::Move);
+        let mut again = prepared.commit(Intent::Move).unwrap();
         assert_eq!(again.state().unwrap(), machine.state().unwrap());
         assert_eq!(again.state_hash().unwrap(), machine.state_hash().unwrap());
         assert_eq!(
@@ -99,7 +99,7 @@ fn each_missing_record_is_named() {
         let file = file_with(&machine, |records| {
             records.retain(|record| match record {
                 Record::Unit(record) => (record.unit, record.scope) != (unit, scope),
-                Record::Foreign(_) => true,
+                Record::Kept(_) | Record::Foreign(_) => true,
             });
         });
         let error = refusal(&MockEngine::idle(), file);

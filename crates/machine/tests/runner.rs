@@ -248,8 +248,12 @@ fn save_points_are_met_at_the_next_end_of_a_slice() {
     };
     // Before the first instruction, within one slice twice, at an edge, past the guest's end.
     let counts = [0, 1500, 1600, 3000, 99_000];
-    let config =
-        RunConfig { save_points: counts.map(point).to_vec(), keep_running: true, compress: true };
+    let config = RunConfig {
+        save_points: counts.map(point).to_vec(),
+        keep_running: true,
+        compress: true,
+        ..RunConfig::default()
+    };
     let mut machine = born(&busy_for(6), KERNEL);
     let result = run_alone(&mut machine, &config);
     assert_eq!(result.outcome, Outcome::PoweredOff);

@@ -275,7 +275,7 @@ fn devices_come_back_with_their_disk_and_go_on() {
     let prepared = restored(file, &[change(path.to_str().unwrap(), &moved)]).unwrap();
     assert!(prepared.report().dropped.is_empty() && prepared.report().carried.is_empty());
     assert_ne!(prepared.machine().state_hash().unwrap(), hash, "STEP was changed");
-    let mut again = prepared.commit(abide_machine::lifecycle::Intent::Move);
+    let mut again = prepared.commit(abide_machine::lifecycle::Intent::Move).unwrap();
     assert_eq!(run(&mut again), Outcome::PoweredOff);
     assert_eq!(bytes_at(&again, STATUS, 1), [0]);
     assert_eq!(bytes_at(&again, DATA, 1024), fs::read(&moved).unwrap()[5 * 512..7 * 512]);
@@ -347,7 +347,7 @@ fn a_file_without_its_disk_record_needs_to_be_told() {
     let (machine, path) = lived(&folder);
     let is_disk = |record: &Record| match record {
         Record::Unit(record) => record.unit.as_str() == "disk",
-        Record::Foreign(_) => false,
+        Record::Kept(_) | Record::Foreign(_) => false,
     };
     let file = file_with(&machine, |records| records.retain(|record| !is_disk(record)));
     drop(machine);

@@ -155,7 +155,7 @@ fn restored(file: Vec<u8>, vsock: Option<PathBuf>) -> Result<Machine, RestoreErr
     let elsewhere = Elsewhere { vsock, ..Elsewhere::default() };
     let prepared =
         restore_elsewhere(&one_packet(), &reader, Box::new(std::io::sink()), &elsewhere)?;
-    Ok(prepared.commit(Intent::Restore))
+    Ok(prepared.commit(Intent::Restore)?)
 }
 
 fn refusal(file: Vec<u8>, vsock: Option<PathBuf>) -> RestoreError {
@@ -249,7 +249,7 @@ fn file_that_names_no_path_needs_to_be_told() {
     let machine = born(&path);
     let is_sockets = |record: &Record| match record {
         Record::Unit(record) => record.unit.as_str() == "sockets",
-        Record::Foreign(_) => false,
+        Record::Kept(_) | Record::Foreign(_) => false,
     };
     let file = support::file_with(&machine, |records| {
         assert!(records.iter().any(is_sockets));

@@ -1,4 +1,4 @@
-//! Guest RAM over a shared memfd.
+//! Guest RAM over a shared memfd, or a file.
 
 use crate::{Atom, DirtyLog, MemoryError, Order, Rmw};
 use abide_reg::Gpa;
@@ -69,7 +69,8 @@ impl GuestRam {
         Self::from_fd(base, size, fd)
     }
 
-    /// RAM whose content is what `fd`, a memfd of at least `size` bytes, holds.
+    /// RAM whose content is what `fd`, a memfd or file of at least `size` bytes, holds. Who
+    /// shortens a file, or lets it run out of room, ends whoever touches what is missing.
     ///
     /// # Errors
     /// [`MemoryError::Size`] or [`MemoryError::Host`].
@@ -96,7 +97,7 @@ impl GuestRam {
         self.len as u64
     }
 
-    /// The memfd behind it, to be handed over or mapped elsewhere.
+    /// The memfd or file behind it, to be handed over or mapped elsewhere.
     #[must_use]
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
@@ -209,7 +210,7 @@ impl GuestRam {
     /// everything between runs is zero. `None` when no more follows.
     ///
     /// # Errors
-    /// What the host says of the memfd.
+    /// What the host says of the memfd or file.
     pub fn next_present(
         &self,
         offset: RamOffset,

@@ -4,6 +4,7 @@ use crate::digest::Digest;
 use crate::finding::{Finding, Place, Problem};
 use crate::head::{HEAD_LEN, Head, RECORD_ALIGN, RecordKind};
 use crate::header::{HEADER_LEN, Header, Version};
+use crate::kept::KeptMemory;
 use crate::map::{MAX_MAP_LEN, MemoryMap, SECTION_ALIGN};
 use crate::source::Source;
 use crate::wire::{ZEROS_LEN, array, is_zero, u64_at};
@@ -44,6 +45,7 @@ pub(crate) enum Body {
     Unit(Vec<Entry>),
     Foreign(Vec<u8>),
     Memory,
+    Kept(KeptMemory),
     End,
     /// Damaged, or of a form that nobody wrote.
     Unusable,
@@ -195,6 +197,8 @@ struct Walk<'a> {
     seen: BTreeMap<(RecordKind, abide_reg::Name, crate::ScopeField), u64>,
     records: Vec<Located>,
     map: Option<MemoryMap>,
+    /// A record says that RAM is elsewhere.
+    is_kept: bool,
     /// Where the memory record's payload begins.
     map_at: u64,
     end: Option<End>,
@@ -218,6 +222,7 @@ impl<'a> Walk<'a> {
             seen: BTreeMap::new(),
             records: Vec::new(),
             map: None,
+            is_kept: false,
             map_at: 0,
             end: None,
             is_laid_out: false,
@@ -328,7 +333,7 @@ impl<'a> Walk<'a> {
             return;
         }
         self.seen.insert(record.head.key(), offset);
-        if self.map.is_some() && record.head.kind != RecordKind::END {
+        if (self.map.is_some() || self.is_kept) && record.head.kind != RecordKind::END {
             self.note(place, offset, Problem::MemoryNotLast);
         }
         let Some(class) = record.head.class() else {
@@ -347,6 +352,7 @@ impl<'a> Walk<'a> {
         record.body = match record.head.kind {
             RecordKind::MEMORY => self.take_map(place, payload, at),
             RecordKind::END => self.take_end(place, offset, payload, at),
+            RecordKind::KEPT_MEMORY => self.take_kept(place, payload, at),
             _ => self.take_unit(place, payload, at),
         };
     }
@@ -374,6 +380,17 @@ impl<'a> Walk<'a> {
                 self.map_at = at;
                 Body::Memory
             }
+            Err(finding) => {
+                self.findings.push(finding);
+                Body::Unusable
+            }
+        }
+    }
+
+    fn take_kept(&mut self, place: Place, payload: &[u8], at: u64) -> Body {
+        self.is_kept = true;
+        match KeptMemory::decode(payload, at, place) {
+            Ok(kept) => Body::Kept(kept),
             Err(finding) => {
                 self.findings.push(finding);
                 Body::Unusable

@@ -163,6 +163,9 @@ pub enum Problem {
     /// A mandatory record is not understood.
     #[error("mandatory and unknown to this version; restore with a newer one")]
     UnknownMandatory,
+    /// The record tells of a memory file that cannot be.
+    #[error("the memory file is described in a way that nobody wrote")]
+    Kept,
     /// The same record stands there twice.
     #[error("the same record stands already at byte {first}")]
     Twice {

@@ -7,6 +7,7 @@ use crate::{Digest, ScopeField, UnitRecord};
 use abide_memory::{GuestRam, MemoryError};
 use abide_reg::codec::{self, CodecError};
 use abide_reg::{Class, Entry, Gpa, Name};
+use std::path::PathBuf;
 use std::sync::OnceLock;
 use thiserror::Error;
 
@@ -27,6 +28,12 @@ pub enum HashError {
     /// Guest RAM cannot be read.
     #[error(transparent)]
     Ram(#[from] RamError),
+    /// RAM is not in the file.
+    #[error("memory is not in the file, but in {}", path.display())]
+    Elsewhere {
+        /// Where it is.
+        path: PathBuf,
+    },
 }
 
 /// The hash over the state of a machine that is not running: every register of every unit, and all
@@ -43,6 +50,19 @@ pub fn state_hash<'a>(
     rams: &[&GuestRam],
 ) -> Result<Digest, HashError> {
     let live = LiveRam::scan(rams)?;
+    combine(units, &live.ranges(), hash_chunks(&live)?)
+}
+
+/// The hash over RAM alone, of a machine that is not running: the state hash of a machine without
+/// registers.
+///
+/// # Errors
+/// [`HashError`]
+pub fn ram_hash(ram: &GuestRam) -> Result<Digest, HashError> {
+    state_hash([], &[ram])
+}
+
+fn hash_chunks(live: &LiveRam<'_>) -> Result<Vec<(Gpa, u32, Digest)>, RamError> {
     let mut chunks = Vec::with_capacity(live.chunks.len());
     let buffers = Buffers::default();
     let hash = |index: usize| {
@@ -57,7 +77,7 @@ pub fn state_hash<'a>(
         chunks.push((chunk.gpa, len, hash.map_err(RamError::from)?));
         Ok::<_, RamError>(())
     })?;
-    combine(units, &live.ranges(), chunks)
+    Ok(chunks)
 }
 
 /// The hash over units, ranges and chunks; chunks that are zero after all are left out.

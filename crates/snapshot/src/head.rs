@@ -33,6 +33,8 @@ impl RecordKind {
     pub const MEMORY: Self = Self(2);
     /// The last record: the file's length and digest.
     pub const END: Self = Self(3);
+    /// Where guest RAM is, if it is not in the file.
+    pub const KEPT_MEMORY: Self = Self(4);
 }
 
 impl fmt::Display for RecordKind {
@@ -41,6 +43,7 @@ impl fmt::Display for RecordKind {
             Self::UNIT => f.pad("unit"),
             Self::MEMORY => f.pad("memory"),
             Self::END => f.pad("end"),
+            Self::KEPT_MEMORY => f.pad("kept memory"),
             Self(other) => write!(f, "type {other}"),
         }
     }
@@ -142,6 +145,7 @@ impl Head {
                 RecordKind::UNIT => self.scope.known().is_some(),
                 RecordKind::MEMORY => fixed(MEMORY_UNIT),
                 RecordKind::END => fixed(END_UNIT),
+                RecordKind::KEPT_MEMORY => fixed(KEPT_UNIT),
                 _ => false,
             }
     }
@@ -205,10 +209,16 @@ pub(crate) const MEMORY_UNIT: Name = Name::new("ram");
 /// The unit name of the record of [`RecordKind::END`].
 pub(crate) const END_UNIT: Name = Name::new("end");
 
+/// The unit name of the record of [`RecordKind::KEPT_MEMORY`].
+pub(crate) const KEPT_UNIT: Name = Name::new("memory-file");
+
 impl From<&Record> for Head {
     fn from(record: &Record) -> Self {
         match record {
             Record::Unit(unit) => Self::new(RecordKind::UNIT, unit.class, unit.unit, unit.scope),
+            Record::Kept(_) => {
+                Self::new(RecordKind::KEPT_MEMORY, Class::Mandatory, KEPT_UNIT, Scope::Vm)
+            }
             Record::Foreign(foreign) => foreign.head.clone(),
         }
     }
@@ -239,7 +249,7 @@ mod tests {
         assert!(!Head { reserved: 1, ..head() }.is_known());
         assert!(!Head { scope: ScopeField { kind: 3, index: 0 }, ..head() }.is_known());
         assert!(!Head { scope: ScopeField { kind: 0, index: 1 }, ..head() }.is_known());
-        assert!(!Head { kind: RecordKind(4), ..head() }.is_known());
+        assert!(!Head { kind: RecordKind(5), ..head() }.is_known());
         assert!(!Head { kind: RecordKind::MEMORY, ..head() }.is_known());
     }
 

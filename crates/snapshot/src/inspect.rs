@@ -1,6 +1,7 @@
 //! What is in a file, as plain data.
 
 use crate::Digest;
+use crate::KeptMemory;
 use crate::container::{Body, Container};
 use crate::finding::Finding;
 use crate::head::{RecordKind, ScopeField};
@@ -20,6 +21,8 @@ pub struct Inspection {
     pub file_len: u64,
     /// The records in their order, the memory and end records included.
     pub records: Vec<RecordView>,
+    /// Where guest RAM is, if it is not in the file.
+    pub kept_memory: Option<KeptMemory>,
     /// Guest RAM, where the file has it.
     pub memory: Option<MemoryView>,
     /// The digest over metadata and chunk list, as the end record has it.
@@ -102,6 +105,10 @@ pub fn inspect(container: &Container, namer: Namer<'_>) -> Inspection {
         header: container.header.clone(),
         file_len: container.file_len,
         records: records.collect(),
+        kept_memory: container.records.iter().find_map(|record| match &record.body {
+            Body::Kept(kept) => Some(kept.clone()),
+            _ => None,
+        }),
         memory: container.map.as_ref().map(memory),
         digest: container.end.map(|end| end.digest),
         findings: container.findings.clone(),

@@ -9,6 +9,7 @@
 //! | save to anything else | [`write_to`] with a [`Sink`] |
 //! | restore | [`Reader`], [`Snapshot::into_parts`], [`Reader::restore_memory`] |
 //! | restore without waiting for RAM | [`Reader::restore_memory_lazily`] |
+//! | leave RAM where it is | [`MemoryFile`], [`KeptMemory`] |
 //! | look into newer or damaged files too | [`Container`], [`inspect()`], [`diff()`], [`verify()`] |
 //! | compare a live machine with a file | [`state_hash`], [`Reader::state_hash`] |
 //!
@@ -62,9 +63,11 @@ mod hash;
 mod head;
 mod header;
 mod inspect;
+mod kept;
 mod lazy;
 mod live;
 mod map;
+mod memory_file;
 mod parallel;
 mod reader;
 mod record;
@@ -79,16 +82,18 @@ pub use digest::Digest;
 pub use file::{Existing, PARTIAL_SUFFIX, Writer};
 pub use finding::{Finding, Place, Problem, Verdict};
 pub use fuzz::fuzz_reader;
-pub use hash::{HashError, state_hash};
+pub use hash::{HashError, ram_hash, state_hash};
 pub use head::{HEAD_LEN, Head, RECORD_ALIGN, RecordKind, ScopeField};
 pub use header::{Architecture, HEADER_LEN, Header, MAGIC, TEXT_LEN, Version};
 pub use inspect::{EntryView, Inspection, MemoryView, Namer, RecordView, inspect};
+pub use kept::{KeptMemory, MemoryId};
 pub use lazy::{LazyRam, OnFailure};
 pub use live::RamError;
 pub use map::{
     CHUNK_SIZE, Chunk, Encoding, MAX_CHUNKS, MAX_RANGES, MemoryMap, PACKED_ALIGN, RamRange,
     SECTION_ALIGN,
 };
+pub use memory_file::{LABEL_LEN, MemoryFile, MemoryFileError};
 pub use reader::{ReadError, Reader, RestoreError};
 pub use record::{ForeignRecord, Parts, Record, Snapshot, UnitRecord};
 pub use source::{Sink, Source};

@@ -41,7 +41,7 @@ pub struct RamRange {
 }
 
 impl RamRange {
-    fn is_possible(self) -> bool {
+    pub(crate) fn is_possible(self) -> bool {
         self.size != 0
             && self.size.is_multiple_of(PAGE_SIZE)
             && self.gpa.0.is_multiple_of(PAGE_SIZE)

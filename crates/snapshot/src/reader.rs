@@ -143,6 +143,7 @@ impl Reader {
                     let entries = entries.clone();
                     records.push(UnitRecord { unit: head.unit, scope, class, entries }.into());
                 }
+                (Body::Kept(kept), ..) => records.push(Record::Kept(kept.clone())),
                 (Body::Foreign(payload), ..) => {
                     let head = Head { payload_len: 0, payload_crc: 0, ..head.clone() };
                     records.push(Record::Foreign(ForeignRecord { head, payload: payload.clone() }));
@@ -237,6 +238,9 @@ impl Reader {
     /// # Errors
     /// [`HashError`]
     pub fn state_hash(&self) -> Result<Digest, HashError> {
+        if let Some(kept) = self.snapshot.kept_memory() {
+            return Err(HashError::Elsewhere { path: kept.path.clone() });
+        }
         let chunks = self.chunks().iter().map(|chunk| (chunk.gpa, chunk.len, chunk.hash));
         hash::combine(self.snapshot.units(), self.ram_ranges(), chunks)
     }

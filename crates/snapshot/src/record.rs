@@ -1,6 +1,7 @@
 //! What a snapshot holds besides RAM.
 
-use crate::{Head, Header, RecordKind, ScopeField};
+use crate::head::KEPT_UNIT;
+use crate::{Head, Header, KeptMemory, RecordKind, ScopeField};
 use abide_reg::{Class, Entry, Name, Scope};
 
 /// The registers of one unit in one scope.
@@ -67,6 +68,8 @@ impl ForeignRecord {
 pub enum Record {
     /// A unit's registers.
     Unit(UnitRecord),
+    /// Where RAM is, if it is not in the file. The last, and not beside RAM in the file.
+    Kept(KeptMemory),
     /// What a newer version wrote.
     Foreign(ForeignRecord),
 }
@@ -77,6 +80,7 @@ impl Record {
     pub fn unit(&self) -> Name {
         match self {
             Self::Unit(record) => record.unit,
+            Self::Kept(_) => KEPT_UNIT,
             Self::Foreign(record) => record.unit(),
         }
     }
@@ -116,7 +120,16 @@ impl Snapshot {
     pub fn units(&self) -> impl Iterator<Item = &UnitRecord> {
         self.records.iter().filter_map(|record| match record {
             Record::Unit(unit) => Some(unit),
-            Record::Foreign(_) => None,
+            Record::Kept(_) | Record::Foreign(_) => None,
+        })
+    }
+
+    /// Where RAM is, if it is not in the file.
+    #[must_use]
+    pub fn kept_memory(&self) -> Option<&KeptMemory> {
+        self.records.iter().find_map(|record| match record {
+            Record::Kept(kept) => Some(kept),
+            Record::Unit(_) | Record::Foreign(_) => None,
         })
     }
 
@@ -127,6 +140,8 @@ impl Snapshot {
         for record in self.records {
             match record {
                 Record::Unit(unit) => parts.units.push(unit),
+                // It is about this file alone; whoever restores asks for it before.
+                Record::Kept(_) => {}
                 Record::Foreign(foreign) if foreign.class() == Class::Volatile => {
                     parts.dropped.push(foreign);
                 }

@@ -142,6 +142,16 @@ pub enum WriteError {
         /// How many.
         found: u64,
     },
+    /// RAM is said to be elsewhere in a way that no file can say.
+    #[error(
+        "the memory file {}: a path of at most 4095 bytes, RAM in pages and no other RAM are \
+         allowed, as the last record",
+        path.display()
+    )]
+    Kept {
+        /// The memory file.
+        path: PathBuf,
+    },
     /// Guest RAM cannot be read.
     #[error(transparent)]
     Ram(#[from] RamError),
@@ -177,6 +187,12 @@ pub fn write_to(
 ) -> Result<Written, WriteError> {
     let mut metadata = header_bytes(&snapshot.header)?;
     records_bytes(&snapshot.records, &mut metadata)?;
+    let is_last = matches!(snapshot.records.last(), Some(Record::Kept(_)));
+    if let Some(kept) = snapshot.kept_memory()
+        && !(is_last && rams.is_empty())
+    {
+        return Err(WriteError::Kept { path: kept.path.clone() });
+    }
     let live = LiveRam::scan(rams)?;
     let chunk_count = live.chunks.len() as u64;
     if chunk_count > MAX_CHUNKS {
@@ -245,6 +261,8 @@ fn records_bytes(records: &[Record], metadata: &mut Vec<u8>) -> Result<(), Write
                     .map_err(|source| WriteError::Registers { unit, scope, source })?;
                 head.seal(&payload)
             }
+            Record::Kept(kept) if kept.is_possible() => head.seal(&kept.encode()),
+            Record::Kept(kept) => return Err(WriteError::Kept { path: kept.path.clone() }),
             Record::Foreign(_) if head.is_known() => {
                 return Err(WriteError::NotForeign { kind, unit });
             }

@@ -55,7 +55,8 @@ pub fn elsewhere(args: &RestoreArgs) -> Result<Elsewhere> {
         None => None,
     };
     let vsock = args.vsock.as_deref().map(full_vsock).transpose()?;
-    Ok(Elsewhere { disks: changes(&args.disks)?, network, vsock })
+    let memory_file = args.memory_file.clone();
+    Ok(Elsewhere { disks: changes(&args.disks)?, network, vsock, memory_file })
 }
 
 /// Disks that are elsewhere now, by slot or by the full path that snapshots hold.

@@ -67,6 +67,14 @@ fn inspection_json(seen: &Inspection) -> Value {
         "contract": header.contract.to_string(),
         "file_bytes": seen.file_len,
         "digest": seen.digest.map(|digest| digest.to_string()),
+        "kept_memory": seen.kept_memory.as_ref().map(|kept| json!({
+            "path": kept.path.to_string_lossy(),
+            "gpa": kept.range.gpa.to_string(),
+            "bytes": kept.range.size,
+            "guest": kept.guest.to_string(),
+            "save": kept.save.to_string(),
+            "hash": kept.hash.map(|hash| hash.to_string()),
+        })),
         "memory": seen.memory.as_ref().map(|memory| json!({
             "ranges": memory.ranges.iter()
                 .map(|range| json!({"gpa": range.gpa.to_string(), "bytes": range.size}))
@@ -123,6 +131,12 @@ fn inspection_text(seen: &Inspection) -> String {
     }
     if let Some(contract) = contract_line(seen) {
         out += &contract;
+    }
+    if let Some(kept) = &seen.kept_memory {
+        let (size, at, path) = (bytes(kept.range.size), kept.range.gpa, kept.path.display());
+        out += &format!("memory {size} at {at} is not in the file, but in {path}\n");
+        let hash = kept.hash.map_or_else(|| "not told".to_owned(), |hash| hash.to_string());
+        out += &format!("       guest {}, save {}, hash {hash}\n", kept.guest, kept.save);
     }
     if let Some(memory) = &seen.memory {
         for range in &memory.ranges {

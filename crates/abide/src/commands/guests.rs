@@ -128,18 +128,23 @@ pub fn save(args: &SaveArgs) -> Result<Exit> {
     // The guest's process may have another working directory.
     let path = std::path::absolute(&args.file)
         .with_context(|| format!("{}: not a path", args.file.display()))?;
-    let request = Request::Save {
-        path,
-        keep_running: args.keep_running,
-        compress: args.compress,
-        overwrite: args.overwrite,
+    let overwrite = args.overwrite;
+    let request = if args.keep_memory {
+        Request::SaveKeepingMemory { path, overwrite, hash_ram: args.hash_memory }
+    } else {
+        let (keep_running, compress) = (args.keep_running, args.compress);
+        Request::Save { path, keep_running, compress, overwrite }
     };
     let response = ask(&state, &args.name, &request)?;
     if let Response::Saved { file_len } = response {
         if !args.keep_running {
             await_end(&state, &args.name);
         }
-        let after = if args.keep_running { "goes on here" } else { "ended here" };
+        let after = match (args.keep_running, args.keep_memory) {
+            (true, _) => "goes on here",
+            (false, true) => "ended here; its memory stays in its file",
+            (false, false) => "ended here",
+        };
         let file = args.file.display();
         say(&format!("{} saved to {file} ({file_len} bytes) and {after}", args.name));
         return Ok(Exit::Fine);

@@ -62,7 +62,7 @@ pub fn run(args: &RestoreArgs) -> Result<Exit> {
     announce(place.name(), prepared.report());
     let ram = prepared.report().ram.to_string();
     let written = RestoredRegisters::of(&prepared.report().written);
-    let machine = prepared.commit(Intent::Restore);
+    let machine = prepared.commit(Intent::Restore)?;
     say(&format!("{} runs on engine {}{instead}", place.name(), machine.engine()));
     let report = session::Report {
         path: args.report.as_deref(),

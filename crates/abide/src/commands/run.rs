@@ -62,6 +62,7 @@ pub fn run(args: &RunArgs) -> Result<Exit> {
         initrd: initrd.as_deref(),
         bootargs: &args.append,
         console: Box::new(output.clone()),
+        memory_file: args.memory_file.as_deref(),
     };
     let machine = match &contract {
         Some(contract) => {

@@ -1,10 +1,13 @@
-//! RAM: all of it at once, or as the guest touches it.
+//! RAM: all of it at once, as the guest touches it, or in place.
 
+use crate::board::RAM_BASE;
+use crate::create::create_ram;
 use crate::error::RestoreError;
 use abide_engine::Engine;
 use abide_memory::{GuestRam, MissingError, MissingPages, Reach};
-use abide_snapshot::{LazyRam, OnFailure, Reader};
+use abide_snapshot::{KeptMemory, LazyRam, MemoryFile, OnFailure, RamRange, Reader};
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 /// How absent pages are watched: [`MissingPages::watch`].
@@ -36,6 +39,11 @@ pub enum RamRestored {
     EagerBecause(String),
     /// It comes as it is touched.
     Lazy(Reach),
+    /// It is where it was.
+    InPlace {
+        /// Whether its hash was in the snapshot, and is what it was.
+        is_checked: bool,
+    },
 }
 
 impl fmt::Display for RamRestored {
@@ -44,8 +52,46 @@ impl fmt::Display for RamRestored {
             Self::Eager => f.write_str("eager"),
             Self::EagerBecause(reason) => write!(f, "eager: {reason}"),
             Self::Lazy(reach) => write!(f, "lazy: {reach}"),
+            Self::InPlace { is_checked: false } => f.write_str("in place"),
+            Self::InPlace { is_checked: true } => f.write_str("in place: every byte checked"),
         }
     }
+}
+
+/// RAM of `len` bytes: in place if the snapshot says so, else fresh; in a file if one is `wanted`.
+pub(super) fn place(
+    len: u64,
+    kept: Option<&KeptMemory>,
+    wanted: Option<&Path>,
+) -> Result<(GuestRam, Option<MemoryFile>), RestoreError> {
+    let Some(kept) = kept else { return Ok(create_ram(len, wanted)?) };
+    let board = RamRange { gpa: RAM_BASE, size: len };
+    if kept.range != board {
+        return Err(RestoreError::Memory(abide_snapshot::RestoreError::Range {
+            gpa: board.gpa,
+            size: board.size,
+            found: format!("{:#x} bytes at {} in a memory file", kept.range.size, kept.range.gpa),
+        }));
+    }
+    let file = MemoryFile::open(wanted.unwrap_or(&kept.path), kept)?;
+    Ok((file.map(RAM_BASE)?, Some(file)))
+}
+
+/// Makes `ram`, which is in `file`, hold what was saved: it does already, or all of it is read now.
+/// userfaultfd cannot tell which pages of a file with reserved room are still to come.
+pub(super) fn restore_in_file(
+    reader: &Reader,
+    ram: &GuestRam,
+    file: &MemoryFile,
+) -> Result<(RamRestored, Option<LazyRam>), RestoreError> {
+    let Some(kept) = reader.snapshot().kept_memory() else {
+        reader.restore_memory(ram)?;
+        return Ok((RamRestored::EagerBecause("it goes to a memory file".to_owned()), None));
+    };
+    if let Some(hash) = kept.hash {
+        file.check(ram, hash)?;
+    }
+    Ok((RamRestored::InPlace { is_checked: kept.hash.is_some() }, None))
 }
 
 /// Makes `ram`, which is fresh, hold what the file says, now or later.

@@ -36,6 +36,8 @@ pub struct Elsewhere {
     pub network: Option<NetConfig>,
     /// Where programs of the host find its sockets.
     pub vsock: Option<PathBuf>,
+    /// The file that its RAM is in, or is put into.
+    pub memory_file: Option<PathBuf>,
 }
 
 /// What devices come back to.

@@ -5,7 +5,7 @@ use super::{Outcome, RunConfig, SavePoint};
 use crate::bus::lock;
 use crate::error::MachineError;
 use crate::machine::Machine;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// A run in progress.
 pub(super) struct Run<'a> {
@@ -36,8 +36,12 @@ impl<'a> Run<'a> {
                 (Reply::Done, None)
             }
             Command::Save { path, keep_running, compress, overwrite } => {
-                self.save(&path, keep_running, compress, overwrite)
+                self.save_with(keep_running, |machine| machine.save(&path, compress, overwrite))
             }
+            Command::SaveKeepingMemory { path, overwrite, hash_ram } => self
+                .save_with(false, |machine| {
+                    machine.save_keeping_memory(&path, overwrite, hash_ram)
+                }),
             Command::Stop => (Reply::Done, Some(Outcome::Stopped)),
             Command::Input(bytes) => {
                 let taken = lock(&self.machine.bus.console).type_in(&bytes);
@@ -46,15 +50,13 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn save(
+    fn save_with(
         &mut self,
-        path: &Path,
         keep_running: bool,
-        compress: bool,
-        overwrite: bool,
+        save: impl FnOnce(&mut Machine) -> Result<u64, MachineError>,
     ) -> (Reply, Option<Outcome>) {
         self.machine.clock.pause();
-        let saved = self.machine.save(path, compress, overwrite);
+        let saved = save(self.machine);
         if !self.paused {
             self.machine.clock.resume();
         }
@@ -80,18 +82,22 @@ impl<'a> Run<'a> {
                 return None;
             }
             self.next_save_point += 1;
-            let saved = self.save_at(point);
             let last = self.next_save_point == self.config.save_points.len();
-            if saved && last && !self.config.keep_running {
+            let saved = self.save_at(point, last);
+            if saved && last && (self.config.keep_memory || !self.config.keep_running) {
                 return Some(Outcome::SavedAway);
             }
         }
         None
     }
 
-    fn save_at(&mut self, point: &SavePoint) -> bool {
+    fn save_at(&mut self, point: &SavePoint, last: bool) -> bool {
         self.machine.clock.pause();
-        let saved = self.machine.save(&point.path, self.config.compress, true);
+        let saved = if last && self.config.keep_memory {
+            self.machine.save_keeping_memory(&point.path, true, false)
+        } else {
+            self.machine.save(&point.path, self.config.compress, true)
+        };
         if !self.paused {
             self.machine.clock.resume();
         }

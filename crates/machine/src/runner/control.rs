@@ -29,6 +29,15 @@ pub enum Command {
         /// Whether an existing file may be replaced.
         overwrite: bool,
     },
+    /// Write everything but RAM, which stays in its file, and end it here.
+    SaveKeepingMemory {
+        /// The file.
+        path: PathBuf,
+        /// Whether an existing file may be replaced.
+        overwrite: bool,
+        /// Whether a hash of RAM is made, which is checked by a restore.
+        hash_ram: bool,
+    },
     /// End it, losing it.
     Stop,
     /// Type on its console.

@@ -59,6 +59,8 @@ pub struct RunConfig {
     pub keep_running: bool,
     /// Whether saved memory is compressed.
     pub compress: bool,
+    /// Whether the last of them leaves RAM in its memory file; the guest ends with it.
+    pub keep_memory: bool,
 }
 
 /// What a run was.
@@ -80,6 +82,9 @@ impl Machine {
         queue: &ControlQueue,
         config: &RunConfig,
     ) -> Result<RunResult, MachineError> {
+        if self.memory_file.as_ref().is_some_and(abide_snapshot::MemoryFile::is_kept) {
+            return Err(MachineError::SavedAway);
+        }
         self.clock.resume();
         self.bus.doorbell.connect(Some(queue.notifier()));
         let mut run = Run::new(self, config);

@@ -379,7 +379,8 @@ impl Coordinator<'_, '_> {
 
     fn serve(&mut self, (command, reply): Message) -> Result<Option<Outcome>, MachineError> {
         let needs_rest = match command {
-            Command::Pause | Command::Resume | Command::Save { .. } | Command::Stop => true,
+            Command::Pause | Command::Resume | Command::Stop => true,
+            Command::Save { .. } | Command::SaveKeepingMemory { .. } => true,
             Command::Status | Command::Input(_) => false,
         };
         if needs_rest && let Some(outcome) = self.rest_unless_ended()? {

@@ -352,6 +352,7 @@ pub fn try_born(
         initrd: None,
         bootargs: "",
         console: Box::new(std::io::sink()),
+        memory_file: None,
     };
     Machine::create(engine, birth)
 }
@@ -400,7 +401,7 @@ pub fn restore(engine: &dyn Engine, file: Vec<u8>) -> Result<Prepared, RestoreEr
 
 pub fn restored(engine: &dyn Engine, file: Vec<u8>) -> Machine {
     let prepared = restore(engine, file).unwrap_or_else(|error| panic!("{error}"));
-    prepared.commit(Intent::Restore)
+    prepared.commit(Intent::Restore).expect("committed")
 }
 
 /// How it was refused.
