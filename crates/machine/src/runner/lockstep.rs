@@ -2,7 +2,7 @@
 
 use super::commands::Run;
 use super::control::{ControlQueue, Message, Waited};
-use super::{Outcome, SLICE_INSTRUCTIONS};
+use super::{LONE_SLICE_INSTRUCTIONS, Outcome, SLICE_INSTRUCTIONS};
 use crate::bus::lock;
 use crate::error::MachineError;
 use abide_engine::{Clock, PowerState, Stop, SystemEvent};
@@ -75,12 +75,14 @@ impl<'run, 'a> Lockstep<'run, 'a> {
     fn turn(&mut self) -> Result<(Turn, Option<Outcome>), MachineError> {
         let machine = &mut *self.run.machine;
         let mut turn = Turn::Idle;
+        let is_lone = machine.vcpus.len() == 1;
+        let slice = if is_lone { LONE_SLICE_INSTRUCTIONS } else { SLICE_INSTRUCTIONS };
         let instructions_before = machine.instructions();
         for n in 0..machine.vcpus.len() {
             if machine.vcpus[n].power() == PowerState::Off {
                 continue;
             }
-            let stop = machine.vcpus[n].run(SLICE_INSTRUCTIONS, machine.bus.as_ref())?;
+            let stop = machine.vcpus[n].run(slice, machine.bus.as_ref())?;
             if stop != Stop::Idle {
                 turn = Turn::Busy;
             }
