@@ -88,10 +88,11 @@ fn kind(reader: &Reader) -> Kind {
     if has(reader, walks) { Kind::Restored } else { Kind::Born }
 }
 
-/// What the guest needs. Its features are judged when its ID registers are.
+/// What the guest needs. Its features are judged when its ID registers are. Whoever names KVM may
+/// have a guest there whose time was executed instructions: from then on nothing repeats it.
 fn needs(args: &RestoreArgs, reader: &Reader) -> Needs {
     let counts = |entry: &Entry| entry.id == CLOCK_KIND && entry.value.to_u8() == Some(1);
-    let soft_only = if has(reader, counts) {
+    let soft_only = if args.engine.is_none() && has(reader, counts) {
         Some("a guest whose time is executed instructions (clock.virtual)")
     } else {
         (!args.save_points.save_at.is_empty()).then_some("--save-at")
