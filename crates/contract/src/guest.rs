@@ -5,7 +5,7 @@ use crate::host::number;
 use crate::plan::Dropped;
 use crate::profile::{Profile, Whose};
 use crate::rules;
-use abide_gic::spec::{GRP_CPU_SYSREGS, ICC_CTLR_EL1, ICC_CTLR_PRIBITS_SHIFT};
+use abide_gic::spec::{self, GRP_CPU_SYSREGS, ICC_CTLR_EL1};
 use abide_reg::{Class, Entry, Name, RegId, Scope, Value, VcpuId};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -197,8 +197,7 @@ impl Guest {
 fn priority_bits(held: &Held) -> Option<u8> {
     let RegId::Gic { group: GRP_CPU_SYSREGS, attr } = held.id else { return None };
     let value = held.value.as_ref().and_then(number)?;
-    let bits = u8::try_from(value >> ICC_CTLR_PRIBITS_SHIFT & 7).ok()?;
-    (attr & 0xffff == u64::from(ICC_CTLR_EL1)).then_some(bits + 1)
+    (attr & 0xffff == u64::from(ICC_CTLR_EL1)).then(|| spec::priority_bits(value))
 }
 
 fn scope_of(whose: Whose) -> Scope {

@@ -147,7 +147,7 @@ pub(crate) fn write(ram: &GuestRam, at: Gpa, program: &[u32]) -> Result<(), Engi
     ram.write(at, &bytes).map_err(|error| no_ram(&error))
 }
 
-fn no_ram(error: &MemoryError) -> EngineError {
+pub(crate) fn no_ram(error: &MemoryError) -> EngineError {
     cannot_run(format!("no memory for a tiny guest: {error}"), "free some memory")
 }
 
@@ -189,7 +189,7 @@ pub fn finish(
     }
 }
 
-pub(crate) fn cannot_run(reason: String, next: &'static str) -> EngineError {
+fn cannot_run(reason: String, next: &'static str) -> EngineError {
     EngineError::Unavailable { engine: ENGINE_NAME, reason, next }
 }
 

@@ -13,6 +13,7 @@ use crate::spec::{
     ICC_AP1R0_EL1, ICC_BPR0_EL1, ICC_BPR1_EL1, ICC_CTLR_A3V, ICC_CTLR_CBPR, ICC_CTLR_EL1,
     ICC_CTLR_EOIMODE, ICC_CTLR_IDBITS_SHIFT, ICC_CTLR_PRIBITS_SHIFT, ICC_CTLR_SEIS,
     ICC_IGRPEN0_EL1, ICC_IGRPEN1_EL1, ICC_PMR_EL1, ICC_SRE_EL1, ICC_SRE_FIXED, PRIVATE_COUNT,
+    priority_bits,
 };
 use crate::state::{CpuState, GicState, IccState, IrqState, Route, TyperFields};
 use abide_reg::{Entry, Intake, IntakeError, RegId, Scope, Value};
@@ -363,7 +364,7 @@ impl IccState {
     }
 
     fn set_ctlr(&mut self, number: u64) -> Result<(), &'static str> {
-        self.pri_bits = (number >> ICC_CTLR_PRIBITS_SHIFT & 7) as u8 + 1;
+        self.pri_bits = priority_bits(number);
         self.id_bits = (number >> ICC_CTLR_IDBITS_SHIFT & 7) as u8;
         self.seis = number & ICC_CTLR_SEIS != 0;
         self.a3v = number & ICC_CTLR_A3V != 0;

@@ -197,6 +197,13 @@ pub const ICC_CTLR_CBPR: u64 = 1 << 0;
 pub const ICC_CTLR_EOIMODE: u64 = 1 << 1;
 /// Position of `ICC_CTLR_EL1.PRIbits`, 3 bits: implemented priority bits less one.
 pub const ICC_CTLR_PRIBITS_SHIFT: u32 = 8;
+
+/// How many priority bits are implemented, 1 to 8, as a value of `ICC_CTLR_EL1` tells.
+#[must_use]
+pub const fn priority_bits(icc_ctlr: u64) -> u8 {
+    (icc_ctlr >> ICC_CTLR_PRIBITS_SHIFT & 7) as u8 + 1
+}
+
 /// Position of `ICC_CTLR_EL1.IDbits`, 3 bits: 0 = 16 bits of INTID, 1 = 24.
 pub const ICC_CTLR_IDBITS_SHIFT: u32 = 11;
 /// `ICC_CTLR_EL1.SEIS`: system errors can be raised.

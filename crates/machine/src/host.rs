@@ -6,7 +6,7 @@ use crate::machine::Machine;
 use abide_arm64::kvm;
 use abide_contract::{Accepts, Offer, Profile, Whose, rules};
 use abide_engine::Provider;
-use abide_gic::spec::{GRP_CPU_SYSREGS, ICC_CTLR_EL1, ICC_CTLR_PRIBITS_SHIFT};
+use abide_gic::spec::{GRP_CPU_SYSREGS, ICC_CTLR_EL1, priority_bits};
 use abide_reg::{RegError, RegId, Registers, Value};
 
 /// A register of which nothing is known but that it is there: a write will tell. KVM's ids tell the
@@ -50,7 +50,7 @@ impl Machine {
         let fixed = |value| Offer::fixed(Whose::Vm, value);
         let gic = |id| self.irqchip.load(id).map_err(unreadable);
         let control = gic(RegId::gic(GRP_CPU_SYSREGS, ICC_CTLR_EL1.into()))?;
-        let bits = control.to_number().unwrap_or(0) >> ICC_CTLR_PRIBITS_SHIFT & 7;
+        let bits = priority_bits(control.to_number().unwrap_or(0));
         let page_size = rustix::param::page_size() as u64;
         let sized = |value| Offer::taking(Whose::Vm, value, Accepts::Rule);
         Ok(vec![
@@ -61,7 +61,7 @@ impl Machine {
             (rules::PAGE_SIZE, sized(Value::u64(page_size))),
             (rules::PVTIME, fixed(Value::u32(0))),
             (rules::GIC_VERSION, fixed(Value::u8(3))),
-            (rules::PRIORITY_BITS, fixed(Value::u8(u8::try_from(bits + 1).unwrap_or(0)))),
+            (rules::PRIORITY_BITS, fixed(Value::u8(bits))),
             (rules::NR_IRQS, fixed(Value::u32(self.gic_intids))),
             (rules::GICD_IIDR, showing(gic(rules::GICD_IIDR)?)),
             (rules::GICD_TYPER, sized(gic(rules::GICD_TYPER)?)),

@@ -163,12 +163,17 @@ impl Pending {
         let name = unit.name();
         let (built, leftover) =
             build(entries).map_err(|source| RestoreError::Intake { unit: name, scope, source })?;
+        self.note_left(name, scope, taken, leftover);
+        Ok(built)
+    }
+
+    /// Keeps track of what is left of a record of `taken` registers.
+    fn note_left(&mut self, unit: Name, scope: Scope, taken: usize, leftover: Leftover) {
         self.report.registers += taken - leftover.carried.len() - leftover.dropped.len();
         for entry in leftover.dropped {
-            self.drop_entry(name, scope, entry.id);
+            self.drop_entry(unit, scope, entry.id);
         }
-        self.carry(name, scope, leftover.carried);
-        Ok(built)
+        self.carry(unit, scope, leftover.carried);
     }
 
     pub(crate) fn drop_entry(&mut self, unit: Name, scope: Scope, id: RegId) {

@@ -344,7 +344,7 @@ impl MemoryFile {
             .map_err(|source| MemoryFileError::Map { path: self.path.clone(), source })
     }
 
-    /// Refuses RAM that is not what it was, if `kept` tells what it was.
+    /// Refuses RAM that does not have this [`crate::ram_hash`].
     ///
     /// # Errors
     /// [`MemoryFileError::Content`] or [`MemoryFileError::Hash`].

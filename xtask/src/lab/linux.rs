@@ -40,16 +40,14 @@ pub fn tour(birth: &Host, built: &Built, show: bool) -> Result<String> {
     );
     let until = Some((KERNEL_LINE, 40));
     let born = Stay { name: "linux", begin: Begin::Run(&arguments), until };
-    let (_, stayed) = stay::on(birth, &program, files, "", &[born], show)?;
     let mut way = Way::begin(birth.kernel.to_string());
-    let mut file = way.left(only(stayed)?)?;
+    let mut file = way.left(stay::alone(birth, &program, files, born, show)?)?;
     for (series, text, times) in TOUR {
         let host = Host::debian(series, &birth.cpu);
         let until = (times > 0).then_some((text, times));
         let next = Stay { name: "linux", begin: Begin::Restore(&file), until };
-        let (_, stayed) = stay::on(&host, &program, Vec::new(), "", &[next], show)?;
+        let stayed = stay::alone(&host, &program, Vec::new(), next, show)?;
         way.hosts.push(series.to_owned());
-        let stayed = only(stayed)?;
         match until {
             Some(_) => file = way.left(stayed).with_context(|| host.to_string())?,
             None => return way.ended(&stayed, built),
@@ -72,7 +70,7 @@ pub fn both_ways(
     let program = fs::read(&built.program_for_arm)?;
     let on_kvm = |file: &[u8], until| -> Result<Stayed> {
         let stay = Stay { name: "linux", begin: Begin::Restore(file), until };
-        only(stay::on(host, &program, Vec::new(), "", &[stay], show)?.1)
+        stay::alone(host, &program, Vec::new(), stay, show)
     };
     let mut way = Way::begin("soft".to_owned());
     way.console = String::from_utf8_lossy(before).into_owned();
@@ -83,10 +81,6 @@ pub fn both_ways(
     let file = way.left(stay::here(&built.program, &back)?).context("from the software engine")?;
     way.hosts.push("KVM".to_owned());
     way.ended(&on_kvm(&file, None)?, built)
-}
-
-fn only(mut stayed: Vec<Stayed>) -> Result<Stayed> {
-    stayed.pop().context("one stay")
 }
 
 /// Where a guest was, and all that it said there.

@@ -160,6 +160,21 @@ pub fn on(
     within(limit, host, program, files, first, stays, show)
 }
 
+/// Lets one guest stay on a host. `files` are for it.
+///
+/// # Errors
+/// As [`on`].
+pub fn alone(
+    host: &Host,
+    program: &[u8],
+    files: Vec<File>,
+    stay: Stay,
+    show: bool,
+) -> Result<Stayed> {
+    let (_, mut stayed) = on(host, program, files, "", &[stay], show)?;
+    stayed.pop().context("one stay")
+}
+
 /// As [`on`], on a host that may take `limit` for all of it.
 fn within(
     limit: Duration,

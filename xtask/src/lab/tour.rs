@@ -17,17 +17,15 @@ const WAY: [&str; 3] = ["6.12", "7.2", "6.1"];
 pub fn of_abi(birth: &Host, show: bool) -> Result<String> {
     let program = fs::read(crate::abide::build_for_arm()?)?;
     let files = vec![File::data("abi.img", guests::abi()?)];
-    let stays = [Stay { name: "abi", begin: Begin::Run(abi::RUN), until: abi::UNTIL }];
-    let (_, mut stayed) = stay::on(birth, &program, files, "", &stays, show)?;
-    let first = stayed.pop().context("one stay")?;
+    let born = Stay { name: "abi", begin: Begin::Run(abi::RUN), until: abi::UNTIL };
+    let first = stay::alone(birth, &program, files, born, show)?;
     let mut life = first.console.clone();
     let mut file = first.saved()?;
     let mut hosts = vec![birth.kernel.to_string()];
     for series in WAY {
         let host = Host::debian(series, &birth.cpu);
-        let stays = [Stay { name: "abi", begin: Begin::Restore(&file), until: abi::UNTIL }];
-        let (_, mut stayed) = stay::on(&host, &program, Vec::new(), "", &stays, show)?;
-        let next = stayed.pop().context("one stay")?;
+        let next = Stay { name: "abi", begin: Begin::Restore(&file), until: abi::UNTIL };
+        let next = stay::alone(&host, &program, Vec::new(), next, show)?;
         life += &next.console;
         file = next.saved().with_context(|| host.to_string())?;
         Looks::of(&life).with_context(|| host.to_string())?;

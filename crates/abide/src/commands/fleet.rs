@@ -151,7 +151,10 @@ fn saved(path: &Path) -> Result<Guest> {
     let guest = Guest::saved(&name, units, memory_end, BOARD_ALIGNMENT);
     let contract = GuestContract::of_snapshot(reader.snapshot())
         .with_context(|| path.display().to_string())?;
-    Ok(contract.map_or(guest.clone(), |contract| guest.under(contract.contract())))
+    Ok(match contract {
+        Some(contract) => guest.under(contract.contract()),
+        None => guest,
+    })
 }
 
 /// Whether what is wrong with a text is that it is not for this abide.

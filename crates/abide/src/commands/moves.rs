@@ -6,11 +6,6 @@ use abide_contract::{Extra, Step};
 use abide_reg::{RegId, Scope};
 use std::collections::BTreeMap;
 
-/// A line for each register of which the host shows something of its own.
-pub fn announce_originals(name: &str, originals: &[Step]) {
-    announce_steps(name, originals.iter());
-}
-
 /// A line for each register that was hidden.
 pub fn announce_hidden(name: &str, hidden: &[Extra]) {
     for extra in hidden {

@@ -44,9 +44,7 @@ impl KvmEngine {
         if !self.facts().has_stolen_time {
             return Ok(0);
         }
-        let ram = GuestRam::new(RAM_BASE, RAM_LEN).map_err(|error| {
-            trial::cannot_run(format!("no memory for a tiny guest: {error}"), "free some memory")
-        })?;
+        let ram = GuestRam::new(RAM_BASE, RAM_LEN).map_err(|error| trial::no_ram(&error))?;
         let ram = Arc::new(ram);
         let config = trial::config(Arc::clone(&ram), self.cntfrq_hz());
         let mut vm = KvmVm::new(self.create_fd_for(&config)?, config)?;

@@ -22,11 +22,7 @@ impl Pending {
         let (contract, leftover) =
             GuestContract::restore(entries).map_err(RestoreError::Contract)?;
         contract.check_told(told).map_err(RestoreError::Contract)?;
-        self.report.registers += taken - leftover.carried.len() - leftover.dropped.len();
-        for entry in leftover.dropped {
-            self.drop_entry(Unit::Contract.name(), scope, entry.id);
-        }
-        self.carry(Unit::Contract.name(), scope, leftover.carried);
+        self.note_left(Unit::Contract.name(), scope, taken, leftover);
         for state in self.states.values() {
             for entry in &state.entries {
                 contract.check_saved(state.scope, entry).map_err(RestoreError::Contract)?;

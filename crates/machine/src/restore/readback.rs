@@ -40,27 +40,23 @@ impl Machine {
                     let expected = changed.get(&key).copied().unwrap_or(&entry.value);
                     let found = found.get(&key);
                     check_one(key, expected, found)?;
-                    originals.extend(found.and_then(|found| original_of(key, expected, found)));
+                    let found = found.filter(|found| is_of_host(entry.id, expected, found));
+                    originals.extend(found.map(|found| (key, expected.clone(), found.clone())));
                 }
             }
         }
-        for (unit, step) in originals {
-            if let (Some(value), Verdict::Original { reads }) = (&step.value, &step.verdict) {
-                self.keep_original(step.scope, step.id, value.clone(), reads.clone());
-            }
-            report.steps.push((unit, step));
+        for ((unit, scope, id), written, reads) in originals {
+            self.keep_original(scope, id, written.clone(), reads.clone());
+            let (value, verdict) = (Some(written), Verdict::Original { reads });
+            report.steps.push((unit, Step { scope, id, value, verdict, how: None }));
         }
         Ok(())
     }
 }
 
-/// What the host answers by itself, where the original goes on to the next host.
-fn original_of((unit, scope, id): Key, written: &Value, found: &Value) -> Option<(Name, Step)> {
-    if rules::to_save(id, written, found, found) == *found {
-        return None;
-    }
-    let verdict = Verdict::Original { reads: found.clone() };
-    Some((unit, Step { scope, id, value: Some(written.clone()), verdict, how: None }))
+/// Whether the host answers something by itself, so that the original goes on to the next host.
+fn is_of_host(id: RegId, written: &Value, found: &Value) -> bool {
+    rules::to_save(id, written, found, found) != *found
 }
 
 fn check_one(

@@ -10,7 +10,7 @@ use abide_contract::{Accepts, Offer, Profile, Whose, rules};
 use abide_engine::{Engine, Irqchip, Vcpu};
 use abide_engine_kvm::trial::{self, Kind};
 use abide_engine_kvm::{HostFacts, KvmEngine};
-use abide_gic::spec::{GRP_CPU_SYSREGS, ICC_CTLR_EL1, ICC_CTLR_PRIBITS_SHIFT};
+use abide_gic::spec::{self, GRP_CPU_SYSREGS, ICC_CTLR_EL1};
 use abide_machine::board::GIC_INTIDS;
 use abide_reg::{RegId, Value};
 use anyhow::{Context, Result, bail};
@@ -148,7 +148,7 @@ fn of_gic(engine: &KvmEngine, wish: &Wish) -> Result<Vec<(RegId, Offer)>> {
     }
     let control = gic.load(RegId::gic(GRP_CPU_SYSREGS, ICC_CTLR_EL1.into()))?;
     let control = control.to_u64().context("a CPU interface register has 64 bits")?;
-    let priority_bits = u8::try_from(control >> ICC_CTLR_PRIBITS_SHIFT & 7)? + 1;
+    let priority_bits = spec::priority_bits(control);
     let vm = |value, accepts| Offer::taking(Whose::Vm, value, accepts);
     Ok(vec![
         (rules::PRIORITY_BITS, Offer::fixed(Whose::Vm, Value::u8(priority_bits))),
