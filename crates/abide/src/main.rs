@@ -93,6 +93,7 @@ fn classify_machine(error: &MachineError) -> Option<Exit> {
     match error {
         MachineError::Contract(error) => Some(classify_contract(error)),
         MachineError::Memory(_)
+        | MachineError::MemoryForEngine { .. }
         | MachineError::Engine(EngineError::Unavailable { .. } | EngineError::Host { .. }) => {
             Some(Exit::HostCannot)
         }

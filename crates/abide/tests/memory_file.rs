@@ -28,7 +28,7 @@ fn guest_whose_memory_stays_in_place_ends_as_if_nothing_had_happened() {
     let (end, console) = untouched(&sandbox);
     let mut said = saved_away(&sandbox, &end, 2);
     let len = |name: &str| std::fs::metadata(sandbox.path(name)).unwrap().len();
-    assert_eq!(len("guest.ram"), (64 << 20) + 4096);
+    assert_eq!(len("guest.ram"), (64 << 20) + 65536);
     assert!(len("kept.abide") < 64 << 10, "{} bytes besides memory", len("kept.abide"));
     // A second life in the same memory, and a third elsewhere, by a whole file.
     let total = end["instructions"].as_u64().unwrap();

@@ -18,6 +18,9 @@ use std::time::Duration;
 /// How long the tiny guest may take: thousands of times what it needs on an emulated host.
 pub const LIMIT: Duration = Duration::from_secs(10);
 
+/// When a guest that does not come to its end is first looked at.
+const FIRST_LOOK: Duration = Duration::from_millis(500);
+
 /// How long a vCPU may take to notice that it is to stop.
 const NOTICE: Duration = Duration::from_secs(1);
 
@@ -106,6 +109,66 @@ pub fn run(engine: &dyn Engine, cntfrq_hz: u64, kind: Kind) -> Result<(), Engine
     finish(vcpu, kind, LIMIT).map(drop)
 }
 
+/// Runs the guest that begins at `entry` of this RAM in a VM of its own: it must power itself off.
+///
+/// A kernel may let a VM have memory that no guest can run from. KVM of Linux 6.12 takes every page
+/// that is not in the kernel's map of its own memory for a device's, also those of persistent
+/// memory, which files on it with DAX are; what is fetched from a device it answers with an abort
+/// `[linux arch/arm64/kvm/mmu.c user_mem_abort]`. KVM of 7.2 does not.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_from(
+    engine: &dyn Engine,
+    cntfrq_hz: u64,
+    ram: Arc<GuestRam>,
+    entry: Gpa,
+) -> Result<(), EngineError> {
+    let mut vm = engine.create_vm(config(ram, cntfrq_hz))?;
+    let mut vcpu = vm.create_vcpu(VcpuId(0), Arc::new(InterruptLines::default()))?;
+    let _irqchip = vm.create_irqchip()?;
+    for (id, value) in [(kvm::PC, entry.0), (kvm::PSTATE, PSTATE)] {
+        vcpu.store(id, &Value::u64(value))?;
+    }
+    finish_from(vcpu, [FIRST_LOOK, LIMIT])
+}
+
+/// Lets the guest run for each limit in turn, and looks at it in between.
+fn finish_from(mut vcpu: Box<dyn Vcpu>, limits: [Duration; 2]) -> Result<(), EngineError> {
+    for limit in limits {
+        let seen = match run_for(vcpu, limit)? {
+            Ran::Stopped(_, Ok(Stop::System(SystemEvent::Off))) => return Ok(()),
+            Ran::Stopped(_, Ok(stop)) => format!("ended with {stop:?}, not with off"),
+            Ran::Stopped(_, Err(error)) => format!("failed: {error}"),
+            Ran::Kicked(after) => match aborted_fetch(after.as_ref()) {
+                Some(esr) => format!("met an abort, not its first instruction (ESR_EL1 {esr:#x})"),
+                None if limit != limits[1] => {
+                    vcpu = after;
+                    continue;
+                }
+                None => format!("was not through after {} s", limit.as_secs_f32()),
+            },
+            Ran::Stuck => "did not stop when it was told to".to_owned(),
+        };
+        return Err(cannot_run(format!("a tiny guest in this very memory {seen}"), OTHER_MEMORY));
+    }
+    // Each limit but the last goes on to the next.
+    Err(cannot_run("a tiny guest had no time".to_owned(), OTHER_MEMORY))
+}
+
+const OTHER_MEMORY: &str = "this kernel runs no guest from such memory, as files mapped with DAX \
+                            are: mount without it (-o dax=never), start a later kernel (7.2 can), \
+                            or use --engine soft";
+
+/// The guest's own word for why it cannot fetch instructions, if that is its state
+/// `[DDI0487 D24.2]`.
+fn aborted_fetch(vcpu: &dyn Vcpu) -> Option<u64> {
+    const ESR_EL1: SysReg = SysReg::new(3, 0, 5, 2, 0);
+    let esr = vcpu.load(kvm::sysreg(ESR_EL1)).ok()?.to_u64()?;
+    // EC 0x20 and 0x21: an instruction abort from EL0, from EL1.
+    matches!(esr >> 26 & 0x3f, 0x20 | 0x21).then_some(esr)
+}
+
 /// What its VM is made of.
 pub(crate) fn config(ram: Arc<GuestRam>, cntfrq_hz: u64) -> VmConfig {
     VmConfig {
@@ -156,10 +219,35 @@ pub(crate) fn no_ram(error: &MemoryError) -> EngineError {
 /// # Errors
 /// As [`run`]. A vCPU that does not even stop when it is told to stays behind in a thread.
 pub fn finish(
-    mut vcpu: Box<dyn Vcpu>,
+    vcpu: Box<dyn Vcpu>,
     kind: Kind,
     limit: Duration,
 ) -> Result<Box<dyn Vcpu>, EngineError> {
+    match run_for(vcpu, limit)? {
+        Ran::Stopped(vcpu, Ok(Stop::System(SystemEvent::Off))) => Ok(vcpu),
+        Ran::Stopped(_, Err(error)) => {
+            Err(cannot_run(format!("{GUEST} failed: {error}"), ELSEWHERE))
+        }
+        Ran::Stopped(_, Ok(stop)) => {
+            Err(cannot_run(format!("{GUEST} ended with {stop:?}, not with off"), ELSEWHERE))
+        }
+        Ran::Kicked(vcpu) => Err(too_slow(kind, limit, &where_it_is(vcpu.as_ref()))),
+        Ran::Stuck => Err(too_slow(kind, limit, "and did not stop when it was told to")),
+    }
+}
+
+/// How a vCPU came to stand still.
+enum Ran {
+    /// By itself, or as it was being told to.
+    Stopped(Box<dyn Vcpu>, Result<Stop, EngineError>),
+    /// It was told to.
+    Kicked(Box<dyn Vcpu>),
+    /// It did not, and stays behind in a thread.
+    Stuck,
+}
+
+/// Lets a vCPU run for `limit` at most.
+fn run_for(mut vcpu: Box<dyn Vcpu>, limit: Duration) -> Result<Ran, EngineError> {
     let kick = vcpu.kicker();
     let (done, finished) = mpsc::channel();
     let body = move || {
@@ -171,22 +259,17 @@ pub fn finish(
     spawned.map_err(|error| {
         cannot_run(format!("no thread for a tiny guest: {error}"), "end other programs")
     })?;
-    let (answer, in_time) = match finished.recv_timeout(limit) {
-        Ok(answer) => (Some(answer), true),
-        Err(_) => {
-            kick.kick();
-            (finished.recv_timeout(NOTICE).ok(), false)
-        }
-    };
-    match answer {
-        Some((vcpu, Ok(Stop::System(SystemEvent::Off)))) => Ok(vcpu),
-        Some((_, Err(error))) => Err(cannot_run(format!("{GUEST} failed: {error}"), ELSEWHERE)),
-        Some((vcpu, Ok(_))) if !in_time => Err(too_slow(kind, limit, &where_it_is(vcpu.as_ref()))),
-        Some((_, Ok(stop))) => {
-            Err(cannot_run(format!("{GUEST} ended with {stop:?}, not with off"), ELSEWHERE))
-        }
-        None => Err(too_slow(kind, limit, "and did not stop when it was told to")),
+    if let Ok((vcpu, stop)) = finished.recv_timeout(limit) {
+        return Ok(Ran::Stopped(vcpu, stop));
     }
+    kick.kick();
+    Ok(match finished.recv_timeout(NOTICE) {
+        Ok((vcpu, stop @ (Err(_) | Ok(Stop::System(SystemEvent::Off))))) => {
+            Ran::Stopped(vcpu, stop)
+        }
+        Ok((vcpu, Ok(_))) => Ran::Kicked(vcpu),
+        Err(_) => Ran::Stuck,
+    })
 }
 
 fn cannot_run(reason: String, next: &'static str) -> EngineError {
@@ -242,6 +325,7 @@ mod tests {
         does: Does,
         kicked: Arc<Signal>,
         stored: Vec<(RegId, u64)>,
+        esr: u64,
     }
 
     /// A kick, and the thread that waits for it.
@@ -260,7 +344,11 @@ mod tests {
             vec![kvm::PC]
         }
         fn load(&self, id: RegId) -> Result<Value, RegError> {
-            if id == kvm::PC { Ok(Value::u64(0x4000_000c)) } else { Err(RegError::Unknown { id }) }
+            match id {
+                kvm::PC => Ok(Value::u64(0x4000_000c)),
+                _ if id == kvm::sysreg(SysReg::new(3, 0, 5, 2, 0)) => Ok(Value::u64(self.esr)),
+                _ => Err(RegError::Unknown { id }),
+            }
         }
         fn store(&mut self, id: RegId, value: &Value) -> Result<(), RegError> {
             self.stored.push((id, value.to_u64().unwrap()));
@@ -278,7 +366,8 @@ mod tests {
                 Does::Fail => Err(crate::host::refused("KVM_RUN", 8)),
                 Does::RunUntilKicked => {
                     let kicked = self.kicked.0.lock().unwrap();
-                    drop(self.kicked.1.wait_while(kicked, |kicked| !*kicked).unwrap());
+                    // One kick ends one run.
+                    *self.kicked.1.wait_while(kicked, |kicked| !*kicked).unwrap() = false;
                     Ok(Stop::Kicked)
                 }
                 Does::RunForEver => loop {
@@ -310,7 +399,7 @@ mod tests {
     }
 
     fn fake(does: Does) -> Box<Fake> {
-        Box::new(Fake { does, kicked: Arc::default(), stored: Vec::new() })
+        Box::new(Fake { does, kicked: Arc::default(), stored: Vec::new(), esr: 0 })
     }
 
     fn tried(does: Does, kind: Kind, limit: Duration) -> Result<(), String> {
@@ -337,6 +426,32 @@ mod tests {
             let text = tried(does, kind, limit).unwrap_err();
             assert!(text.contains(words), "{text}");
             assert!(text.contains("--engine soft") && !text.contains('\n'), "{text}");
+        }
+    }
+
+    #[test]
+    fn memory_that_no_guest_runs_from_is_found_out_with_what_to_do() {
+        let tried = |does, esr| {
+            let vcpu = Box::new(Fake { esr, ..*fake(does) });
+            finish_from(vcpu, [Duration::from_millis(1), Duration::from_millis(2)])
+                .map_err(|error| error.to_string())
+        };
+        let off = Does::Stop(Stop::System(SystemEvent::Off));
+        assert_eq!(tried(off, 0), Ok(()));
+        // An external abort of an instruction fetch at EL1, and what KVM leaves in a register that
+        // nothing wrote yet.
+        let (abort, unknown) = (0x8600_0010, 0x1de7_ec7e_dbad_c0de);
+        for (does, esr, words) in [
+            (Does::RunUntilKicked, abort, "met an abort"),
+            (Does::RunUntilKicked, abort, "(ESR_EL1 0x86000010)"),
+            (Does::RunUntilKicked, unknown, "was not through after 0.002 s"),
+            (Does::RunForEver, abort, "did not stop"),
+            (Does::Fail, unknown, "KVM_RUN: the host refused with errno 8"),
+            (Does::Stop(Stop::Idle), unknown, "ended with Idle"),
+        ] {
+            let text = tried(does, esr).unwrap_err();
+            assert!(text.contains(words), "{text}");
+            assert!(text.contains("dax=never") && !text.contains('\n'), "{text}");
         }
     }
 

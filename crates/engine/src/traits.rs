@@ -61,6 +61,15 @@ pub trait Engine: Send + Sync {
         true
     }
 
+    /// Tries whether a guest runs from memory of this kind: the one in `ram` begins at `entry` and
+    /// powers itself off. Engines that run guests from whatever they can read have nothing to try.
+    ///
+    /// # Errors
+    /// [`EngineError`], with what was seen and what to do.
+    fn try_ram(&self, _ram: Arc<GuestRam>, _entry: Gpa) -> Result<(), EngineError> {
+        Ok(())
+    }
+
     /// Makes a VM without vCPUs.
     ///
     /// # Errors

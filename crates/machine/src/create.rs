@@ -200,6 +200,16 @@ pub(crate) fn create_ram(
     Ok((file.map(RAM_BASE)?, Some(file)))
 }
 
+/// Makes sure that guests of `engine` run from this file.
+pub(crate) fn try_memory(engine: &dyn Engine, file: &MemoryFile) -> Result<(), MachineError> {
+    let (ram, entry) = file.trial(RAM_BASE)?;
+    engine.try_ram(Arc::new(ram), entry).map_err(|source| MachineError::MemoryForEngine {
+        path: file.path().to_owned(),
+        kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
+        source,
+    })
+}
+
 fn create_virtio(
     configs: &[VirtioConfig],
     time: TimeSource,
@@ -276,6 +286,7 @@ impl Machine {
         board.virtio = virtio.iter().map(VirtioDevice::id).collect();
         board.check()?;
         let (ram, memory_file) = create_ram(board.ram_len, birth.memory_file)?;
+        memory_file.as_ref().map_or(Ok(()), |file| try_memory(engine, file))?;
         let ram = Arc::new(ram);
         let loaded = loader::load(&ram, birth.kernel, birth.initrd)?;
         let (clock, mut entropy) = match birth.time {

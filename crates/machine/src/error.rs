@@ -310,6 +310,16 @@ pub enum MachineError {
     /// RAM cannot be in the file that was named for it.
     #[error(transparent)]
     MemoryFile(#[from] MemoryFileError),
+    /// The engine's guests do not run from the file.
+    #[error("memory file {}, Linux {kernel}: {source}", path.display())]
+    MemoryForEngine {
+        /// The file.
+        path: PathBuf,
+        /// The host's kernel.
+        kernel: String,
+        /// What was seen, and what to do.
+        source: EngineError,
+    },
     /// RAM cannot stay where it is, for it goes with the process.
     #[error("its memory is in no file, so it cannot be kept; `run --memory-file` gives it one")]
     NoMemoryFile,

@@ -73,12 +73,6 @@ impl Machine {
         &self.ram
     }
 
-    /// Whether its RAM is in a file that is memory itself: [`MemoryFile::is_dax`].
-    #[must_use]
-    pub fn is_ram_dax(&self) -> bool {
-        self.memory_file.as_ref().is_some_and(MemoryFile::is_dax)
-    }
-
     /// Waits until all of RAM is there, where a restore lets it come later.
     pub(crate) fn complete_ram(&self) {
         if let Some(lazy) = &self.lazy {

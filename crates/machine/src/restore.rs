@@ -7,7 +7,7 @@
 use crate::board::{self, BoardConfig};
 use crate::clock::MachineClock;
 use crate::console::Console;
-use crate::create::Parts;
+use crate::create::{Parts, try_memory};
 use crate::devices::{Pl011, Pl031};
 use crate::entropy::Entropy;
 use crate::error::RestoreError;
@@ -260,7 +260,10 @@ pub fn restore_with(
     let mut parts = restore_parts(&mut pending, console, elsewhere, kept)?;
     parts.contract = contract;
     let (ram, lazy) = match &parts.memory_file {
-        Some(file) => memory::restore_in_file(reader, &parts.ram, file)?,
+        Some(file) => {
+            try_memory(engine, file)?;
+            memory::restore_in_file(reader, &parts.ram, file)?
+        }
         None => memory::restore_ram(engine, reader, &parts.ram, ram)?,
     };
     pending.report.ram = ram;

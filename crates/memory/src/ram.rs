@@ -39,6 +39,8 @@ pub struct GuestRam {
     len: usize,
     base: Gpa,
     file: File,
+    /// Where in `file` RAM begins, in bytes.
+    file_offset: u64,
     dirty: DirtyLog,
 }
 
@@ -75,14 +77,29 @@ impl GuestRam {
     /// # Errors
     /// [`MemoryError::Size`] or [`MemoryError::Host`].
     pub fn from_fd(base: Gpa, size: u64, fd: OwnedFd) -> Result<Self, MemoryError> {
+        Self::from_fd_at(base, size, fd, 0)
+    }
+
+    /// As [`Self::from_fd`], of what `fd` holds from byte `file_offset` on, a multiple of the
+    /// host's page size.
+    ///
+    /// # Errors
+    /// As [`Self::from_fd`].
+    pub fn from_fd_at(
+        base: Gpa,
+        size: u64,
+        fd: OwnedFd,
+        file_offset: u64,
+    ) -> Result<Self, MemoryError> {
         let host = |source: std::io::Error| MemoryError::Host { size, source };
         let len = checked_len(base, size)?;
         let file = File::from(fd);
         let shared = file.try_clone().map_err(host)?;
-        let mapping = MmapRegion::from_file(FileOffset::new(shared, 0), len)
+        let mapping = MmapRegion::from_file(FileOffset::new(shared, file_offset), len)
             .map_err(|error| host(std::io::Error::other(error)))?;
         let start = mapping.as_ptr();
-        Ok(Self { mapping, start, len, base, file, dirty: DirtyLog::new(size / PAGE_SIZE) })
+        let dirty = DirtyLog::new(size / PAGE_SIZE);
+        Ok(Self { mapping, start, len, base, file, file_offset, dirty })
     }
 
     /// The guest physical address of the first byte.
@@ -97,7 +114,7 @@ impl GuestRam {
         self.len as u64
     }
 
-    /// The memfd or file behind it, to be handed over or mapped elsewhere.
+    /// The memfd or file behind it, to be handed over or mapped elsewhere; RAM may begin inside.
     #[must_use]
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
@@ -218,13 +235,14 @@ impl GuestRam {
         if offset.0 >= self.size() {
             return Ok(None);
         }
-        let start = match rustix::fs::seek(&self.file, SeekFrom::Data(offset.0)) {
-            Ok(start) if start < self.size() => start,
+        let begin = self.file_offset;
+        let start = match rustix::fs::seek(&self.file, SeekFrom::Data(begin + offset.0)) {
+            Ok(start) if start - begin < self.size() => start,
             Ok(_) | Err(rustix::io::Errno::NXIO) => return Ok(None),
             Err(errno) => return Err(errno.into()),
         };
         let end = rustix::fs::seek(&self.file, SeekFrom::Hole(start))?;
-        Ok(Some((RamOffset(start), RamOffset(end.min(self.size())))))
+        Ok(Some((RamOffset(start - begin), RamOffset((end - begin).min(self.size())))))
     }
 }
 

@@ -93,7 +93,7 @@ pub use map::{
     CHUNK_SIZE, Chunk, Encoding, MAX_CHUNKS, MAX_RANGES, MemoryMap, PACKED_ALIGN, RamRange,
     SECTION_ALIGN,
 };
-pub use memory_file::{LABEL_LEN, MemoryFile, MemoryFileError};
+pub use memory_file::{LABEL_LEN, MemoryFile, MemoryFileError, TAIL_LEN};
 pub use reader::{ReadError, Reader, RestoreError};
 pub use record::{ForeignRecord, Parts, Record, Snapshot, UnitRecord};
 pub use source::{Sink, Source};

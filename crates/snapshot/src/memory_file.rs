@@ -1,7 +1,7 @@
 //! Memory files: guest RAM in a file, so that it outlives the process and the host's kernel.
 //!
-//! The file holds RAM, and behind it one page, the label: whose RAM it is, and whether that guest
-//! runs or was saved. A snapshot that refers to the file fits the one label of its save; before the
+//! The file holds RAM, and behind it the label: whose RAM it is, and whether that guest runs or was
+//! saved. A snapshot that refers to the file fits the one label of its save; before the
 //! guest runs again the label is changed on the disk. So nothing can run twice from one RAM, and
 //! registers never meet RAM of another time.
 
@@ -10,7 +10,7 @@ use crate::wire::{array, put, u32_at, u64_at};
 use crate::{Digest, HashError};
 use abide_memory::{GuestRam, MemoryError};
 use abide_reg::Gpa;
-use rustix::fs::{AtFlags, FallocateFlags, FlockOperation, OFlags, StatxAttributes, StatxFlags};
+use rustix::fs::{FallocateFlags, FlockOperation, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -20,6 +20,17 @@ use thiserror::Error;
 
 /// The length of the label behind RAM, in bytes.
 pub const LABEL_LEN: u64 = 4096;
+
+/// The length of all that is behind RAM, in bytes: the label, a trial guest's program, zeros. It is
+/// a page, or some, of every host.
+pub const TAIL_LEN: u64 = 1 << 16;
+
+/// A guest that powers itself off by PSCI SYSTEM_OFF, in four instructions of AArch64:
+/// `movz w0, #0x8400, lsl #16; movk w0, #8; hvc #0; b .` `[DEN0022 5.1.9]`. It always stands in the
+/// file, so that trying whether a host can run a guest there changes nothing.
+const TRIAL: [u8; 16] = [
+    0x00, 0x80, 0xb0, 0x52, 0x00, 0x01, 0x80, 0x72, 0x02, 0x00, 0x00, 0xd4, 0x00, 0x00, 0x00, 0x14,
+];
 
 /// Guest RAM holds the guest's secrets.
 const MODE: u32 = 0o600;
@@ -116,17 +127,17 @@ pub enum MemoryFileError {
         /// The save.
         save: MemoryId,
     },
-    /// It has another length than RAM and the label.
+    /// It has another length than RAM and what is behind it.
     #[error("memory file {}: {found} bytes found, {allowed} allowed", path.display())]
     Length {
         /// The file.
         path: PathBuf,
         /// Its length in bytes.
         found: u64,
-        /// The length of RAM and label in bytes.
+        /// The length of RAM and what is behind it, in bytes.
         allowed: u64,
     },
-    /// Its last page does not say whose RAM it is.
+    /// What is behind RAM does not say whose RAM it is.
     #[error("memory file {}: no label at byte {at}, or a damaged one", path.display())]
     Label {
         /// The file.
@@ -276,6 +287,9 @@ impl MemoryFile {
         let label = Label { ram_len, guest, save: None };
         let mut made = Self { path, file, label, is_new };
         made.make_empty()?;
+        let at = ram_len.saturating_add(LABEL_LEN);
+        let written = made.file.write_all_at(&TRIAL, at);
+        written.map_err(|source| made.host("write behind RAM", source))?;
         made.write_label(None)?;
         Ok(made)
     }
@@ -309,7 +323,7 @@ impl MemoryFile {
         let path = || opened.path.clone();
         let metadata =
             opened.file.metadata().map_err(|source| opened.host("look at it", source))?;
-        let (found, allowed) = (metadata.len(), ram_len.saturating_add(LABEL_LEN));
+        let (found, allowed) = (metadata.len(), ram_len.saturating_add(TAIL_LEN));
         if found != allowed {
             return Err(MemoryFileError::Length { path: path(), found, allowed });
         }
@@ -342,6 +356,19 @@ impl MemoryFile {
         let shared = self.file.try_clone().map_err(|source| self.host("share it", source))?;
         GuestRam::from_fd(base, self.label.ram_len, shared.into())
             .map_err(|source| MemoryFileError::Map { path: self.path.clone(), source })
+    }
+
+    /// What is behind RAM, as RAM of a trial guest of its own at `base`, and where that guest
+    /// begins: it powers itself off, and writes nothing. What it shows of a host holds for guests
+    /// in the file.
+    ///
+    /// # Errors
+    /// As [`Self::map`].
+    pub fn trial(&self, base: Gpa) -> Result<(GuestRam, Gpa), MemoryFileError> {
+        let shared = self.file.try_clone().map_err(|source| self.host("share it", source))?;
+        let ram = GuestRam::from_fd_at(base, TAIL_LEN, shared.into(), self.label.ram_len)
+            .map_err(|source| MemoryFileError::Map { path: self.path.clone(), source })?;
+        Ok((ram, Gpa(base.0 + LABEL_LEN)))
     }
 
     /// Refuses RAM that does not have this [`crate::ram_hash`].
@@ -395,14 +422,6 @@ impl MemoryFile {
         self.label.save.is_some()
     }
 
-    /// Whether the host says that the file is memory itself, mapped past its page cache (DAX).
-    #[must_use]
-    pub fn is_dax(&self) -> bool {
-        let flags = AtFlags::EMPTY_PATH;
-        let told = rustix::fs::statx(&self.file, "", flags, StatxFlags::empty());
-        told.is_ok_and(|told| told.stx_attributes.contains(StatxAttributes::DAX))
-    }
-
     /// Whose it is.
     #[must_use]
     pub fn guest(&self) -> MemoryId {
@@ -419,19 +438,21 @@ impl MemoryFile {
         Ok(())
     }
 
-    /// The label of a file of this length.
+    /// The label of a file of this length, if the trial guest is behind it.
     fn read_label(&self, file_len: u64) -> Result<Option<Label>, MemoryFileError> {
-        let Some(at) = file_len.checked_sub(LABEL_LEN) else { return Ok(None) };
-        let mut bytes = [0; AT_CRC + 4];
+        let Some(at) = file_len.checked_sub(TAIL_LEN) else { return Ok(None) };
+        let mut bytes = [0; AT_CRC + 4 + TRIAL.len()];
         self.file
             .read_exact_at(&mut bytes, at)
             .map_err(|source| self.host("read its label", source))?;
-        Ok(Label::decode(&bytes).filter(|label| label.ram_len == at))
+        let (label, trial) = bytes.split_at(AT_CRC + 4);
+        let label = Label::decode(label).filter(|label| label.ram_len == at);
+        Ok(label.filter(|_| trial == TRIAL))
     }
 
     /// Makes sure that every page has its room: to touch one without ends the process.
     fn reserve(&self) -> Result<(), MemoryFileError> {
-        let len = self.label.ram_len.saturating_add(LABEL_LEN);
+        let len = self.label.ram_len.saturating_add(TAIL_LEN);
         let reserve = || rustix::fs::fallocate(&self.file, FallocateFlags::empty(), 0, len);
         retry_on_intr(reserve).map_err(|errno| match errno {
             Errno::NOSPC | Errno::DQUOT | Errno::FBIG => {

@@ -1,12 +1,12 @@
 //! Guest RAM in a file of its own, and the record that names it.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use abide_memory::GuestRam;
+use abide_memory::{GuestRam, RamOffset};
 use abide_reg::{Class, Entry, Gpa, Name, RegId, Scope, Value};
 use abide_snapshot::{
     Architecture, Compression, Container, Digest, Finding, Head, Header, KeptMemory, LABEL_LEN,
     MemoryFile, MemoryFileError, MemoryId, Problem, RamRange, ReadError, Reader, Record,
-    RecordKind, Snapshot, UnitRecord, WriteError, fuzz_reader, ram_hash, write_to,
+    RecordKind, Snapshot, TAIL_LEN, UnitRecord, WriteError, fuzz_reader, ram_hash, write_to,
 };
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -46,7 +46,7 @@ fn place() -> (tempfile::TempDir, PathBuf) {
 fn ram_is_where_it_was_and_fits_one_save_once() {
     let (_folder, path) = place();
     let kept = saved(&path);
-    assert_eq!(std::fs::metadata(&path).unwrap().len(), RAM_LEN + 4096);
+    assert_eq!(std::fs::metadata(&path).unwrap().len(), RAM_LEN + 65536);
     // Nothing is changed by opening it: a restore that is broken off can be repeated.
     drop(MemoryFile::open(&path, &kept).unwrap());
     let mut file = MemoryFile::open(&path, &kept).unwrap();
@@ -82,17 +82,18 @@ fn files_of_another_length_or_with_a_damaged_label_are_refused() {
     let (_folder, path) = place();
     let kept = saved(&path);
     let file = std::fs::OpenOptions::new().read(true).write(true).open(&path).unwrap();
-    for len in [0, RAM_LEN, RAM_LEN + 4095, RAM_LEN + 4097] {
+    for len in [0, RAM_LEN, RAM_LEN + 65535, RAM_LEN + 65537] {
         file.set_len(len).unwrap();
         let error = refused(&path, &kept);
         let MemoryFileError::Length { found, allowed, .. } = error else { panic!("{error}") };
-        assert_eq!((found, allowed), (len, RAM_LEN + 4096));
+        assert_eq!((found, allowed), (len, RAM_LEN + 65536));
     }
     std::fs::remove_file(&path).unwrap();
     saved(&path);
     let file = std::fs::OpenOptions::new().read(true).write(true).open(&path).unwrap();
-    // Magic, version, state, length, guest, save, what must be zero, the checksum.
-    for at in [0, 8, 12, 16, 32, 48, 64, 4000, 4095] {
+    // Magic, version, state, length, guest, save, what must be zero, the checksum; a trial guest's
+    // program.
+    for at in [0, 8, 12, 16, 32, 48, 64, 4000, 4095, 4096, 4111] {
         let mut byte = [0];
         file.read_exact_at(&mut byte, RAM_LEN + at).unwrap();
         file.write_all_at(&[byte[0] ^ 4], RAM_LEN + at).unwrap();
@@ -107,13 +108,38 @@ fn label_stands_where_the_document_says() {
     let (_folder, path) = place();
     saved(&path);
     let file = std::fs::read(&path).unwrap();
-    let label = &file[usize::try_from(RAM_LEN).unwrap()..];
+    let tail = &file[usize::try_from(RAM_LEN).unwrap()..];
+    assert_eq!(tail.len() as u64, TAIL_LEN);
+    let (label, trial) = tail.split_at(4096);
     assert_eq!(label.len() as u64, LABEL_LEN);
     assert_eq!(label[..16], *b"\x89ABRAM\r\n\x01\0\0\0\x02\0\0\0");
     assert_eq!(label[16..32], [0, 0, 0x30, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
     assert_eq!((&label[32..48], &label[48..64]), (&[7; 16][..], &[9; 16][..]));
     assert!(label[64..4092].iter().all(|&byte| byte == 0));
     assert_eq!(label[4092..], crc32c::crc32c(&label[..4092]).to_le_bytes());
+    // movz w0, #0x8400, lsl #16; movk w0, #8; hvc #0; b .
+    let program = [0x52b0_8000_u32, 0x7280_0100, 0xd400_0002, 0x1400_0000];
+    assert_eq!(trial[..16], *program.map(u32::to_le_bytes).as_flattened());
+    assert!(trial[16..].iter().all(|&byte| byte == 0));
+}
+
+#[test]
+fn trial_guest_stands_behind_ram_and_nowhere_else() {
+    let (_folder, path) = place();
+    let kept = saved(&path);
+    let file = MemoryFile::open(&path, &kept).unwrap();
+    let (ram, entry) = file.trial(BASE).unwrap();
+    assert_eq!((ram.base(), ram.size(), entry), (BASE, 65536, Gpa(BASE.0 + 4096)));
+    let mut first = [0; 8];
+    ram.read(BASE, &mut first).unwrap();
+    assert_eq!(&first, b"\x89ABRAM\r\n");
+    // The very bytes of the file, and RAM's own are elsewhere.
+    ram.write(Gpa(BASE.0 + 8192), b"seen").unwrap();
+    let content = std::fs::read(&path).unwrap();
+    assert_eq!(content[usize::try_from(RAM_LEN).unwrap() + 8192..][..4], *b"seen");
+    let whole = ram.next_present(RamOffset(0)).unwrap();
+    assert_eq!(whole.map(|(start, _)| start), Some(RamOffset(0)));
+    assert_eq!(ram.next_present(RamOffset(65536)).unwrap(), None);
 }
 
 #[test]
@@ -144,7 +170,7 @@ fn new_guest_takes_no_file_that_somebody_needs() {
     // Its guest has ended. Nothing of it is left to the next.
     let mut file = create().unwrap();
     file.begin().unwrap();
-    assert_eq!(file.map(BASE).unwrap().next_present(abide_memory::RamOffset(0)).unwrap(), None);
+    assert_eq!(file.map(BASE).unwrap().next_present(RamOffset(0)).unwrap(), None);
     drop(file);
     std::fs::write(&path, "a letter").unwrap();
     assert!(matches!(create(), Err(MemoryFileError::Foreign { len: 8, .. })));
@@ -206,7 +232,7 @@ fn all_of_ram_has_its_room_from_the_start() {
     let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
     file.set_len(0).unwrap();
     file.set_len(RAM_LEN).unwrap();
-    file.write_all_at(&content[content.len() - 4096..], RAM_LEN).unwrap();
+    file.write_all_at(&content[content.len() - 65536..], RAM_LEN).unwrap();
     drop(MemoryFile::open(&path, &kept).unwrap());
     assert!(room() >= RAM_LEN, "{} bytes", room());
 }

@@ -41,9 +41,6 @@ pub fn run_config(args: &SavePointArgs) -> Result<RunConfig> {
     Ok(RunConfig { save_points, keep_running, compress, keep_memory })
 }
 
-/// Seen on both: on KVM of Linux 6.12 such a guest never prints a byte, on 7.2 it runs to its end.
-const DAX_ON_KVM: &str = "on KVM of Linux 6.12 such a guest stands still; on 7.2 it runs";
-
 /// The report that is asked for.
 #[derive(Default)]
 pub struct Report<'a> {
@@ -63,9 +60,6 @@ pub fn run(
     config: &RunConfig,
     report: &Report<'_>,
 ) -> Result<Exit> {
-    if machine.is_ram_dax() && machine.engine() == "kvm" {
-        say(&format!("{} has its memory in a DAX file: {DAX_ON_KVM}", place.name()));
-    }
     let (control, queue) = control();
     let requests = Requests::new(control, output.clone());
     control_socket::serve(place.listen()?, requests.clone());

@@ -4,12 +4,15 @@ use super::{irqchip, kick, vm};
 use crate::{ENGINE_NAME, HostFacts, encoding, host, trial};
 use abide_arm64::features::{CpuFeatures, Feature};
 use abide_engine::{Engine, EngineError, Vm, VmConfig};
+use abide_memory::GuestRam;
+use abide_reg::Gpa;
 use kvm_bindings::{
     KVM_CAP_ARM_INJECT_EXT_DABT, KVM_CAP_ARM_PMU_V3, KVM_CAP_ARM_PTRAUTH_ADDRESS,
     KVM_CAP_ARM_PTRAUTH_GENERIC, KVM_CAP_ARM_SVE, KVM_CAP_STEAL_TIME,
 };
 use kvm_ioctls::{Cap, Kvm, VmFd};
 use std::os::raw::c_ulong;
+use std::sync::Arc;
 
 /// Guest physical addresses of this many bits hold every board with less than 1 TiB of RAM; all
 /// arm64 hosts but the smallest offer them.
@@ -142,6 +145,10 @@ impl KvmEngine {
 impl Engine for KvmEngine {
     fn name(&self) -> &'static str {
         ENGINE_NAME
+    }
+
+    fn try_ram(&self, ram: Arc<GuestRam>, entry: Gpa) -> Result<(), EngineError> {
+        trial::run_from(self, self.cntfrq_hz, ram, entry)
     }
 
     fn create_vm(&self, config: VmConfig) -> Result<Box<dyn Vm>, EngineError> {
