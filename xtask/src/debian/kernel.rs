@@ -72,6 +72,17 @@ pub fn origin(series: &str) -> Result<(String, String)> {
     known.with_context(|| format!("{file:?} names no package; delete it and its kernel"))
 }
 
+/// What `uname -r` says on a series' kernel.
+///
+/// # Errors
+/// If nothing tells.
+pub fn release(series: &str) -> Result<String> {
+    let (package, _) = origin(series)?;
+    let release = package.strip_prefix("linux-image-");
+    let release = release.or_else(|| package.strip_prefix("linux-binary-"));
+    Ok(release.with_context(|| format!("package {package} names no release"))?.to_owned())
+}
+
 /// The suites that may offer a series, first to last.
 ///
 /// # Errors

@@ -5,5 +5,6 @@
 pub mod apt;
 pub mod kernel;
 pub mod modules;
+pub mod programs;
 pub mod root;
 pub mod sources;

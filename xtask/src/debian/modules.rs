@@ -21,6 +21,8 @@ const WANTED: [&str; 8] = [
     "crc32c_generic",
     "ext4",
 ];
+/// What a host needs to have a file system on persistent memory.
+pub const PERSISTENT_MEMORY: &[&str] = &["of_pmem", "nd_pmem", "crc32c_generic", "ext4"];
 /// Not in every release: built in, or gone.
 const MAY_LACK: [&str; 2] = ["virtio_console", "crc32c_generic"];
 
@@ -37,12 +39,20 @@ pub struct Module {
 /// # Errors
 /// If the archive does not offer them in the version of the kernel that is there.
 pub fn get(series: &str) -> Result<Vec<Module>> {
+    of(series, &WANTED)
+}
+
+/// As [`get`], other modules.
+///
+/// # Errors
+/// As [`get`].
+pub fn of(series: &str, wanted: &[&str]) -> Result<Vec<Module>> {
     let (package, version) = kernel::origin(series)?;
     // Another list is another folder, so that an old cache never lacks what is wanted now.
-    let list = paths::cache()?.join("modules").join(WANTED.join("+"));
+    let list = paths::cache()?.join("modules").join(wanted.join("+"));
     let folder = list.join(format!("{package}_{version}"));
     if !folder.is_dir() {
-        fetch(series, &package, &version, &folder)?;
+        fetch(series, wanted, (&package, &version), &folder)?;
     }
     let mut files: Vec<PathBuf> =
         fs::read_dir(&folder)?.map(|entry| entry.map(|e| e.path())).collect::<Result<_, _>>()?;
@@ -59,7 +69,12 @@ pub fn get(series: &str) -> Result<Vec<Module>> {
         .collect()
 }
 
-fn fetch(series: &str, package: &str, version: &str, folder: &Path) -> Result<()> {
+fn fetch(
+    series: &str,
+    wanted: &[&str],
+    (package, version): (&str, &str),
+    folder: &Path,
+) -> Result<()> {
     let parent = folder.parent().context("a folder in a folder")?;
     fs::create_dir_all(parent)?;
     let work = tempfile::tempdir_in(parent)?;
@@ -68,7 +83,7 @@ fn fetch(series: &str, package: &str, version: &str, folder: &Path) -> Result<()
     let found = find(&tree)?;
     let place = work.path().join("modules");
     fs::create_dir(&place)?;
-    for (at, module) in ordered(&found)?.into_iter().enumerate() {
+    for (at, module) in ordered(&found, wanted)?.into_iter().enumerate() {
         fs::write(place.join(format!("{at:02}-{}.ko", module.name)), module.content)?;
     }
     fs::rename(&place, folder).with_context(|| format!("placing {folder:?}"))
@@ -116,9 +131,9 @@ fn find(tree: &Path) -> Result<BTreeMap<String, PathBuf>> {
 }
 
 /// The wanted modules and what they depend on, each after what it depends on.
-fn ordered(found: &BTreeMap<String, PathBuf>) -> Result<Vec<Module>> {
+fn ordered(found: &BTreeMap<String, PathBuf>, wanted: &[&str]) -> Result<Vec<Module>> {
     let mut modules = Vec::new();
-    for name in WANTED {
+    for &name in wanted {
         if found.contains_key(name) || !MAY_LACK.contains(&name) {
             add(name, found, &mut modules, 0)?;
         }
@@ -195,8 +210,11 @@ mod tests {
             fs::write(&path, format!("ELF\0depends={needs}\0")).expect("written");
             found.insert(name.to_owned(), path);
         }
-        let names: Vec<_> =
-            ordered(&found).expect("all are there").into_iter().map(|module| module.name).collect();
+        let names: Vec<_> = ordered(&found, &WANTED)
+            .expect("all are there")
+            .into_iter()
+            .map(|module| module.name)
+            .collect();
         let expected = [
             "virtio",
             "virtio_ring",
@@ -211,7 +229,7 @@ mod tests {
         ];
         assert_eq!(names, expected);
         found.remove("jbd2");
-        let error = ordered(&found).map(|_| ()).expect_err("one is not there").to_string();
+        let error = ordered(&found, &WANTED).map(|_| ()).expect_err("one is not there").to_string();
         assert!(error.contains("no module jbd2"), "{error}");
     }
 
@@ -221,6 +239,6 @@ mod tests {
         let path = folder.path().join("circle.ko");
         fs::write(&path, "ELF\0depends=virtio_mmio\0").expect("written");
         let found = BTreeMap::from([("virtio_mmio".to_owned(), path)]);
-        assert!(ordered(&found).is_err());
+        assert!(ordered(&found, &WANTED).is_err());
     }
 }

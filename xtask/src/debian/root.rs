@@ -540,7 +540,10 @@ fn own_by_root(image: &Path, names: &[String], work: &Path) -> Result<()> {
 }
 
 /// A program of e2fsprogs, which not every user has in the search path.
-fn program(name: &str) -> Result<PathBuf> {
+///
+/// # Errors
+/// If it is not there.
+pub fn program(name: &str) -> Result<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
     let mut places = folders.map(|folder| folder.join(name));

@@ -1,7 +1,7 @@
 //! The cells of the lab: what runs on which host, and what must come of it.
 
 use super::host::{Errand, File, Finished, Host, tail};
-use super::{kvm_to_kvm, linux, tour};
+use super::{kvm_to_kvm, linux, tour, two_hosts, upgrade};
 use crate::abide::{self, Linux, POWERED_OFF, Ran, SAVED_AWAY};
 use anyhow::{Context, Result, ensure};
 use std::fs;
@@ -35,6 +35,10 @@ enum Work {
     LinuxTour,
     /// A Linux guest goes from the software engine to the host's KVM, back, and there again.
     BothWays,
+    /// The host's kernel is replaced under a guest, and replaced back.
+    HostUpgrade,
+    /// A guest goes over a network from one running host to another.
+    TwoHosts,
 }
 
 /// Who restores.
@@ -88,6 +92,8 @@ pub fn all() -> Vec<Cell> {
         cell("tour-abi", ("6.1", "neoverse-n1"), Work::Tour),
         cell("tour-linux", ("6.1", "neoverse-n1"), Work::LinuxTour),
         cell("both-ways", A57, Work::BothWays),
+        cell("host-upgrade", ("6.12", "neoverse-n1"), Work::HostUpgrade),
+        cell("two-hosts", ("6.1", "neoverse-n1"), Work::TwoHosts),
     ]
 }
 
@@ -165,6 +171,8 @@ impl Cell {
             Work::DamagedToKvm => damaged_to_kvm(&self.host, bench.get()?, show),
             Work::KvmToKvm => kvm_to_kvm::saved_and_restored(&self.host, bench.get()?, show),
             Work::Tour => tour::of_abi(&self.host, show),
+            Work::HostUpgrade => upgrade::of_host(&self.host, show),
+            Work::TwoHosts => two_hosts::by_wire(&self.host, show),
             Work::LinuxTour => linux::tour(&self.host, bench.get()?, show),
             Work::BothWays => {
                 let built = bench.get()?;

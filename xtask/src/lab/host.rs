@@ -6,6 +6,7 @@ use crate::process::{self, Ended};
 use anyhow::{Context, Result, bail};
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use std::ffi::OsString;
 use std::fmt;
 use std::fs;
 use std::io::Write;
@@ -42,11 +43,30 @@ impl Kernel {
         }
     }
 
-    fn image(&self) -> Result<PathBuf> {
+    /// The file to start.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn image(&self) -> Result<PathBuf> {
         match self {
             Self::Series(series) => kernel::get(series),
             Self::Image(path) if path.is_file() => Ok(path.clone()),
             Self::Image(path) => bail!("{path:?} is neither a kernel image nor a known series"),
+        }
+    }
+
+    /// Those of these modules that are not built in, in their order, and the kernel's release, by
+    /// which a host that may run other kernels finds them. Of another kernel than Debian's nothing
+    /// is known.
+    ///
+    /// # Errors
+    /// If they cannot be fetched.
+    pub fn modules_of(&self, names: &[&str]) -> Result<Option<(String, Vec<modules::Module>)>> {
+        match self {
+            Self::Series(series) => {
+                Ok(Some((kernel::release(series)?, modules::of(series, names)?)))
+            }
+            Self::Image(_) => Ok(None),
         }
     }
 
@@ -128,6 +148,19 @@ impl Finished {
     }
 }
 
+/// What a host has besides what every host has.
+#[derive(Debug, Default)]
+pub struct Besides {
+    /// Goes on after QEMU's `-M`, with a comma before each.
+    pub machine: String,
+    /// More for QEMU.
+    pub arguments: Vec<OsString>,
+    /// More for its kernel.
+    pub append: String,
+    /// Whether it needs the modules for its devices before the commands begin: in `/modules`.
+    pub has_modules: bool,
+}
+
 /// A host's disk is this long, in bytes, and sparse: more than its memory can hold.
 const DISK_LEN: u64 = 4 << 30;
 
@@ -145,9 +178,23 @@ impl Host {
     /// # Errors
     /// If the host does not come up twice, or the commands do not end within the errand's limit.
     pub fn run(&self, errand: &Errand) -> Result<Finished> {
+        self.run_with(errand, &Besides::default(), |_| ())
+    }
+
+    /// As [`Host::run`], a host that has more, and every line of whose console is `heard` once it
+    /// is up.
+    ///
+    /// # Errors
+    /// As [`Host::run`].
+    pub fn run_with(
+        &self,
+        errand: &Errand,
+        besides: &Besides,
+        mut heard: impl FnMut(&str),
+    ) -> Result<Finished> {
         let folder = tempfile::tempdir()?;
         let initrd = folder.path().join("initrd.gz");
-        fs::write(&initrd, self.initramfs(errand)?)?;
+        fs::write(&initrd, self.initramfs(errand, besides)?)?;
         let disk = errand.brings.then(|| folder.path().join("disk"));
         if let Some(disk) = &disk {
             fs::File::create(disk)?.set_len(DISK_LEN)?;
@@ -155,7 +202,11 @@ impl Host {
         let limit = errand.limit;
         let mut restarted = None;
         loop {
-            let (ended, progress, said) = self.start(&initrd, disk.as_deref(), errand)?;
+            let mut qemu = self.machine(&initrd, besides)?;
+            if let Some(disk) = &disk {
+                attach(&mut qemu, disk);
+            }
+            let (ended, progress, said) = watch(&mut qemu, errand, &mut heard)?;
             match (progress.exit, &progress.release) {
                 (Some(code), _) => {
                     let brought = unpacked(disk.as_deref())?;
@@ -173,40 +224,27 @@ impl Host {
         }
     }
 
-    fn start(
-        &self,
-        initrd: &Path,
-        disk: Option<&Path>,
-        errand: &Errand,
-    ) -> Result<(Ended, Progress, String)> {
+    /// QEMU with what the machine is made of, and no console yet.
+    pub fn hardware(&self, besides: &Besides) -> Command {
         let mut qemu = Command::new("qemu-system-aarch64");
-        qemu.arg("-M").arg(format!("virt,virtualization=on,gic-version={}", self.gic));
+        let more = &besides.machine;
+        qemu.arg("-M").arg(format!("virt,virtualization=on,gic-version={}{more}", self.gic));
         qemu.args(["-cpu", &self.cpu, "-accel", "tcg,thread=multi", "-smp", "2", "-m", "2G"]);
+        qemu.args(["-display", "none", "-monitor", "none", "-nic", "none"]);
+        qemu.args(&besides.arguments);
+        qemu
+    }
+
+    fn machine(&self, initrd: &Path, besides: &Besides) -> Result<Command> {
+        let mut qemu = self.hardware(besides);
         qemu.arg("-kernel").arg(self.kernel.image()?).arg("-initrd").arg(initrd);
-        qemu.args(["-append", "console=ttyAMA0 quiet panic=-1"]);
-        qemu.args(["-display", "none", "-serial", "stdio", "-monitor", "none"]);
-        qemu.args(["-nic", "none", "-no-reboot"]);
-        if let Some(disk) = disk {
-            // A comma in a path is written twice.
-            let path = disk.display().to_string().replace(',', ",,");
-            qemu.arg("-drive").arg(format!("if=none,id=out,format=raw,file={path}"));
-            qemu.args(["-device", "virtio-blk-device,drive=out"]);
-        }
-        let mut said = Vec::new();
-        let ended = process::pour(&mut qemu, errand.limit, |chunk| {
-            said.extend_from_slice(chunk);
-            if errand.show {
-                print!("{}", String::from_utf8_lossy(chunk));
-            }
-            console::progress(&String::from_utf8_lossy(&said)).exit.is_some()
-        })
-        .context("QEMU; `cargo xtask setup` installs it")?;
-        let said = String::from_utf8_lossy(&said).into_owned();
-        Ok((ended, console::progress(&said), said))
+        qemu.arg("-append").arg(format!("{APPEND} {}", besides.append).trim_end());
+        qemu.args(["-serial", "stdio", "-no-reboot"]);
+        Ok(qemu)
     }
 
     /// busybox, our init, the errand's script and files, packed as the kernel wants them.
-    fn initramfs(&self, errand: &Errand) -> Result<Vec<u8>> {
+    pub fn initramfs(&self, errand: &Errand, besides: &Besides) -> Result<Vec<u8>> {
         let busybox = fs::read(kernel::busybox()?)?;
         let mut archive = crate::cpio::Archive::new();
         archive.directory("dev", 0o755)?.character_device("dev/console", 0o600, 5, 1)?;
@@ -214,20 +252,64 @@ impl Host {
         archive.file("init", 0o755, console::INIT.as_bytes())?;
         archive.file("cell", 0o644, errand.script.as_bytes())?;
         for file in errand.files {
+            for (at, _) in file.name.match_indices('/') {
+                archive.directory(&file.name[..at], 0o755)?;
+            }
             archive.file(&file.name, file.permissions, &file.content)?;
         }
-        if errand.brings {
-            archive.directory("out", 0o755)?.directory("modules", 0o755)?;
+        if errand.brings || besides.has_modules {
+            archive.directory("modules", 0o755)?;
             for (at, module) in self.kernel.modules()?.iter().enumerate() {
                 let name = format!("modules/{at:02}-{}.ko", module.name);
                 archive.file(&name, 0o644, &module.content)?;
             }
+        }
+        if errand.brings {
+            archive.directory("out", 0o755)?;
             archive.file("bring", 0o644, console::BRING.as_bytes())?;
         }
         let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
         packed.write_all(&archive.finish())?;
         Ok(packed.finish()?)
     }
+}
+
+/// What every host's kernel is told.
+pub const APPEND: &str = "console=ttyAMA0 quiet panic=-1";
+
+/// A path as QEMU takes it in a list of options: a comma is written twice.
+pub fn option(path: &Path) -> String {
+    path.display().to_string().replace(',', ",,")
+}
+
+fn attach(qemu: &mut Command, disk: &Path) {
+    qemu.arg("-drive").arg(format!("if=none,id=out,format=raw,file={}", option(disk)));
+    qemu.args(["-device", "virtio-blk-device,drive=out"]);
+}
+
+/// Lets the machine run until its errand is done.
+fn watch(
+    qemu: &mut Command,
+    errand: &Errand,
+    heard: &mut impl FnMut(&str),
+) -> Result<(Ended, Progress, String)> {
+    let mut said = Vec::new();
+    let mut lines_heard = 0;
+    let ended = process::pour(qemu, errand.limit, |chunk| {
+        said.extend_from_slice(chunk);
+        if errand.show {
+            print!("{}", String::from_utf8_lossy(chunk));
+        }
+        let progress = console::progress(&String::from_utf8_lossy(&said));
+        // What follows the last line end is no line yet.
+        let whole = progress.output.rsplit_once('\n').map_or("", |(whole, _)| whole);
+        whole.lines().skip(lines_heard).for_each(&mut *heard);
+        lines_heard = lines_heard.max(whole.lines().count());
+        progress.exit.is_some()
+    })
+    .context("QEMU; `cargo xtask setup` installs it")?;
+    let said = String::from_utf8_lossy(&said).into_owned();
+    Ok((ended, console::progress(&said), said))
 }
 
 /// What a host put on its disk.

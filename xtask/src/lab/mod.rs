@@ -12,9 +12,13 @@ mod judge;
 mod kvm_to_kvm;
 mod linux;
 mod matrix;
+mod persistent;
 mod stay;
 mod table;
 mod tour;
+mod two_hosts;
+mod upgrade;
+mod wire;
 
 use crate::tally::Count;
 use anyhow::{Result, bail};

@@ -60,6 +60,14 @@ pub fn vsock() -> Result<Vec<u8>> {
     read(&committed("vsock"))
 }
 
+/// The committed guest that works through twelve steps and checks each.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn demo() -> Result<Vec<u8>> {
+    read(&committed("demo.img"))
+}
+
 /// The committed guest that looks at all that it can see of its machine.
 ///
 /// # Errors
