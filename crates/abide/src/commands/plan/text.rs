@@ -2,7 +2,7 @@
 
 use super::{Cell, Table};
 use abide_contract::rules::name;
-use abide_contract::{Plan, Step, Verdict};
+use abide_contract::{Plan, Step, Verdict, runs};
 use std::fmt::Write;
 
 /// Where rows and columns of a table meet.
@@ -68,13 +68,14 @@ fn is_plain(step: &Step) -> bool {
 }
 
 fn steps(out: &mut String, plan: &Plan, shown: impl Fn(&Step) -> bool) {
-    for step in plan.steps.iter().filter(|step| shown(step)) {
+    for run in runs(plan.steps.iter().filter(|step| shown(step))) {
+        let step = &run.step;
         let value = step.value.as_ref().map(|value| format!("{value}: ")).unwrap_or_default();
         let _ = writeln!(
             out,
             "  {:<10} {:<20} {value}{}",
             step.verdict.word(),
-            register(step),
+            of_scope(step, run.name()),
             step.reason()
         );
     }
@@ -100,10 +101,14 @@ fn steps(out: &mut String, plan: &Plan, shown: impl Fn(&Step) -> bool) {
 
 /// The register's name, with the vCPU if it is not the first.
 pub fn register(step: &Step) -> String {
+    of_scope(step, name(step.id))
+}
+
+fn of_scope(step: &Step, register: String) -> String {
     match step.scope {
-        abide_reg::Scope::Vcpu(vcpu) if vcpu.0 > 0 => format!("{vcpu} {}", name(step.id)),
-        abide_reg::Scope::Device(_) => format!("{} {}", step.scope, name(step.id)),
-        _ => name(step.id),
+        abide_reg::Scope::Vcpu(vcpu) if vcpu.0 > 0 => format!("{vcpu} {register}"),
+        abide_reg::Scope::Device(_) => format!("{} {register}", step.scope),
+        _ => register,
     }
 }
 
