@@ -51,7 +51,7 @@ fn what_only_one_engine_can_is_refused_by_the_other_by_name() {
         (["--engine", "kvm", "--features", "nested"], "EL2"),
         (["--engine", "kvm", "--features", "protected"], "cannot be saved"),
     ] {
-        let output = sandbox.abide(&[&["run"], args.as_slice()].concat());
+        let output = sandbox.as_told(&[&["run"], args.as_slice()].concat()).output().unwrap();
         assert_eq!(code(&output), 1, "{args:?}: {}", stderr(&output));
         assert!(stderr(&output).contains(words), "{args:?}: {}", stderr(&output));
     }
@@ -63,7 +63,7 @@ fn what_only_one_engine_can_is_refused_by_the_other_by_name() {
 fn hosts_of_another_architecture_run_guests_without_kvm_and_say_why() {
     let sandbox = Sandbox::new();
     for args in [&["--engine", "kvm"] as &[_], &["--features", "pmu"]] {
-        let output = sandbox.abide(&[&["run"], args].concat());
+        let output = sandbox.as_told(&[&["run"], args].concat()).output().unwrap();
         assert_eq!(code(&output), 4, "{}", stderr(&output));
         let said = stderr(&output);
         assert!(
@@ -72,7 +72,8 @@ fn hosts_of_another_architecture_run_guests_without_kvm_and_say_why() {
         );
     }
     let kernel = demo_guest();
-    let output = sandbox.abide(&["run", "web", "--kernel", kernel.to_str().unwrap()]);
+    let run = ["run", "web", "--kernel", kernel.to_str().unwrap()];
+    let output = sandbox.as_told(&run).output().unwrap();
     assert_eq!(code(&output), 0, "{}", stderr(&output));
     let expected = "web runs on engine soft (engine kvm: it drives arm64 guests on arm64 hosts";
     assert!(stderr(&output).contains(expected), "{}", stderr(&output));
