@@ -3,7 +3,8 @@
 
 /// Memory besides code, data and stack that each bare-metal guest gets, in bytes. It follows the
 /// image and is counted in the `image_size` of its header.
-const ARENAS: [(&str, u32); 3] = [("shell", 2 << 20), ("demo", 16 << 20), ("abi", 2 << 20)];
+const ARENAS: [(&str, u32); 4] =
+    [("shell", 2 << 20), ("demo", 16 << 20), ("abi", 2 << 20), ("pmu", 2 << 20)];
 
 fn main() {
     println!("cargo::rerun-if-changed=image.ld");

@@ -3,7 +3,7 @@
 use kit::cpu::hypercall;
 
 /// A call: its name, its function number, and how many of x0…x3 answer.
-const TELLING: [(&str, u32, usize); 12] = [
+const TELLING: [(&str, u32, usize); 13] = [
     ("PSCI_VERSION", 0x8400_0000, 1),
     ("PSCI_MIGRATE_INFO_TYPE", 0x8400_0006, 1),
     ("SMCCC_VERSION", 0x8000_0000, 1),
@@ -16,7 +16,14 @@ const TELLING: [(&str, u32, usize); 12] = [
     ("VENDOR_HYP_FEATURES", 0x8600_0000, 4),
     ("VENDOR_HYP_UID", 0x8600_ff01, 4),
     ("PV_TIME_ST", 0xc500_0021, 1),
+    ("DISCOVER_IMPL_VER", 0xc600_0040, 3),
 ];
+
+/// Tells one CPU implementation: its number is asked for, and four registers answer. Those of the
+/// first stand at 0 to 3, and so on.
+const DISCOVER_IMPL_CPUS: (&str, u32) = ("DISCOVER_IMPL_CPUS", 0xc600_0041);
+/// How many are asked for: one more than a short list has.
+const IMPLEMENTATIONS: u32 = 3;
 
 /// Every function of PSCI 1.3 below its base, in both widths `[DEN0022 5]`.
 const PSCI_FUNCTIONS: u32 = 0x18;
@@ -49,6 +56,13 @@ pub fn each(mut show: impl FnMut(&'static str, Option<u32>, u64)) {
         let answer = hypercall(function, [0; 3]);
         for (word, value) in (0..).zip(answer).take(words) {
             show(name, (words > 1).then_some(word), value);
+        }
+    }
+    for index in 0..IMPLEMENTATIONS {
+        let (name, number) = DISCOVER_IMPL_CPUS;
+        let answer = hypercall(number, [u64::from(index), 0, 0]);
+        for (word, value) in (0..).zip(answer) {
+            show(name, Some(4 * index + word), value);
         }
     }
     let mut ask = |(name, number): (&'static str, u32), about: u32| {

@@ -163,10 +163,15 @@ pub fn is_base_state(id: RegId) -> bool {
 }
 
 /// Whether the register is one of KVM's firmware pseudo-registers
-/// `[linux Documentation/virt/kvm/arm/fw-pseudo-registers.rst]`.
+/// `[linux Documentation/virt/kvm/arm/fw-pseudo-registers.rst]`, or one that says what calls answer
+/// which KVM leaves to its VMM.
 #[must_use]
-pub const fn is_firmware(id: RegId) -> bool {
-    matches!(id, RegId::Kvm(number) if matches!(number >> 16 & 0xff, 0x14 | 0x16))
+pub fn is_firmware(id: RegId) -> bool {
+    match id {
+        RegId::Kvm(number) => matches!(number >> 16 & 0xff, 0x14 | 0x16),
+        RegId::Named(name) => name.as_str().starts_with("firmware."),
+        _ => false,
+    }
 }
 
 /// Whether the register is the whole VM's rather than one vCPU's.
@@ -174,7 +179,7 @@ pub const fn is_firmware(id: RegId) -> bool {
 /// KVM shows ID registers (feature-ID range `[linux Documentation/virt/kvm/api.rst 4.139]`) and
 /// counts on every vCPU but keeps one copy for the VM.
 #[must_use]
-pub const fn is_vm_scoped(id: RegId) -> bool {
+pub fn is_vm_scoped(id: RegId) -> bool {
     if is_firmware(id) {
         return true;
     }

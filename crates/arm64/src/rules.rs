@@ -17,7 +17,8 @@ pub(crate) const ID_AA64ISAR2_EL1: RegId = sysreg(0, 0, 6, 2);
 const ID_AA64MMFR2_EL1: RegId = sysreg(0, 0, 7, 2);
 const ID_AA64MMFR3_EL1: RegId = sysreg(0, 0, 7, 3);
 const CLIDR_EL1: RegId = sysreg(1, 0, 0, 1);
-const PMCR_EL0: RegId = sysreg(3, 9, 12, 0);
+/// `PMCR_EL0` as KVM's register.
+pub const PMCR_EL0: RegId = sysreg(3, 9, 12, 0);
 
 /// The feature-off conditions, each for one group of registers.
 static SVE_OFF: [(RegId, Field); 1] = [(ID_AA64PFR0_EL1, id::SVE)];
@@ -41,8 +42,17 @@ const fn exact(name: &'static str, shift: u8, width: u8) -> Field {
 
 /// CNTx_CTL.ISTATUS follows from the count and the comparator.
 const ISTATUS: u64 = 1 << 2;
-/// PMCR_EL0.IMP and IDCODE: whose PMU it is, for people. Linux 6.2 and later show neither.
+/// PMCR_EL0.IMP and IDCODE: whose PMU it is, for people. Linux 6.2 and later show neither; 0 in IMP
+/// says that MIDR_EL1 tells `[DDI0487 D24.5]`.
+///
+/// LP, bit 7, is state like the others. Where ID_AA64DFR0_EL1.PMUVer is below 6 it is RES0: Linux
+/// 6.1 lets a guest set it all the same, and resets it to 1; later kernels clear it when the vCPU
+/// runs next. [`PMCR_STATE`] is reset here for all of them.
 const PMCR_NAME: u64 = 0xffff_0000;
+
+/// The bits of PMCR_EL0 that a guest writes, all of them UNKNOWN after a reset but E, which is 0
+/// `[DDI0487 D24.5]`.
+pub const PMCR_STATE: u64 = 0xff;
 
 /// The rule of a register of a vCPU. What has no line of its own is plain state.
 #[must_use]
@@ -57,6 +67,16 @@ pub fn rule(id: RegId) -> Rule {
         }
     }
     if let Some(reg) = kvm::to_sysreg(id) { sysreg_rule(reg, id) } else { Rule::STATE }
+}
+
+/// The bits of a register of state in which some hosts tell a name of their own, and in which 0 is
+/// the architecture's word for none.
+#[must_use]
+pub const fn name_bits(id: RegId) -> u64 {
+    match (id, PMCR_EL0) {
+        (RegId::Kvm(number), RegId::Kvm(pmcr)) if number == pmcr => PMCR_NAME,
+        _ => 0,
+    }
 }
 
 /// Whether KVM lists the register among those whose bits it tells the writable ones of

@@ -9,7 +9,12 @@ use crate::host::{Answer, number, ones, value_of};
 use crate::plan::{Verdict, plan};
 use crate::profile::{Accepts, Offer, Profile, Whose};
 use crate::rules::{self, name};
-use abide_reg::{Absent, Class, Direction, Field, Fit, Readback, RegId};
+use abide_firmware::ImplementationCpu;
+use abide_firmware::spec::{
+    IMPL_CPU_DEFS, IMPL_CPUS_MAX, REG_IMPL_COUNT, REG_VENDOR_HYP_BMAP_2,
+    VENDOR_HYP_2_BIT_IMPL_CPUS, VENDOR_HYP_2_BIT_IMPL_VER,
+};
+use abide_reg::{Absent, Class, Direction, Field, Fit, Readback, RegId, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -30,9 +35,19 @@ impl fmt::Display for Conflict {
         if let Some(field) = self.field {
             write!(f, ".{field}")?;
         }
-        f.write_str(": no value that all can show:")?;
+        if self.id == REG_IMPL_COUNT {
+            // Their names could be made one; what they are could not be told.
+            f.write_str(": these CPUs differ, and not every host can tell a guest of them all:")?;
+        } else {
+            f.write_str(": no value that all can show:")?;
+        }
         for (n, (host, has)) in self.hosts.iter().enumerate() {
             write!(f, "{} {host} {has}", if n == 0 { "" } else { "," })?;
+        }
+        if CPU_NAMES.contains(&self.id) {
+            f.write_str(
+                "; Linux 6.15 and later can show another (KVM_CAP_ARM_WRITABLE_IMP_ID_REGS)",
+            )?;
         }
         Ok(())
     }
@@ -88,6 +103,7 @@ pub fn baseline(name: &str, profiles: &[Profile]) -> Result<Contract, NoBaseline
     for id in missing {
         draft.only_if_off(id, profiles);
     }
+    draft.tell_of_all(profiles);
     let Draft { mut contract, conflicts } = draft;
     if !conflicts.is_empty() {
         return Err(NoBaseline::Conflicts(conflicts));
@@ -106,6 +122,20 @@ fn offers(profiles: &[Profile], id: RegId) -> Offers<'_> {
         }
     }
     offers
+}
+
+/// MIDR_EL1, REVIDR_EL1 and AIDR_EL1, which tell what CPU it is and which errata it has.
+const CPU_NAMES: [RegId; 3] = [
+    RegId::Kvm(0x6030_0000_0013_c000),
+    RegId::Kvm(0x6030_0000_0013_c006),
+    RegId::Kvm(0x6030_0000_0013_c807),
+];
+
+/// What CPU a host has. A register that it does not have reads as 0.
+fn cpu_of(profile: &Profile) -> ImplementationCpu {
+    let own = |id| profile.offers.get(id)?.default.as_ref().and_then(number);
+    let [midr, revidr, aidr] = CPU_NAMES.each_ref().map(|id| own(id).unwrap_or(0));
+    ImplementationCpu { midr, revidr, aidr }
 }
 
 /// A contract in the making.
@@ -135,6 +165,42 @@ impl Draft {
             }
             Err(Unsettled::Wide(None)) => self.conflict(id, None, offers, &[]),
             Err(Unsettled::Field(field)) => self.conflict(id, field, offers, &[]),
+        }
+    }
+
+    /// Where hosts have different CPUs and all can show one name, the guest is told of all of them:
+    /// it has to work around the errata of each.
+    fn tell_of_all(&mut self, profiles: &[Profile]) {
+        let cpus: BTreeSet<ImplementationCpu> = profiles.iter().map(cpu_of).collect();
+        let has_one_name = self.conflicts.iter().all(|it| !CPU_NAMES.contains(&it.id));
+        if cpus.len() < 2 || !has_one_name {
+            // A guest that needs no list has none, and may go where nobody could tell one.
+            self.contract.state.remove(&REG_IMPL_COUNT);
+            return;
+        }
+        let bits = VENDOR_HYP_2_BIT_IMPL_VER | VENDOR_HYP_2_BIT_IMPL_CPUS;
+        let tells = |profile: &Profile| {
+            let offer = profile.offers.get(&REG_VENDOR_HYP_BMAP_2);
+            profile.offers.contains_key(&REG_IMPL_COUNT)
+                && offer.is_some_and(|it| takes(REG_VENDOR_HYP_BMAP_2, it, &Value::u64(bits)))
+        };
+        let silent: Vec<&Profile> = profiles.iter().filter(|profile| !tells(profile)).collect();
+        if !silent.is_empty() || cpus.len() > IMPL_CPUS_MAX {
+            let cannot = |profile: &Profile| {
+                let midr = cpu_of(profile).midr;
+                let can = if tells(profile) { "can" } else { "cannot" };
+                (profile.name.clone(), format!("has MIDR_EL1 {midr:#x} and {can}"))
+            };
+            let hosts = profiles.iter().map(cannot).collect::<BTreeSet<_>>();
+            let hosts = hosts.into_iter().collect();
+            return self.conflicts.push(Conflict { id: REG_IMPL_COUNT, field: None, hosts });
+        }
+        let count = Value::u64(cpus.len() as u64);
+        let list = IMPL_CPU_DEFS.iter().zip(cpus).map(|(def, cpu)| (def.id, cpu.to_value()));
+        let told = [(REG_VENDOR_HYP_BMAP_2, Value::u64(bits)), (REG_IMPL_COUNT, count)];
+        for (id, value) in told.into_iter().chain(list) {
+            self.contract.state.remove(&id);
+            self.contract.pinned.insert(id, Pinned { scope: Whose::Vm, value });
         }
     }
 
@@ -201,7 +267,7 @@ fn lacking(profiles: &[Profile], id: RegId) -> Vec<String> {
 }
 
 /// Whether a host can show this value, but for bits that it may answer by itself.
-fn takes(id: RegId, offer: &Offer, value: &abide_reg::Value) -> bool {
+fn takes(id: RegId, offer: &Offer, value: &Value) -> bool {
     match offer.answer(id, value) {
         Answer::Kept => true,
         Answer::Refused(_) => false,
@@ -212,7 +278,7 @@ fn takes(id: RegId, offer: &Offer, value: &abide_reg::Value) -> bool {
 /// Why no number came out.
 enum Unsettled {
     /// The register is wider than a number: the value that all have, if they have one.
-    Wide(Option<abide_reg::Value>),
+    Wide(Option<Value>),
     /// Nothing fits all, in this field if it is one.
     Field(Option<Field>),
 }

@@ -235,7 +235,8 @@ fn judge(guest: &Guest, held: &Held, profile: &Profile) -> (Verdict, Option<How>
     }
     let Some(offer) = profile.offer(held.id) else {
         let gic_state = profile.has_gic_state(held.id) && !rules::is_pinned(held.id);
-        return (if gic_state { Verdict::Carry } else { absent(guest, held, profile) }, None);
+        let is_there = gic_state || profile.has_implementation(held.id);
+        return (if is_there { Verdict::Carry } else { absent(guest, held, profile) }, None);
     };
     let Some(value) = &held.value else { return (written(offer), how(held.id, offer)) };
     // The other way round nothing is lost: one value is written to each vCPU.

@@ -163,6 +163,13 @@ impl Profile {
         matches!(id, RegId::Gic { .. }) && self.offers.contains_key(&rules::NR_IRQS)
     }
 
+    /// Whether the host can tell a guest of CPU implementations, and the register is one of them.
+    #[must_use]
+    pub(crate) fn has_implementation(&self, id: RegId) -> bool {
+        let is_of_list = abide_firmware::spec::IMPL_CPU_DEFS.iter().any(|def| def.id == id);
+        is_of_list && self.offers.contains_key(&abide_firmware::spec::REG_IMPL_COUNT)
+    }
+
     /// The register that is the same but for its width, where there is one.
     #[must_use]
     pub fn of_other_width(&self, id: RegId) -> Option<RegId> {

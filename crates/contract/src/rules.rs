@@ -2,6 +2,7 @@
 
 use crate::host::value_of;
 use abide_arm64::kvm;
+use abide_firmware::spec::{IMPL_CPU_DEFS, REG_IMPL_COUNT};
 use abide_gic::spec::{GRP_DIST_REGS, GRP_NR_IRQS};
 use abide_reg::{Absent, Direction, Field, Fit, Readback, RegDef, RegId, Rule, Value};
 
@@ -101,6 +102,21 @@ pub fn is_pinned(id: RegId) -> bool {
     rule(id).fit != Fit::Any
 }
 
+/// Whether a contract may hold the register's value: what is pinned, and the list of CPU
+/// implementations, which a guest reads once but any host can tell that tells any.
+#[must_use]
+pub fn can_be_promised(id: RegId) -> bool {
+    let is_list = |def: &RegDef| def.id == id;
+    is_pinned(id) || id == REG_IMPL_COUNT || IMPL_CPU_DEFS.iter().any(is_list)
+}
+
+/// The bits of a register of state in which some hosts tell a name of their own, and in which 0 is
+/// the architecture's word for none. A guest under a contract is born with none.
+#[must_use]
+pub const fn name_bits(id: RegId) -> u64 {
+    abide_arm64::rules::name_bits(id)
+}
+
 /// The register's name in its specification, or its id.
 #[must_use]
 pub fn name(id: RegId) -> String {
@@ -111,6 +127,7 @@ pub fn name(id: RegId) -> String {
         NR_IRQS => "NR_IRQS".to_owned(),
         GICD_IIDR => "GICD_IIDR".to_owned(),
         GICD_TYPER => "GICD_TYPER".to_owned(),
+        REG_IMPL_COUNT => "IMPL_COUNT".to_owned(),
         _ => abide_arm64::names::register_name(id).unwrap_or_else(|| id.to_string()),
     }
 }

@@ -36,10 +36,18 @@
 //!
 //! ## What is refused
 //!
-//! MTE, SME, EL2 and protected guests, and bits in `KVM_REG_ARM_VENDOR_HYP_BMAP_2`: the kernel
-//! would tell a guest of calls (DISCOVER_IMPL_VER, DISCOVER_IMPL_CPUS) that its VMM has to answer
-//! behind an SMCCC filter, which is not made here. So a guest that was told of them stays where
-//! they are answered, on the software engine.
+//! MTE, SME, EL2 and protected guests; and a list of CPU implementations (`firmware.impl-count`)
+//! where the kernel has no SMCCC filter.
+//!
+//! ## State that the kernel does not keep
+//!
+//! The calls DISCOVER_IMPL_VER and DISCOVER_IMPL_CPUS, of which `KVM_REG_ARM_VENDOR_HYP_BMAP_2`
+//! tells a guest, are for the VMM to answer. The answers follow from the registers
+//! `firmware.impl-count` and `firmware.impl-cpu-NN`, as on the software engine. The SMCCC filter
+//! that hands the calls out cannot be read back, and need not be: it follows from the same
+//! registers, and is set with the first one that needs it. Where the kernel lets `MIDR_EL1`,
+//! `REVIDR_EL1` and `AIDR_EL1` be written (`KVM_CAP_ARM_WRITABLE_IMP_ID_REGS`), every VM is made
+//! so that they are.
 //!
 //! ## A host that takes a guest and never runs it
 //!
@@ -60,6 +68,8 @@ mod encoding;
 mod facts;
 #[cfg(any(test, all(target_arch = "aarch64", target_os = "linux")))]
 mod host;
+#[cfg(any(test, all(target_arch = "aarch64", target_os = "linux")))]
+mod implementations;
 #[cfg(any(test, all(target_arch = "aarch64", target_os = "linux")))]
 mod named;
 pub mod trial;

@@ -210,6 +210,12 @@ pub trait Vcpu: Registers + Send {
     /// refused, instead of going on with what a reset leaves there.
     fn requires(&self, id: RegId) -> bool;
 
+    /// Registers that it does not have yet, with their widths in bytes: storing one makes it have
+    /// it. They are the VM's; a guest that does without has no trace of them in its files.
+    fn takes_too(&self) -> Vec<(RegId, usize)> {
+        Vec::new()
+    }
+
     /// A handle that makes it stop.
     fn kicker(&self) -> Arc<dyn Kick>;
 }

@@ -5,7 +5,7 @@ use abide_reg::{Entry, Intake, IntakeError, Leftover, RegDef, RegError, RegId, R
 use alloc::vec::Vec;
 
 /// One CPU implementation that the VM may come to run on, as `DISCOVER_IMPL_CPUS` tells it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ImplementationCpu {
     /// `MIDR_EL1`.
     pub midr: u64,
@@ -16,7 +16,9 @@ pub struct ImplementationCpu {
 }
 
 impl ImplementationCpu {
-    fn to_value(self) -> Value {
+    /// As the value of a register `firmware.impl-cpu-NN`: the three, u64 each.
+    #[must_use]
+    pub fn to_value(self) -> Value {
         let Self { midr, revidr, aidr } = self;
         Value::bytes([midr, revidr, aidr].map(u64::to_le_bytes).as_flattened())
     }

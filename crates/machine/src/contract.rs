@@ -8,7 +8,7 @@ use crate::units::Unit;
 use abide_arm64::features::{CpuFeatures, vector_lengths};
 use abide_arm64::kvm::SVE_VLS;
 use abide_contract::codec::{canonical_contract, read_contract};
-use abide_contract::{Contract, Extra, Guest, Refused, Step, Verdict, order, plan, rules};
+use abide_contract::{Contract, Extra, Guest, Profile, Refused, Step, Verdict, order, plan, rules};
 use abide_reg::{Class, Entry, Intake, Leftover, Name, RegError, RegId, Scope, Value, VcpuId};
 use abide_snapshot::{Digest, Snapshot, UnitRecord};
 
@@ -32,6 +32,8 @@ pub struct Kept {
     pub written: usize,
     /// What the host answers by itself: the original is kept for the next host.
     pub originals: Vec<Step>,
+    /// What the host would have shown of its own, and the guest sees otherwise.
+    pub masked: Vec<Step>,
     /// What only the host has and was hidden.
     pub hidden: Vec<Extra>,
 }
@@ -223,18 +225,13 @@ impl Machine {
             known.map(|(&id, pinned)| Entry::new(id, Class::Static, pinned.value.clone()));
         for Entry { id, value, .. } in order::in_order(entries.collect()) {
             for target in self.holders(id) {
-                kept.written += 1;
-                let scope = target.unwrap_or(Scope::Vm);
-                let verdict = match self.pin(scope, id, &value) {
-                    Ok(None) => continue,
-                    Ok(Some(reads)) => Verdict::Original { reads },
-                    Err(refused) => Verdict::Refuse(refused),
-                };
-                let is_refused = matches!(verdict, Verdict::Refuse(_));
-                let step = Step { scope, id, value: Some(value.clone()), verdict, how: None };
-                if is_refused { &mut refused } else { &mut kept.originals }.push(step);
+                self.promise(target.unwrap_or(Scope::Vm), id, &value, &mut kept, &mut refused);
             }
         }
+        let is_mask = |step: &Step| matches!(step.verdict, Verdict::Mask { .. });
+        kept.masked =
+            plan.steps.into_iter().filter(|it| is_mask(it) && is_written(it.id)).collect();
+        self.hide_names(&host, &mut kept, &mut refused);
         for extra in plan.extras.into_iter().filter(|extra| extra.write.is_some()) {
             kept.written += self.hide(&extra, &mut refused);
             kept.hidden.push(extra);
@@ -246,6 +243,48 @@ impl Machine {
         let steps = refused.into_iter().map(|step| (unit_of(step.id).name(), step));
         let steps = Refusals(steps.collect());
         Err(ContractError::NotKept { contract, engine: self.engine, steps }.into())
+    }
+
+    /// Writes a promised value, and takes down what came of it.
+    fn promise(
+        &mut self,
+        scope: Scope,
+        id: RegId,
+        value: &Value,
+        kept: &mut Kept,
+        refused: &mut Vec<Step>,
+    ) {
+        kept.written += 1;
+        let verdict = match self.pin(scope, id, value) {
+            Ok(None) => return,
+            Ok(Some(reads)) => Verdict::Original { reads },
+            Err(refused) => Verdict::Refuse(refused),
+        };
+        let is_refused = matches!(verdict, Verdict::Refuse(_));
+        let step = Step { scope, id, value: Some(value.clone()), verdict, how: None };
+        if is_refused { refused } else { &mut kept.originals }.push(step);
+    }
+
+    /// Hides what a host tells of itself in registers of state and others do not: a guest must not
+    /// see it vanish.
+    fn hide_names(&mut self, host: &Profile, kept: &mut Kept, refused: &mut Vec<Step>) {
+        let named = host.offers.keys().map(|&id| (id, rules::name_bits(id)));
+        for (id, bits) in named.filter(|(_, bits)| *bits != 0) {
+            for scope in self.holders(id).into_iter().map(|it| it.unwrap_or(Scope::Vm)) {
+                let Ok(shown) = self.load_at(scope, id) else { continue };
+                let Some(number) = shown.to_u64().filter(|number| number & bits != 0) else {
+                    continue;
+                };
+                let value = Value::u64(number & !bits);
+                let originals = kept.originals.len();
+                self.promise(scope, id, &value, kept, refused);
+                // Only a host that keeps it hides anything.
+                if kept.originals.len() == originals {
+                    let verdict = Verdict::Mask { host: shown };
+                    kept.masked.push(Step { scope, id, value: Some(value), verdict, how: None });
+                }
+            }
+        }
     }
 
     /// Writes the value with which the guest sees what it would see without the register; returns

@@ -6,6 +6,7 @@ use crate::machine::Machine;
 use abide_arm64::kvm;
 use abide_contract::{Accepts, Offer, Profile, Whose, rules};
 use abide_engine::Provider;
+use abide_firmware::spec::IMPL_CPU_DEFS;
 use abide_gic::spec::{GRP_CPU_SYSREGS, ICC_CTLR_EL1, priority_bits};
 use abide_reg::{RegError, RegId, Registers, Value};
 
@@ -36,10 +37,17 @@ impl Machine {
             offer.class = vcpu.class_of(id);
             host.offers.insert(id, offer);
         }
+        for (id, width) in vcpu.takes_too() {
+            host.offers.entry(id).or_insert(Offer::state(Whose::Vm, width));
+        }
         if self.firmware_provider == Provider::Machine {
             let firmware = lock(&self.bus.firmware);
             for id in firmware.reg_ids() {
                 host.offers.insert(id, showing(firmware.load(id).map_err(unreadable)?));
+            }
+            // The list is as long as its number, which comes first, says.
+            for def in &IMPL_CPU_DEFS {
+                host.offers.entry(def.id).or_insert(Offer::state(Whose::Vm, def.width));
             }
         }
         Ok(host)

@@ -11,7 +11,9 @@ use abide_contract::codec::MAX_REGISTERS;
 use abide_contract::{Contract, Guest, Pinned, Whose, baseline, plan, rules};
 use abide_engine_soft::SoftEngine;
 use abide_firmware::Firmware;
-use abide_firmware::spec::{REG_PSCI_VERSION, REG_VENDOR_HYP_BMAP_2};
+use abide_firmware::spec::{
+    IMPL_CPU_DEFS, REG_IMPL_COUNT, REG_PSCI_VERSION, REG_VENDOR_HYP_BMAP_2,
+};
 use abide_machine::board::BoardConfig;
 use abide_machine::error::{ContractError, MachineError, RestoreError};
 use abide_machine::lifecycle::{Intent, Prepared};
@@ -171,6 +173,39 @@ fn under_a_contract_every_kernel_is_reached_from_every_other_and_nothing_changes
             let there = moved(&machine, &Host::new(to, N1));
             assert_eq!(differences(&there, &before), [], "{from} to {to}");
             assert_eq!(there.contract(), Some(&promised));
+        }
+    }
+}
+
+#[test]
+fn a_birth_under_a_contract_tells_what_it_masked_and_hides_names_that_others_lack() {
+    let promised = contract("debian-neoverse-n1");
+    for (from, name) in [("6.1", 0x410c_0000), ("6.12", 0), ("7.2", 0)] {
+        let host = Host::new(from, N1);
+        let free = of_engine(&Machine::create(&host, birth()).unwrap());
+        let (machine, kept) = born_under(&host, &promised);
+        let masked: BTreeSet<(Scope, RegId)> =
+            kept.masked.iter().map(|step| (step.scope, step.id)).collect();
+        let held = of_engine(&machine);
+        let vcpu = |n| Scope::Vcpu(abide_reg::VcpuId(n));
+        for n in 0..VCPUS {
+            let key = (vcpu(n), PMCR);
+            let (free, held) = (free[&key].to_u64().unwrap(), held[&key].to_u64().unwrap());
+            assert_eq!((free & 0xffff_0000, held), (name, free & 0xffff), "{from}");
+            assert_eq!(masked.contains(&key), name != 0, "{from}");
+        }
+        let predicted = plan(&Guest::promised(promised.contract()), host.profile());
+        let predicted = predicted.steps.into_iter().filter(|it| it.verdict.word() == "mask");
+        let predicted: BTreeSet<RegId> =
+            predicted.map(|step| step.id).filter(|id| !rules::is_fact(*id)).collect();
+        let named = (name != 0).then_some(PMCR);
+        let told: BTreeSet<RegId> = masked.iter().map(|(_, id)| *id).collect();
+        assert_eq!(told, predicted.into_iter().chain(named).collect(), "{from}");
+        assert!(!told.is_empty(), "{from}");
+        for to in KERNELS {
+            let there = prepared(&Host::new(to, N1), file(&machine));
+            let told = there.report().steps.iter().any(|(_, step)| step.id == PMCR);
+            assert!(!told, "{from} to {to}: PMCR_EL0 is the same everywhere");
         }
     }
 }
@@ -409,6 +444,40 @@ fn guests_without_a_contract_have_neither_record_nor_digest() {
     assert!(machine.state().unwrap().iter().all(|unit| unit.unit.as_str() != "contract"));
     let reader = Reader::from_bytes(file(&machine)).unwrap();
     assert_eq!(GuestContract::of_snapshot(reader.snapshot()).unwrap(), None);
+}
+
+#[test]
+fn a_promised_list_of_cpus_is_kept_and_restored_as_long_as_its_number_says() {
+    let cpu = |midr: u64| Value::bytes([midr, 7, 9].map(u64::to_le_bytes).as_flattened());
+    let mut list = BTreeMap::from([
+        (REG_VENDOR_HYP_BMAP_2, Value::u64(3)),
+        (REG_IMPL_COUNT, Value::u64(2)),
+        (IMPL_CPU_DEFS[0].id, cpu(0x411f_d402)),
+        (IMPL_CPU_DEFS[1].id, cpu(0x414f_d0c1)),
+    ]);
+    let born = |list: &BTreeMap<RegId, Value>| {
+        let machine = Machine::create(&SoftEngine::new(), birth()).unwrap();
+        let shown = machine.state().unwrap().into_iter();
+        let shown = shown.filter(|it| it.unit.as_str() == "firmware").flat_map(|it| it.entries);
+        let shown = shown.map(|entry| (entry.id, entry.value));
+        let pinned = shown.chain(list.clone());
+        let pinned = pinned.map(|(id, value)| (id, Pinned { scope: Whose::Vm, value }));
+        let promised = Contract { pinned: pinned.collect(), ..Contract::default() };
+        let promised = GuestContract::new(promised);
+        Machine::create_under(&SoftEngine::new(), birth(), &promised).map(|(machine, _)| machine)
+    };
+    let machine = born(&list).unwrap();
+    let there = restore(&SoftEngine::new(), file(&machine)).unwrap_or_else(|e| panic!("{e}"));
+    for machine in [&machine, there.machine()] {
+        let found = of_engine(machine);
+        for (id, value) in &list {
+            assert_eq!(found.get(&(Scope::Vm, *id)), Some(value), "{}", rules::name(*id));
+        }
+    }
+    // One that the number does not count is not lost silently.
+    list.insert(IMPL_CPU_DEFS[2].id, cpu(1));
+    let Err(MachineError::Contract(error)) = born(&list) else { panic!("it was born") };
+    assert!(error.to_string().contains("firmware.impl-cpu-02"), "{error}");
 }
 
 #[test]

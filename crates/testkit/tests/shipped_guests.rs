@@ -40,7 +40,8 @@ fn init_is_a_static_arm64_program() {
 
 #[test]
 fn images_ask_for_the_memory_that_the_readme_says() {
-    for (name, memory_mib) in [("shell.img", 4), ("demo.img", 18), ("abi.img", 4)] {
+    let images = [("shell.img", 4), ("demo.img", 18), ("abi.img", 4), ("pmu.img", 4)];
+    for (name, memory_mib) in images {
         let image = shipped(name);
         assert_eq!(image[56..60], *b"ARMd", "{name}");
         assert_eq!(u64_at(&image, 8), 0, "{name}: text_offset");
@@ -52,7 +53,7 @@ fn images_ask_for_the_memory_that_the_readme_says() {
 
 #[test]
 fn shipped_bytes_name_no_place_of_the_machine_that_built_them() {
-    for name in ["shell.img", "demo.img", "abi.img", "init"] {
+    for name in ["shell.img", "demo.img", "abi.img", "pmu.img", "init"] {
         let bytes = shipped(name);
         for trace in [&b"/rustc/"[..], b"/target/", b".cargo", b".rs"] {
             let found = bytes.windows(trace.len()).any(|window| window == trace);

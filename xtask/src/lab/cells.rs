@@ -1,7 +1,7 @@
 //! The cells of the lab: what runs on which host, and what must come of it.
 
 use super::host::{Errand, File, Finished, Host, tail};
-use super::{kvm_to_kvm, linux, tour, two_hosts, upgrade};
+use super::{kvm_to_kvm, linux, pmu, tour, two_hosts, upgrade};
 use crate::abide::{self, Linux, POWERED_OFF, Ran, SAVED_AWAY};
 use anyhow::{Context, Result, ensure};
 use std::fs;
@@ -31,6 +31,8 @@ enum Work {
     KvmToKvm,
     /// A guest that looks at all it can see is born on the host and goes to other hosts and back.
     Tour,
+    /// A guest that counts with performance monitors goes to other hosts and back.
+    Pmu,
     /// A Linux guest goes twice round all kernels while it boots and works.
     LinuxTour,
     /// A Linux guest goes from the software engine to the host's KVM, back, and there again.
@@ -90,6 +92,7 @@ pub fn all() -> Vec<Cell> {
         cell("kvm-to-kvm-oldest", ("6.1", "neoverse-n1"), Work::KvmToKvm),
         cell("kvm-to-kvm-newest", ("7.2", "neoverse-n1"), Work::KvmToKvm),
         cell("tour-abi", ("6.1", "neoverse-n1"), Work::Tour),
+        cell("pmu", ("6.1", "neoverse-n1"), Work::Pmu),
         cell("tour-linux", ("6.1", "neoverse-n1"), Work::LinuxTour),
         cell("both-ways", A57, Work::BothWays),
         cell("host-upgrade", ("6.12", "neoverse-n1"), Work::HostUpgrade),
@@ -173,6 +176,7 @@ impl Cell {
             Work::Tour => tour::of_abi(&self.host, show),
             Work::HostUpgrade => upgrade::of_host(&self.host, show),
             Work::TwoHosts => two_hosts::by_wire(&self.host, show),
+            Work::Pmu => pmu::tour(&self.host, show),
             Work::LinuxTour => linux::tour(&self.host, bench.get()?, show),
             Work::BothWays => {
                 let built = bench.get()?;

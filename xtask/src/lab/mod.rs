@@ -13,6 +13,7 @@ mod kvm_to_kvm;
 mod linux;
 mod matrix;
 mod persistent;
+mod pmu;
 mod stay;
 mod table;
 mod tour;

@@ -19,10 +19,11 @@ pub fn task(arguments: &Arguments) -> Result<()> {
 }
 
 /// The committed binaries: file below `guests/bin`, name of what cargo builds.
-const IMAGES: [(&str, &str); 7] = [
+const IMAGES: [(&str, &str); 8] = [
     ("shell.img", "shell"),
     ("demo.img", "demo"),
     ("abi.img", "abi"),
+    ("pmu.img", "pmu"),
     ("init", "init"),
     ("disk", "disk"),
     ("net", "net"),
@@ -74,6 +75,14 @@ pub fn demo() -> Result<Vec<u8>> {
 /// If it cannot be read.
 pub fn abi() -> Result<Vec<u8>> {
     read(&committed("abi.img"))
+}
+
+/// The committed guest that counts with performance monitors.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn pmu() -> Result<Vec<u8>> {
+    read(&committed("pmu.img"))
 }
 
 fn committed(name: &str) -> PathBuf {

@@ -103,7 +103,7 @@ fn soft_only(args: &RunArgs, cpus: &engines::Cpus) -> Option<&'static str> {
 fn announce(name: &str, contract: &GuestContract, kept: &Kept) {
     let (written, contract) = (kept.written, &contract.contract().name);
     say(&format!("{name}: contract {contract}: {written} registers written and read back"));
-    moves::announce_steps(name, kept.originals.iter());
+    moves::announce_steps(name, kept.originals.iter().chain(&kept.masked));
     moves::announce_hidden(name, &kept.hidden);
 }
 

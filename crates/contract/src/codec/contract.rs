@@ -48,7 +48,7 @@ fn read_pinned(section: &Node, scope: Whose, contract: &mut Contract) -> Result<
             let text = "its identity and its value tell different sizes".to_owned();
             return Err(node.problem(ReadProblem::Contradiction(text)));
         }
-        if !rules::is_pinned(id) {
+        if !rules::can_be_promised(id) {
             let text = "a register of plain state has no value that could be promised; list it \
                         under [state]";
             return Err(node.problem(ReadProblem::Contradiction(text.to_owned())));

@@ -1,6 +1,7 @@
 //! The engine itself, on arm64 hosts.
 
 mod engine;
+mod forward;
 mod irqchip;
 mod kick;
 mod pmu;

@@ -1,12 +1,15 @@
 //! A vCPU: running it, and its registers.
 
+use super::forward::Calls;
 use super::kick::KvmKick;
 use super::pmu::Pmu;
 use crate::encoding;
 use crate::host;
+use crate::implementations::Implementations;
 use crate::named::{self, Serror};
 use abide_arm64::features::{Feature, VectorLengths};
 use abide_arm64::kvm;
+use abide_arm64::rules::{PMCR_EL0, PMCR_STATE};
 use abide_engine::{Bus, EngineError, Kick, PowerState, Stop, SystemEvent, Vcpu, VmConfig};
 use abide_memory::GuestRam;
 use abide_reg::{Class, Gpa, RegError, RegId, Registers, Value, VcpuId};
@@ -38,6 +41,8 @@ pub(super) struct KvmVcpu {
     cntfrq_hz: u64,
     /// Whether the log already tells that an access without syndrome was answered with an abort.
     told_no_syndrome: bool,
+    /// What the kernel hands out, with the VM's registers that it does not keep.
+    calls: Arc<Calls>,
     /// The vCPU keeps the kernel's VM alive, and with it the memory slot that points here.
     _ram: Arc<GuestRam>,
 }
@@ -76,7 +81,12 @@ fn finalize_sve(fd: &VcpuFd, lengths: Option<VectorLengths>) -> Result<(), Engin
 
 impl KvmVcpu {
     /// Makes vCPU `id`; the first starts powered on, the others wait for PSCI CPU_ON.
-    pub(super) fn new(vm: &VmFd, config: &VmConfig, id: VcpuId) -> Result<Self, EngineError> {
+    pub(super) fn new(
+        vm: &VmFd,
+        config: &VmConfig,
+        id: VcpuId,
+        calls: Arc<Calls>,
+    ) -> Result<Self, EngineError> {
         let fd = vm
             .create_vcpu(u64::from(id.0))
             .map_err(|error| host::refused("KVM_CREATE_VCPU", error.errno()))?;
@@ -101,6 +111,7 @@ impl KvmVcpu {
             kick,
             cntfrq_hz: config.cntfrq_hz,
             told_no_syndrome: false,
+            calls,
             _ram: Arc::clone(&config.ram),
         };
         if config.features.contains(Feature::Pmu) {
@@ -112,8 +123,13 @@ impl KvmVcpu {
 
     /// Puts what the architecture leaves open at reset to 0, the switches of the PMU: some kernels
     /// leave a pattern of bits there, which a restore could not clear on kernels that only set what
-    /// is written to the one register and only clear what is written to the other.
+    /// is written to the one register and only clear what is written to the other. In PMCR_EL0 the
+    /// pattern of Linux 6.1 has bits that later kernels clear under the guest.
     fn clear_pmu(&self) -> Result<(), EngineError> {
+        if let RegId::Kvm(number) = PMCR_EL0 {
+            let reset = self.load(PMCR_EL0)?.to_u64().unwrap_or(0) & !PMCR_STATE;
+            self.store_one_reg(PMCR_EL0, number, &Value::u64(reset))?;
+        }
         for pair in kvm::SET_CLEAR_PAIRS {
             for (id, value) in [(pair.clear, u64::MAX), (pair.set, 0)] {
                 let RegId::Kvm(number) = id else { continue };
@@ -208,6 +224,7 @@ impl KvmVcpu {
                 Ok(After::Stop(Stop::System(SystemEvent::Reset)))
             }
             Ok(VcpuExit::Intr) => Ok(After::Run),
+            Ok(VcpuExit::Hypercall(_)) => self.answer_call().map(|()| After::Run),
             Ok(VcpuExit::Unsupported(KVM_EXIT_ARM_NISV)) => {
                 self.tell_no_syndrome();
                 Ok(After::Abort)
@@ -235,7 +252,6 @@ fn name_of(exit: &VcpuExit<'_>) -> &'static str {
         VcpuExit::InternalError => "going on after an error inside KVM (KVM_EXIT_INTERNAL_ERROR)",
         VcpuExit::MemoryFault { .. } => "guest memory that is not RAM (KVM_EXIT_MEMORY_FAULT)",
         VcpuExit::SystemEvent(..) => "this system event (KVM_EXIT_SYSTEM_EVENT)",
-        VcpuExit::Hypercall(_) => "hypercalls outside the kernel (KVM_EXIT_HYPERCALL)",
         _ => "the exit reason that KVM_RUN gave; see the log",
     }
 }
@@ -263,6 +279,28 @@ fn answer_write(bus: &dyn Bus, id: VcpuId, gpa: Gpa, data: &[u8]) -> After {
 }
 
 impl KvmVcpu {
+    /// Answers a call that the kernel handed out. The PC is behind it already
+    /// `[linux Documentation/virt/kvm/api.rst 5 KVM_EXIT_HYPERCALL]`.
+    fn answer_call(&self) -> Result<(), EngineError> {
+        let mut x = [0; 4];
+        for (number, value) in (0..).zip(&mut x) {
+            *value = self.load(kvm::x(number))?.to_u64().unwrap_or(0);
+        }
+        for (number, value) in (0..).zip(self.calls.answer(self.id, &x)) {
+            let id = kvm::x(number);
+            if let RegId::Kvm(of_kernel) = id {
+                self.store_one_reg(id, of_kernel, &Value::u64(value))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the kernel tells guests of calls that are for its VMM to answer.
+    fn tells_of_calls(&self) -> bool {
+        let RegId::Kvm(bitmap) = kvm::VENDOR_HYP_BMAP_2 else { return false };
+        self.list().is_ok_and(|list| list.contains(&bitmap))
+    }
+
     fn load_one_reg(&self, id: RegId, number: u64) -> Result<Value, RegError> {
         let width = encoding::one_reg_width(number).ok_or(RegError::Unknown { id })?;
         let mut bytes = vec![0; width];
@@ -342,13 +380,6 @@ impl KvmVcpu {
     }
 }
 
-/// The kernel would tell guests of calls that it does not answer itself: it hands them out only
-/// behind an SMCCC filter, which this engine does not set, and answers NOT_SUPPORTED else.
-fn not_answered(id: RegId, value: &Value) -> RegError {
-    let allowed = "0: this engine answers no DISCOVER_IMPL calls (KVM_ARM_VM_SMCCC_FILTER)";
-    RegError::Refused { id, found: value.clone(), allowed }
-}
-
 impl Registers for KvmVcpu {
     fn reg_ids(&self) -> Vec<RegId> {
         // The list is made by a call that succeeded when the vCPU was made and only depends on
@@ -358,7 +389,8 @@ impl Registers for KvmVcpu {
         numbers.sort_by_key(|&number| encoding::step(number));
         let kernel = numbers.into_iter().map(RegId::Kvm);
         let facts = std::iter::once(named::CNTFRQ);
-        facts.chain(kernel).chain([named::SERROR, named::MP_STATE]).collect()
+        let calls = self.calls.reg_ids();
+        facts.chain(kernel).chain(calls).chain([named::SERROR, named::MP_STATE]).collect()
     }
 
     fn load(&self, id: RegId) -> Result<Value, RegError> {
@@ -368,6 +400,7 @@ impl Registers for KvmVcpu {
             named::SERROR => self.serror().map(Serror::to_value).map_err(refused),
             named::CNTFRQ => Ok(Value::u64(self.cntfrq_hz)),
             kvm::TIMER_CTL | kvm::PTIMER_CTL => self.load_timer_ctl(id),
+            id if Implementations::has(id) => self.calls.load(id),
             RegId::Kvm(number) => self.load_one_reg(id, number),
             _ => Err(RegError::Unknown { id }),
         }
@@ -379,8 +412,14 @@ impl Registers for KvmVcpu {
             named::SERROR => self.store_serror(value),
             named::CNTFRQ => self.check_cntfrq(value),
             kvm::SVE_VLS => self.check_vector_lengths(id, value),
-            kvm::VENDOR_HYP_BMAP_2 if value.to_u64() != Some(0) => Err(not_answered(id, value)),
-            RegId::Kvm(number) => self.store_one_reg(id, number, value),
+            id if Implementations::has(id) => self.calls.store(id, value),
+            RegId::Kvm(number) => {
+                self.store_one_reg(id, number, value)?;
+                if id == kvm::VENDOR_HYP_BMAP_2 {
+                    self.calls.note_bitmap(value);
+                }
+                Ok(())
+            }
             _ => Err(RegError::Unknown { id }),
         }
     }
@@ -436,6 +475,11 @@ impl Vcpu for KvmVcpu {
     fn requires(&self, id: RegId) -> bool {
         let own = [named::MP_STATE, named::SERROR, named::CNTFRQ];
         own.contains(&id) || kvm::is_base_state(id) || Feature::of_state(id).is_some()
+    }
+
+    /// A list of implementations, where the guest can be told that there is one.
+    fn takes_too(&self) -> Vec<(RegId, usize)> {
+        if self.tells_of_calls() { Implementations::all() } else { Vec::new() }
     }
 
     fn kicker(&self) -> Arc<dyn Kick> {

@@ -1,5 +1,6 @@
 //! A VM: one memory slot, its vCPUs, its interrupt controller.
 
+use super::forward::Calls;
 use super::irqchip::KvmGicV3;
 use super::pmu::Pmu;
 use super::vcpu::KvmVcpu;
@@ -9,9 +10,11 @@ use abide_engine::{Abi, EngineError, InterruptLines, Irqchip, Provider, Vcpu, Vm
 use abide_memory::GuestRam;
 use abide_reg::VcpuId;
 use kvm_bindings::{
-    KVM_CAP_ARM_NISV_TO_USER, KVM_MEM_LOG_DIRTY_PAGES, kvm_enable_cap, kvm_userspace_memory_region,
+    KVM_CAP_ARM_NISV_TO_USER, KVM_CAP_ARM_WRITABLE_IMP_ID_REGS, KVM_MEM_LOG_DIRTY_PAGES,
+    kvm_enable_cap, kvm_userspace_memory_region,
 };
 use kvm_ioctls::VmFd;
+use std::os::raw::c_ulong;
 use std::sync::Arc;
 
 /// The one memory slot.
@@ -26,12 +29,15 @@ pub(super) struct KvmVm {
     kernel_logs: bool,
     /// The performance monitors of vCPUs, which wait for the interrupt controller.
     pmus: Vec<Pmu>,
+    calls: Arc<Calls>,
 }
 
 impl KvmVm {
     pub(super) fn new(fd: VmFd, config: VmConfig) -> Result<Self, EngineError> {
+        let fd = Arc::new(fd);
         let mut vm = Self {
-            fd: Arc::new(fd),
+            calls: Calls::of(&fd),
+            fd,
             config,
             vcpus_made: 0,
             has_irqchip: false,
@@ -39,6 +45,7 @@ impl KvmVm {
             pmus: Vec::new(),
         };
         vm.report_accesses_without_syndrome()?;
+        vm.let_names_be_written()?;
         vm.set_memory(false)?;
         Ok(vm)
     }
@@ -53,6 +60,19 @@ impl KvmVm {
             .map_err(|error| host::refused("KVM_CAP_ARM_NISV_TO_USER", error.errno()))
     }
 
+    /// Lets the guest see another CPU's name than the host's, where the kernel can: before any vCPU
+    /// is made `[linux Documentation/virt/kvm/api.rst 7.42]`.
+    fn let_names_be_written(&self) -> Result<(), EngineError> {
+        let number = KVM_CAP_ARM_WRITABLE_IMP_ID_REGS;
+        if self.fd.check_extension_raw(c_ulong::from(number)) <= 0 {
+            return Ok(());
+        }
+        let cap = kvm_enable_cap { cap: number, ..Default::default() };
+        self.fd
+            .enable_cap(&cap)
+            .map_err(|error| host::refused("KVM_CAP_ARM_WRITABLE_IMP_ID_REGS", error.errno()))
+    }
+
     /// Makes the next vCPU.
     pub(super) fn make_vcpu(&mut self, id: VcpuId) -> Result<KvmVcpu, EngineError> {
         if id.0 != self.vcpus_made || id.0 >= self.config.vcpu_count {
@@ -64,7 +84,7 @@ impl KvmVm {
         if self.has_irqchip {
             return Err(host::unsupported("vCPUs after the interrupt controller"));
         }
-        let vcpu = KvmVcpu::new(&self.fd, &self.config, id)?;
+        let vcpu = KvmVcpu::new(&self.fd, &self.config, id, Arc::clone(&self.calls))?;
         if self.config.features.contains(Feature::Pmu) {
             self.pmus.push(vcpu.pmu()?);
         }

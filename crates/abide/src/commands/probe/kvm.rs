@@ -10,6 +10,7 @@ use abide_contract::{Accepts, Offer, Profile, Whose, rules};
 use abide_engine::{Engine, Irqchip, Vcpu};
 use abide_engine_kvm::trial::{self, Kind};
 use abide_engine_kvm::{HostFacts, KvmEngine};
+use abide_firmware::spec::REG_IMPL_COUNT;
 use abide_gic::spec::{self, GRP_CPU_SYSREGS, ICC_CTLR_EL1};
 use abide_machine::board::GIC_INTIDS;
 use abide_reg::{RegId, Value};
@@ -38,6 +39,7 @@ pub fn probe(engine: &KvmEngine, cpu: Option<CpuName>, features: CpuFeatures) ->
     };
     measure_vcpus(engine, &wish, &mut profile)?;
     profile.offers.extend(of_host(&facts, engine.stolen_time_version()?));
+    profile.offers.extend(implementations(engine, &wish)?);
     profile.offers.insert(rules::NR_IRQS, intids(engine, &wish)?);
     profile.offers.extend(of_gic(engine, &wish)?);
     Ok(profile)
@@ -116,6 +118,15 @@ fn of_host(facts: &HostFacts, stolen_time: u32) -> Vec<(RegId, Offer)> {
         (rules::PVTIME, vm(Value::u32(0), Accepts::Values(stolen))),
         (rules::GIC_VERSION, Offer::fixed(Whose::Vm, Value::u8(3))),
     ]
+}
+
+/// The list of CPU implementations that a guest can be told of: one is put in.
+fn implementations(engine: &KvmEngine, wish: &Wish) -> Result<Option<(RegId, Offer)>> {
+    let mut fresh = Fresh::new(engine, wish)?;
+    let Some(vcpu) = fresh.vcpus.first_mut() else { bail!("a vCPU was asked for") };
+    let is_taken = vcpu.takes_too().iter().any(|(id, _)| *id == REG_IMPL_COUNT)
+        && vcpu.store(REG_IMPL_COUNT, &Value::u64(1)).is_ok();
+    Ok(is_taken.then(|| (REG_IMPL_COUNT, Offer::state(Whose::Vm, size_of::<u64>()))))
 }
 
 /// How many INTIDs an interrupt controller can have: both ends are tried.
