@@ -70,6 +70,8 @@ pub const fn to_sysreg(id: RegId) -> Option<SysReg> {
     }
 }
 
+/// MPIDR_EL1, each vCPU's own: u64.
+pub const MPIDR_EL1: RegId = sysreg(SysReg::new(3, 0, 0, 0, 5));
 /// CNTV_CTL_EL0: u64.
 pub const TIMER_CTL: RegId = sysreg(SysReg::new(3, 3, 14, 3, 1));
 /// The virtual count. KVM published it under the encoding of CNTV_CVAL_EL0 and the comparator
@@ -86,10 +88,6 @@ pub const PTIMER_CNT: RegId = sysreg(SysReg::new(3, 3, 14, 0, 1));
 
 /// Which vector lengths SVE has, 64 bytes; to be written before a vCPU's features are final.
 pub const SVE_VLS: RegId = RegId::Kvm(0x6060_0000_0015_ffff);
-
-/// `KVM_REG_ARM_VENDOR_HYP_BMAP_2`, u64: which calls that the host's kernel leaves to its VMM it
-/// tells guests of.
-pub const VENDOR_HYP_BMAP_2: RegId = RegId::Kvm(0x6030_0000_0016_0003);
 
 /// Two registers that show the same bits: a guest sets them by one and clears them by the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,7 +118,7 @@ pub fn set_clear_pair(id: RegId) -> Option<SetClearPair> {
 /// EL1 and EL0 system registers of Armv8.0 that are state whatever a CPU's features
 /// `[DDI0487 D24]`.
 const BASE_SYSREGS: &[RegId] = &[
-    sysreg(SysReg::new(3, 0, 0, 0, 5)),  // MPIDR_EL1
+    MPIDR_EL1,
     sysreg(SysReg::new(3, 0, 1, 0, 0)),  // SCTLR_EL1
     sysreg(SysReg::new(3, 0, 1, 0, 2)),  // CPACR_EL1
     sysreg(SysReg::new(3, 0, 2, 0, 0)),  // TTBR0_EL1
@@ -203,10 +201,6 @@ pub fn is_vm_scoped(id: RegId) -> bool {
 mod tests {
     use super::*;
 
-    fn firmware(kind: u64, index: u64) -> RegId {
-        RegId::Kvm(0x6030_0000_0000_0000 | kind << 16 | index)
-    }
-
     #[test]
     fn ids_are_the_numbers_of_the_kernel() {
         assert_eq!(x(2), RegId::Kvm(0x6030_0000_0010_0004));
@@ -218,7 +212,6 @@ mod tests {
         assert_eq!(v(31), RegId::Kvm(0x6040_0000_0010_00d0));
         assert_eq!(FPSR, RegId::Kvm(0x6020_0000_0010_00d4));
         assert_eq!(FPCR, RegId::Kvm(0x6020_0000_0010_00d5));
-        assert_eq!(VENDOR_HYP_BMAP_2, firmware(0x16, 3));
         assert_eq!(TIMER_CVAL, RegId::Kvm(0x6030_0000_0013_df02));
         assert_eq!(TIMER_CNT, RegId::Kvm(0x6030_0000_0013_df1a));
         assert_eq!(TIMER_CTL, RegId::Kvm(0x6030_0000_0013_df19));

@@ -2,8 +2,8 @@
 //!
 //! System registers by their encoding ([`SysReg`]), the KVM ONE_REG ids under which all CPU state
 //! is saved ([`kvm`]), what the fields of ID registers mean ([`id_fields`]), with which features a
-//! vCPU must be made ([`features`]), and what may happen to each register between hosts
-//! ([`rules`]).
+//! vCPU must be made ([`features`]), what may happen to each register between hosts ([`rules`]),
+//! and in which order they are written ([`order`]).
 //!
 //! The crate has no state and does no I/O.
 #![no_std]
@@ -15,6 +15,7 @@ pub mod features;
 pub mod id_fields;
 pub mod kvm;
 pub mod names;
+pub mod order;
 pub mod rules;
 mod sysreg;
 

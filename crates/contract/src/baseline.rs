@@ -5,7 +5,7 @@
 
 use crate::contract::{Contract, Pinned};
 use crate::guest::Guest;
-use crate::host::{Answer, number, ones, value_of};
+use crate::host::{Answer, ones, value_of};
 use crate::plan::{Verdict, plan};
 use crate::profile::{Accepts, Offer, Profile, Whose};
 use crate::rules::{self, name};
@@ -133,7 +133,7 @@ const CPU_NAMES: [RegId; 3] = [
 
 /// What CPU a host has. A register that it does not have reads as 0.
 fn cpu_of(profile: &Profile) -> ImplementationCpu {
-    let own = |id| profile.offers.get(id)?.default.as_ref().and_then(number);
+    let own = |id| profile.offers.get(id)?.default.as_ref().and_then(Value::to_number);
     let [midr, revidr, aidr] = CPU_NAMES.each_ref().map(|id| own(id).unwrap_or(0));
     ImplementationCpu { midr, revidr, aidr }
 }
@@ -236,7 +236,7 @@ impl Draft {
     /// Whether fields are 0 in what is promised. What is not promised, the guest's state will tell.
     fn may_be_off(&self, fields: &[(RegId, Field)]) -> bool {
         fields.iter().all(|(id, field)| match self.contract.pinned.get(id) {
-            Some(pinned) => number(&pinned.value).is_some_and(|value| field.bits_of(value) == 0),
+            Some(pinned) => pinned.value.to_number().is_some_and(|value| field.bits_of(value) == 0),
             None => true,
         })
     }
@@ -246,7 +246,7 @@ impl Draft {
         for (offer, names) in offers {
             let has = match (&offer.default, field) {
                 (Some(value), Some(field)) => {
-                    format!("{:#x}", field.bits_of(number(value).unwrap_or(0)))
+                    format!("{:#x}", field.bits_of(value.to_number().unwrap_or(0)))
                 }
                 (Some(value), None) => value.to_string(),
                 (None, _) => format!("{} bytes", offer.width),
@@ -288,7 +288,7 @@ fn settle(id: RegId, offers: &Offers) -> Result<u64, Unsettled> {
     let values = offers.keys().map(|offer| offer.default.as_ref());
     let values: Option<BTreeSet<_>> = values.collect();
     let values = values.ok_or(Unsettled::Field(None))?;
-    let defaults: Option<BTreeSet<u64>> = values.iter().map(|value| number(value)).collect();
+    let defaults: Option<BTreeSet<u64>> = values.iter().map(|value| value.to_number()).collect();
     let widths: BTreeSet<usize> = offers.keys().map(|offer| offer.width).collect();
     if widths.len() > 1 {
         return Err(Unsettled::Field(None));
@@ -389,7 +389,9 @@ fn settle_field(
     }
     candidates.into_iter().find(|&bits| {
         offers.keys().all(|offer| {
-            let Some(default) = offer.default.as_ref().and_then(number) else { return false };
+            let Some(default) = offer.default.as_ref().and_then(Value::to_number) else {
+                return false;
+            };
             let with = default & !field.mask() | bits << field.shift;
             takes(id, offer, &value_of(with & ones(offer.width), offer.width))
         })

@@ -1,7 +1,6 @@
 //! What a guest has: the one form in which a plan takes its source.
 
 use crate::contract::Contract;
-use crate::host::number;
 use crate::plan::Dropped;
 use crate::profile::{Profile, Whose};
 use crate::rules;
@@ -55,7 +54,7 @@ impl Guest {
             let Some(value) = value else { continue };
             let first = seen.first.get_or_insert_with(|| value.clone());
             seen.differs |= first != value;
-            if let Some(number) = number(value) {
+            if let Some(number) = value.to_number() {
                 seen.numbers.insert(*scope, number);
                 seen.any |= number;
             }
@@ -196,7 +195,7 @@ impl Guest {
 /// How many priority bits the interrupt controller has, if this is the register that tells.
 fn priority_bits(held: &Held) -> Option<u8> {
     let RegId::Gic { group: GRP_CPU_SYSREGS, attr } = held.id else { return None };
-    let value = held.value.as_ref().and_then(number)?;
+    let value = held.value.as_ref().and_then(Value::to_number)?;
     (attr & 0xffff == u64::from(ICC_CTLR_EL1)).then(|| spec::priority_bits(value))
 }
 

@@ -115,11 +115,6 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// The number in a value of at most 64 bits.
-pub(crate) fn number(value: &Value) -> Option<u64> {
-    value.to_number()
-}
-
 /// A number as a value of `width` bytes, at most 8; what is above is cut off.
 pub(crate) fn value_of(number: u64, width: usize) -> Value {
     let bytes = number.to_le_bytes();
@@ -138,7 +133,7 @@ impl Offer {
         if value == default {
             return Answer::Kept;
         }
-        match (number(value), number(default)) {
+        match (value.to_number(), default.to_number()) {
             (Some(value), Some(default)) => self.answer_number(id, value, default),
             _ if self.accepts == Accepts::Any && self.writable != 0 => Answer::Kept,
             _ if rules::rule(id).fit == Fit::Any && self.writable != 0 => Answer::Kept,
@@ -293,8 +288,8 @@ impl<'a> FreshVm<'a> {
             self.values.insert(id, value);
             return;
         };
-        let before = self.values.get(&id).and_then(number).unwrap_or(0);
-        let bits = number(&value).unwrap_or(0);
+        let before = self.values.get(&id).and_then(Value::to_number).unwrap_or(0);
+        let bits = value.to_number().unwrap_or(0);
         let after = match write {
             Write::Store => bits,
             Write::Set => before | bits,

@@ -47,7 +47,6 @@ pub mod fuzz;
 mod guest;
 mod host;
 pub mod measure;
-pub mod order;
 mod plan;
 mod profile;
 pub mod rules;

@@ -2,7 +2,7 @@
 //!
 //! Nothing is inferred from a version. The holder must be fresh, and is used up.
 
-use crate::host::{number, ones, value_of};
+use crate::host::{ones, value_of};
 use crate::profile::{Accepts, FieldValues, Offer, Profile, Whose, Write};
 use crate::rules;
 use abide_arm64::kvm;
@@ -43,7 +43,7 @@ fn plain(
         return Ok(state);
     }
     let mut ignored = 0;
-    if let (Readback::EqualBut(mask), Some(number)) = (rule.readback, number(&value)) {
+    if let (Readback::EqualBut(mask), Some(number)) = (rule.readback, value.to_number()) {
         let other = number ^ mask;
         ignored = read_after(registers, id, other, &value)?.map_or(0, |read| (read ^ other) & mask);
     }
@@ -78,7 +78,7 @@ fn pinned(
     value: &Value,
 ) -> Result<Offer, RegError> {
     let fixed = Offer::fixed(scope, value.clone());
-    let Some(number) = number(value) else { return Ok(fixed) };
+    let Some(number) = value.to_number() else { return Ok(fixed) };
     let all = ones(value.width());
     let taking =
         |accepts, ignored| Ok(Offer { ignored, ..Offer::taking(scope, value.clone(), accepts) });
@@ -133,7 +133,7 @@ fn measure_fields(
     fields: &[Field],
 ) -> Result<Measured, RegError> {
     let mut found = Measured { fields: Vec::new(), ignored: 0 };
-    let number = number(value).unwrap_or(0);
+    let number = value.to_number().unwrap_or(0);
     let all = ones(value.width());
     for (shift, width) in places(id, fields) {
         let mut field = FieldValues { shift, width, values: BTreeSet::new() };
@@ -201,7 +201,7 @@ fn read_after(
     if registers.store(id, &value_of(value, before.width())).is_err() {
         return Ok(None);
     }
-    let read = number(&registers.load(id)?);
+    let read = registers.load(id)?.to_number();
     registers.store(id, before)?;
     Ok(read)
 }

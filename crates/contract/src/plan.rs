@@ -1,7 +1,7 @@
 //! What a move does to each register.
 
 use crate::guest::{Guest, Held};
-use crate::host::{Answer, Refusal, number, value_of};
+use crate::host::{Answer, Refusal, value_of};
 use crate::profile::{Offer, Profile, Whose, Write};
 use crate::rules;
 use abide_reg::{Absent, Class, Direction, Field, Fit, RegId, Scope, Value};
@@ -287,7 +287,7 @@ fn hides(id: RegId, value: &Value, host: &Value) -> bool {
     if rules::is_fact(id) || value == host {
         return false;
     }
-    match (rules::rule(id).fit, number(value).zip(number(host))) {
+    match (rules::rule(id).fit, value.to_number().zip(host.to_number())) {
         (Fit::AtMost | Fit::Subset, _) => true,
         (Fit::Fields(fields), Some((value, host))) => fields.iter().any(|field| {
             field.direction != Direction::Any && field.bits_of(value) != field.bits_of(host)
@@ -318,7 +318,7 @@ pub(crate) fn absent_by_rule(
 ) -> Result<Dropped, Refused> {
     match rules::rule(id).absent {
         Absent::Refuse => Err(Refused::Absent),
-        Absent::DropIfValue(safe) => match value.map(number) {
+        Absent::DropIfValue(safe) => match value.map(Value::to_number) {
             Some(Some(value)) if value == safe => Ok(Dropped::Value(safe)),
             _ => Err(Refused::InUse { only: Some(safe), on: Vec::new() }),
         },

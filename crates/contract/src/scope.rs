@@ -1,8 +1,7 @@
 //! Whose a register is, measured: written on one vCPU, read on another.
 
-use crate::host::{number, value_of};
 use crate::profile::{Profile, Whose};
-use abide_reg::{RegId, Registers};
+use abide_reg::{RegId, Registers, Value};
 
 /// Finds out for each register of `profile` that takes another value whether it is the VM's or each
 /// vCPU's: a write on `one` that `other` sees too was to the VM. Where nothing else is taken, or
@@ -32,18 +31,31 @@ fn scope(one: &mut dyn Registers, other: &dyn Registers, id: RegId) -> Option<Wh
     if one.load(id).ok()? != before || other.load(id).ok()? != elsewhere {
         return None;
     }
-    let held = number(&before)?;
-    let bits = 0..8 * u32::try_from(before.width()).ok()?;
-    for bit in bits {
-        let written = value_of(held ^ 1 << bit, before.width());
-        if one.store(id, &written).is_err() {
+    before.to_number()?;
+    let seen = while_turned(one, id, || other.load(id).ok())??;
+    Some(if seen == elsewhere { Whose::Vcpu } else { Whose::Vm })
+}
+
+/// Whether the register takes another value than it holds, which is put back.
+pub fn takes_another(registers: &mut dyn Registers, id: RegId) -> bool {
+    while_turned(registers, id, || ()).is_some()
+}
+
+/// Turns one bit of a register after another until one is kept, looks, and puts back what it held.
+/// `None` if none is kept.
+fn while_turned<T>(registers: &mut dyn Registers, id: RegId, look: impl Fn() -> T) -> Option<T> {
+    let before = registers.load(id).ok()?;
+    for bit in 0..8 * before.width() {
+        let mut bytes = before.as_bytes().to_vec();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        let turned = Value::bytes(&bytes);
+        if registers.store(id, &turned).is_err() {
             continue;
         }
-        let is_kept = one.load(id).ok()? == written;
-        let seen = other.load(id).ok()?;
-        one.store(id, &before).ok()?;
-        if is_kept {
-            return Some(if seen == elsewhere { Whose::Vcpu } else { Whose::Vm });
+        let seen = (registers.load(id).ok()? == turned).then(&look);
+        registers.store(id, &before).ok()?;
+        if seen.is_some() {
+            return seen;
         }
     }
     None
@@ -111,6 +123,9 @@ mod tests {
         assert_eq!(profile.offers[&OWN].scope, Whose::Vcpu);
         assert_eq!(profile.offers[&FIXED].scope, Whose::Vcpu);
         assert_eq!(profile.offers[&RUNNING].scope, Whose::Vcpu);
+        let taking: Vec<RegId> =
+            one.reg_ids().into_iter().filter(|&id| takes_another(&mut one, id)).collect();
+        assert_eq!(taking, [SHARED, OWN]);
         assert_eq!((shared.get(), one.own), (5, 3), "all is as it was");
     }
 }

@@ -1,7 +1,5 @@
 //! How the kernel numbers and measures things; no system call is made here.
 
-use abide_arm64::kvm::{PTIMER_CNT, PTIMER_CTL, PTIMER_CVAL, set_clear_pair};
-use abide_arm64::kvm::{TIMER_CNT, TIMER_CTL, TIMER_CVAL, to_sysreg};
 use abide_gic::spec::{
     GICR_STATUSR, GRP_CPU_SYSREGS, GRP_DIST_REGS, GRP_LEVEL_INFO, GRP_NR_IRQS, GRP_REDIST_REGS,
     PRIVATE_COUNT, SPECIAL_FIRST, WORD_INTIDS,
@@ -18,16 +16,6 @@ const SIZE_MASK: u64 = 15;
 /// The longest register there is: a full SVE vector of 256 bytes.
 const SIZE_LOG2_MAX: u64 = 8;
 
-/// The kind of register, bits 27:16 of its id `[linux arch/arm64/include/uapi/asm/kvm.h]`.
-const KIND_SHIFT: u32 = 16;
-const KIND_MASK: u64 = 0xfff;
-/// Cache sizes, one id for each CSSELR_EL1 value: `KVM_REG_ARM_DEMUX`.
-const KIND_DEMUX: u64 = 0x11;
-/// Firmware pseudo-registers: `KVM_REG_ARM_FW`.
-const KIND_FIRMWARE: u64 = 0x14;
-/// Hypercall bitmaps: `KVM_REG_ARM_FW_FEAT_BMAP`.
-const KIND_BITMAP: u64 = 0x16;
-
 /// `ENOENT`: the kernel knows no such register.
 const ENOENT: i32 = 2;
 /// `ENXIO`: the device knows no such attribute.
@@ -38,51 +26,6 @@ const ENXIO: i32 = 6;
 pub(crate) fn one_reg_width(number: u64) -> Option<usize> {
     let log2 = number >> SIZE_SHIFT & SIZE_MASK;
     (number & ARCH_MASK == ARCH_ARM64 && log2 <= SIZE_LOG2_MAX).then(|| 1 << log2)
-}
-
-/// Where in the order of writing back a register stands; smaller numbers first.
-///
-/// The crate's page gives the reason for each step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Step {
-    Identity,
-    Firmware,
-    Bitmaps,
-    /// Registers in which ones clear: some kernels clear at this write, others store, and what
-    /// the register beside it then sets is right on both.
-    Clear,
-    State,
-    Count,
-    Comparator,
-    TimerControl,
-}
-
-/// The step in which the register with this ONE_REG id is written back.
-pub(crate) fn step(number: u64) -> Step {
-    match number >> KIND_SHIFT & KIND_MASK {
-        KIND_DEMUX => return Step::Identity,
-        KIND_FIRMWARE => return Step::Firmware,
-        KIND_BITMAP => return Step::Bitmaps,
-        _ => {}
-    }
-    match RegId::Kvm(number) {
-        TIMER_CNT | PTIMER_CNT => Step::Count,
-        TIMER_CVAL | PTIMER_CVAL => Step::Comparator,
-        TIMER_CTL | PTIMER_CTL => Step::TimerControl,
-        id if is_feature_id(id) => Step::Identity,
-        id if set_clear_pair(id).is_some_and(|pair| pair.clear == id) => Step::Clear,
-        _ => Step::State,
-    }
-}
-
-/// Whether the register is in the feature-ID range: op0 = 3, op1 = 0, 1 or 3, CRn = 0,
-/// CRm = 0…7 `[linux Documentation/virt/kvm/api.rst 4.139]`.
-fn is_feature_id(id: RegId) -> bool {
-    to_sysreg(id).is_some_and(|reg| {
-        let (op0, op1, crn, crm) =
-            (reg.0 >> 14 & 3, reg.0 >> 11 & 7, reg.0 >> 7 & 15, reg.0 >> 3 & 15);
-        op0 == 3 && matches!(op1, 0 | 1 | 3) && crn == 0 && crm < 8
-    })
 }
 
 /// What the kernel's refusal of a vCPU register means.
@@ -141,7 +84,6 @@ pub(crate) fn nr_irqs_is_legal(intids: u32) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use abide_arm64::SysReg;
     use abide_arm64::kvm;
 
     fn number(id: RegId) -> u64 {
@@ -159,40 +101,6 @@ mod tests {
         assert_eq!(one_reg_width(0x6090_0000_0015_0000), None, "512 bytes");
         assert_eq!(one_reg_width(0x2030_0000_0000_0000), None, "an x86 register");
         assert_eq!(one_reg_width(0), None);
-    }
-
-    #[test]
-    fn write_back_order_puts_identities_first_and_timers_last() {
-        let sysreg = |op1, crn, crm, op2| number(kvm::sysreg(SysReg::new(3, op1, crn, crm, op2)));
-        let order = [
-            (sysreg(0, 0, 4, 0), Step::Identity),
-            (sysreg(0, 0, 0, 5), Step::Identity),
-            (sysreg(1, 0, 0, 1), Step::Identity),
-            (sysreg(3, 0, 0, 1), Step::Identity),
-            (0x6020_0000_0011_0000, Step::Identity),
-            (0x6030_0000_0014_0000, Step::Firmware),
-            (0x6030_0000_0014_0002, Step::Firmware),
-            (0x6030_0000_0016_0000, Step::Bitmaps),
-            (sysreg(3, 9, 12, 2), Step::Clear),
-            (sysreg(0, 9, 14, 2), Step::Clear),
-            (sysreg(3, 9, 12, 3), Step::Clear),
-            (sysreg(3, 9, 12, 1), Step::State),
-            (sysreg(3, 9, 14, 3), Step::State),
-            (number(kvm::x(0)), Step::State),
-            // CSSELR_EL1 has CRn 0 but is a vCPU's own state.
-            (sysreg(2, 0, 0, 0), Step::State),
-            (sysreg(0, 1, 0, 0), Step::State),
-            (number(TIMER_CNT), Step::Count),
-            (number(PTIMER_CNT), Step::Count),
-            (number(TIMER_CVAL), Step::Comparator),
-            (number(PTIMER_CVAL), Step::Comparator),
-            (number(TIMER_CTL), Step::TimerControl),
-            (number(PTIMER_CTL), Step::TimerControl),
-        ];
-        for (number, expected) in order {
-            assert_eq!(step(number), expected, "{number:#x}");
-        }
-        assert!(order.windows(2).all(|pair| pair[0].1 <= pair[1].1));
     }
 
     #[test]

@@ -83,6 +83,17 @@ impl Firmware {
         }
     }
 
+    /// Whether it has this register.
+    #[must_use]
+    pub fn has(&self, id: RegId) -> bool {
+        self.defs().any(|def| def.id == id)
+    }
+
+    /// Its registers, in the order in which they are to be written back.
+    fn defs(&self) -> impl Iterator<Item = &'static RegDef> {
+        spec::DEFS.iter().chain(&spec::IMPL_CPU_DEFS[..self.impl_cpus.len()])
+    }
+
     /// Every register with its content, in the order in which it is to be written back.
     #[must_use]
     pub fn save(&self) -> Vec<Entry> {
@@ -228,8 +239,7 @@ impl Firmware {
 /// `firmware.impl-cpu-NN` exist as far as `firmware.impl-count` says, so that is written first.
 impl Registers for Firmware {
     fn reg_ids(&self) -> Vec<RegId> {
-        let cpus = &spec::IMPL_CPU_DEFS[..self.impl_cpus.len()];
-        spec::DEFS.iter().chain(cpus).map(|def| def.id).collect()
+        self.defs().map(|def| def.id).collect()
     }
 
     fn load(&self, id: RegId) -> Result<Value, RegError> {

@@ -7,8 +7,9 @@ use crate::save::cpu_unit;
 use crate::units::Unit;
 use abide_arm64::features::{CpuFeatures, vector_lengths};
 use abide_arm64::kvm::SVE_VLS;
+use abide_arm64::order;
 use abide_contract::codec::{canonical_contract, read_contract};
-use abide_contract::{Contract, Extra, Guest, Profile, Refused, Step, Verdict, order, plan, rules};
+use abide_contract::{Contract, Extra, Guest, Profile, Refused, Step, Verdict, plan, rules};
 use abide_reg::{Class, Entry, Intake, Leftover, Name, RegError, RegId, Scope, Value, VcpuId};
 use abide_snapshot::{Digest, Snapshot, UnitRecord};
 

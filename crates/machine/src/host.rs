@@ -78,8 +78,7 @@ impl Machine {
 
     /// Whether the register is one of the firmware that the machine brings.
     pub(crate) fn is_machine_firmware(&self, id: RegId) -> bool {
-        self.firmware_provider == Provider::Machine
-            && lock(&self.bus.firmware).reg_ids().contains(&id)
+        self.firmware_provider == Provider::Machine && lock(&self.bus.firmware).has(id)
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::host::{File, Host};
 use super::judge::{self, Outcome, Prediction, disagreements};
-use super::stay::{self, Begin, Stay, Stayed};
+use super::stay::{self, Begin, Stay, Stayed, Visit};
 use super::{abi, table};
 use crate::abide::{self, SAVED_AWAY};
 use crate::paths;
@@ -201,8 +201,8 @@ impl Lab {
             run += " --contract /contract.toml";
         }
         let stays = [Stay { name: "born", begin: Begin::Run(&run), until: abi::UNTIL }];
-        let (finished, mut stayed) =
-            stay::on(host, &self.program, files, &probe, &stays, self.show)?;
+        let visit = Visit { files, first: &probe, ..self.visit(host, &stays) };
+        let (finished, mut stayed) = visit.run()?;
         if contract.is_none() {
             let profile = finished.file("profile.toml").with_context(|| host.to_string())?;
             fs::write(self.profile(kernel, &host.cpu), profile)?;
@@ -218,6 +218,12 @@ impl Lab {
         let file = self.folder.join(format!("{name}-{kind}.abide"));
         fs::write(&file, born.saved().with_context(|| host.to_string())?)?;
         Ok(Ok(Guest { birth: kernel, promised, file, life }))
+    }
+
+    /// Guests on a host, and nothing besides.
+    fn visit<'a>(&'a self, host: &'a Host, stays: &'a [Stay<'a>]) -> Visit<'a> {
+        let (program, show) = (&self.program, self.show);
+        Visit { host, program, files: Vec::new(), first: "", stays, show }
     }
 
     /// Moves guests, each from where it is, to a host.
@@ -236,7 +242,7 @@ impl Lab {
         } else if stays.is_empty() {
             Vec::new()
         } else {
-            stay::on(host, &self.program, Vec::new(), "", &stays, self.show)?.1
+            self.visit(host, &stays).run()?.1
         };
         guests
             .iter()

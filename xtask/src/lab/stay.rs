@@ -133,37 +133,57 @@ pub fn here(program: &Path, stay: &Stay) -> Result<Stayed> {
     one(stay.name, |file| fs::read(out.join(file)).with_context(|| format!("no file {file}")))
 }
 
-/// Lets one guest stay on a host that is known to hang, and soon gives it up.
-pub fn at_risk(host: &Host, program: &[u8], stay: &Stay, show: bool) -> Stayed {
-    let one = std::slice::from_ref(stay);
-    let came = within(AT_RISK, host, program, Vec::new(), "", one, show);
-    came.ok().and_then(|(_, mut stayed)| stayed.pop()).unwrap_or_else(Stayed::hung)
-}
-
 /// Many times what a guest takes elsewhere.
 const AT_RISK: Duration = Duration::from_secs(150);
 
-/// Lets guests stay on a host, one after another. `first` is done before, in the shell; `files`
-/// are for it.
-///
-/// # Errors
-/// If the host does not come up, or does not come to the end.
-pub fn on(
-    host: &Host,
-    program: &[u8],
-    files: Vec<File>,
-    first: &str,
-    stays: &[Stay],
-    show: bool,
-) -> Result<(Finished, Vec<Stayed>)> {
-    let limit = Duration::from_secs(240 + 240 * stays.len() as u64);
-    within(limit, host, program, files, first, stays, show)
+/// Guests that stay on a host, one after another.
+pub struct Visit<'a> {
+    pub host: &'a Host,
+    /// abide, built for the host.
+    pub program: &'a [u8],
+    /// What else the host finds.
+    pub files: Vec<File>,
+    /// What is done first, in the shell.
+    pub first: &'a str,
+    pub stays: &'a [Stay<'a>],
+    pub show: bool,
+}
+
+impl Visit<'_> {
+    /// # Errors
+    /// If the host does not come up, or does not come to the end.
+    pub fn run(self) -> Result<(Finished, Vec<Stayed>)> {
+        let limit = Duration::from_secs(240 + 240 * self.stays.len() as u64);
+        self.within(limit)
+    }
+
+    /// As [`run`](Self::run), on a host that may take `limit` for all of it.
+    fn within(self, limit: Duration) -> Result<(Finished, Vec<Stayed>)> {
+        let Self { host, program, mut files, first, stays, show } = self;
+        files.push(File::program("abide", program.to_vec()));
+        let mut script =
+            format!("ABIDE=/abide OUT=/out PAUSE=0.1 TURNS={TURNS_MAX}\n{FUNCTIONS}{first}");
+        for stay in stays {
+            if let Begin::Restore(content) = stay.begin {
+                files.push(File::data(&format!("{}.abide", stay.name), content.to_vec()));
+            }
+            script += &stay.line("kvm", "");
+        }
+        let errand = Errand { files: &files, script: &script, brings: true, limit, show };
+        let finished = host.run(&errand)?;
+        let mut stayed = Vec::new();
+        for stay in stays {
+            let one = one(stay.name, |file| finished.file(file));
+            stayed.push(one.with_context(|| format!("{} on {host}", stay.name))?);
+        }
+        Ok((finished, stayed))
+    }
 }
 
 /// Lets one guest stay on a host. `files` are for it.
 ///
 /// # Errors
-/// As [`on`].
+/// As [`Visit::run`].
 pub fn alone(
     host: &Host,
     program: &[u8],
@@ -171,38 +191,16 @@ pub fn alone(
     stay: Stay,
     show: bool,
 ) -> Result<Stayed> {
-    let (_, mut stayed) = on(host, program, files, "", &[stay], show)?;
-    stayed.pop().context("one stay")
+    let visit = Visit { host, program, files, first: "", stays: &[stay], show };
+    visit.run()?.1.pop().context("one stay")
 }
 
-/// As [`on`], on a host that may take `limit` for all of it.
-fn within(
-    limit: Duration,
-    host: &Host,
-    program: &[u8],
-    files: Vec<File>,
-    first: &str,
-    stays: &[Stay],
-    show: bool,
-) -> Result<(Finished, Vec<Stayed>)> {
-    let mut files = files;
-    files.push(File::program("abide", program.to_vec()));
-    let mut script =
-        format!("ABIDE=/abide OUT=/out PAUSE=0.1 TURNS={TURNS_MAX}\n{FUNCTIONS}{first}");
-    for stay in stays {
-        if let Begin::Restore(content) = stay.begin {
-            files.push(File::data(&format!("{}.abide", stay.name), content.to_vec()));
-        }
-        script += &stay.line("kvm", "");
-    }
-    let errand = Errand { files: &files, script: &script, brings: true, limit, show };
-    let finished = host.run(&errand)?;
-    let mut stayed = Vec::new();
-    for stay in stays {
-        let one = one(stay.name, |file| finished.file(file));
-        stayed.push(one.with_context(|| format!("{} on {host}", stay.name))?);
-    }
-    Ok((finished, stayed))
+/// Lets one guest stay on a host that is known to hang, and soon gives it up.
+pub fn at_risk(host: &Host, program: &[u8], stay: &Stay, show: bool) -> Stayed {
+    let stays = std::slice::from_ref(stay);
+    let visit = Visit { host, program, files: Vec::new(), first: "", stays, show };
+    let came = visit.within(AT_RISK);
+    came.ok().and_then(|(_, mut stayed)| stayed.pop()).unwrap_or_else(Stayed::hung)
 }
 
 fn one(name: &str, file: impl Fn(&str) -> Result<Vec<u8>>) -> Result<Stayed> {

@@ -3,9 +3,9 @@
 use super::read::{self, Node, ReadError, ReadProblem, parse_number};
 use super::write::{SECTIONS, comment, key, quoted, value_text};
 use super::{Kind, MAX_REGISTERS};
-use crate::host::{number, ones};
+use crate::host::ones;
 use crate::profile::{Accepts, FieldValues, Offer, Profile, Whose, Write};
-use abide_reg::{Class, RegId};
+use abide_reg::{Class, RegId, Value};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
@@ -56,7 +56,7 @@ fn read_offer(id: RegId, scope: Whose, node: &Node) -> Result<Offer, ReadError> 
     const KEYS: [&str; 7] = ["class", "size", "default", "writable", "ignored", "accepts", "write"];
     node.only(&KEYS, "class, size, default, writable, ignored, accepts, write")?;
     let default = node.optional("default").map(|node| node.value()).transpose()?;
-    let width = read_width(id, node, default.as_ref().map(abide_reg::Value::width))?;
+    let width = read_width(id, node, default.as_ref().map(Value::width))?;
     let mut offer = Offer { default, ..Offer::state(scope, width) };
     let mask = |key| node.optional(key).map(|node| node.number().map(|mask| (node, mask)));
     if let Some(mask) = mask("writable") {
@@ -127,7 +127,7 @@ fn check(id: RegId, offer: &Offer, node: &Node) -> Result<(), ReadError> {
         return contradiction("only PMCNTEN, PMINTEN and PMOVS are set and cleared by writes");
     }
     let is_listed = !matches!(offer.accepts, Accepts::Any | Accepts::Rule);
-    if is_listed && offer.default.as_ref().and_then(number).is_none() {
+    if is_listed && offer.default.as_ref().and_then(Value::to_number).is_none() {
         return contradiction("values are listed for registers of at most 8 bytes only");
     }
     Ok(())

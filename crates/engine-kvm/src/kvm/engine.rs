@@ -85,7 +85,7 @@ impl KvmEngine {
                 .ok()
                 .filter(|bits| *bits > 0)
                 .unwrap_or(40),
-            page_size: vm::host_page_size(),
+            page_size: rustix::param::page_size() as u64,
             vcpus_max: u32::try_from(self.kvm.get_max_vcpus()).unwrap_or(1),
             has_stolen_time: answer(KVM_CAP_STEAL_TIME) > 0,
             capabilities: capabilities.filter(|(_, answer)| *answer > 0).collect(),

@@ -8,9 +8,10 @@ use crate::host;
 use crate::implementations::Implementations;
 use crate::named::{self, Serror};
 use abide_arm64::features::{Feature, VectorLengths};
-use abide_arm64::kvm;
 use abide_arm64::rules::{PMCR_EL0, PMCR_STATE};
+use abide_arm64::{kvm, order};
 use abide_engine::{Bus, EngineError, Kick, PowerState, Stop, SystemEvent, Vcpu, VmConfig};
+use abide_firmware::spec::REG_VENDOR_HYP_BMAP_2;
 use abide_memory::GuestRam;
 use abide_reg::{Class, Gpa, RegError, RegId, Registers, Value, VcpuId};
 use kvm_bindings::{
@@ -297,7 +298,7 @@ impl KvmVcpu {
 
     /// Whether the kernel tells guests of calls that are for its VMM to answer.
     fn tells_of_calls(&self) -> bool {
-        let RegId::Kvm(bitmap) = kvm::VENDOR_HYP_BMAP_2 else { return false };
+        let RegId::Kvm(bitmap) = REG_VENDOR_HYP_BMAP_2 else { return false };
         self.list().is_ok_and(|list| list.contains(&bitmap))
     }
 
@@ -386,7 +387,7 @@ impl Registers for KvmVcpu {
         // its features.
         let mut numbers = self.list().unwrap_or_default();
         debug_assert!(!numbers.is_empty(), "KVM_GET_REG_LIST fails only for vCPUs not initialised");
-        numbers.sort_by_key(|&number| encoding::step(number));
+        numbers.sort_by_key(|&number| order::place(RegId::Kvm(number)));
         let kernel = numbers.into_iter().map(RegId::Kvm);
         let facts = std::iter::once(named::CNTFRQ);
         let calls = self.calls.reg_ids();
@@ -415,7 +416,7 @@ impl Registers for KvmVcpu {
             id if Implementations::has(id) => self.calls.store(id, value),
             RegId::Kvm(number) => {
                 self.store_one_reg(id, number, value)?;
-                if id == kvm::VENDOR_HYP_BMAP_2 {
+                if id == REG_VENDOR_HYP_BMAP_2 {
                     self.calls.note_bitmap(value);
                 }
                 Ok(())

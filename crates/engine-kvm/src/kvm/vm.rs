@@ -171,7 +171,7 @@ impl Vm for KvmVm {
             .fd
             .get_dirty_log(RAM_SLOT, size)
             .map_err(|error| host::refused("KVM_GET_DIRTY_LOG", error.errno()))?;
-        mark_dirty(&self.config.ram, &bitmap, host_page_size());
+        mark_dirty(&self.config.ram, &bitmap, rustix::param::page_size() as u64);
         Ok(())
     }
 }
@@ -186,14 +186,4 @@ fn mark_dirty(ram: &GuestRam, bitmap: &[u64], page_size: u64) {
             left &= left - 1;
         }
     }
-}
-
-/// The host's page size, in bytes.
-pub(super) fn host_page_size() -> u64 {
-    #[expect(unsafe_code, reason = "a C library call")]
-    // SAFETY: takes a number and returns one.
-    let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
-    // The C library cannot fail to know it; 64 KiB, the largest there is, would mark too much
-    // rather than too little.
-    u64::try_from(size).unwrap_or(0x1_0000)
 }

@@ -5,7 +5,7 @@ use super::{Fresh, Wish, info, range};
 use crate::cli::CpuName;
 use abide_arm64::features::{CpuFeatures, Feature};
 use abide_contract::measure::measure;
-use abide_contract::scope::measure_scopes;
+use abide_contract::scope::{measure_scopes, takes_another};
 use abide_contract::{Accepts, Offer, Profile, Whose, rules};
 use abide_engine::{Engine, Irqchip, Vcpu};
 use abide_engine_kvm::trial::{self, Kind};
@@ -94,18 +94,6 @@ fn taking_another(vcpu: &mut dyn Vcpu, profile: &Profile) -> BTreeSet<RegId> {
     });
     let ids: Vec<RegId> = of_vm.map(|(id, _)| *id).collect();
     ids.into_iter().filter(|&id| takes_another(vcpu, id)).collect()
-}
-
-fn takes_another(vcpu: &mut dyn Vcpu, id: RegId) -> bool {
-    let Ok(before) = vcpu.load(id) else { return false };
-    let bits = 0..8 * before.width();
-    bits.into_iter().any(|bit| {
-        let mut bytes = before.as_bytes().to_vec();
-        bytes[bit / 8] ^= 1 << (bit % 8);
-        let is_kept = vcpu.store(id, &Value::bytes(&bytes)).is_ok()
-            && vcpu.load(id).is_ok_and(|after| after.as_bytes() == bytes);
-        vcpu.store(id, &before).is_ok() && is_kept
-    })
 }
 
 fn of_host(facts: &HostFacts, stolen_time: u32) -> Vec<(RegId, Offer)> {

@@ -1,13 +1,26 @@
 //! In which order registers are written to a fresh VM, with the reason for each place.
 
-use abide_arm64::{kvm, rules};
+use crate::{kvm, rules};
 use abide_reg::{Entry, RegId, Value};
-use std::collections::BTreeSet;
+use alloc::collections::BTreeSet;
+use alloc::vec;
+use alloc::vec::Vec;
 
-/// A place in the order.
+/// The kind of register, bits 27:16 of its id `[linux arch/arm64/include/uapi/asm/kvm.h]`.
+const KIND_SHIFT: u32 = 16;
+const KIND_MASK: u64 = 0xfff;
+/// Cache sizes, one id for each CSSELR_EL1 value: `KVM_REG_ARM_DEMUX`.
+const KIND_DEMUX: u64 = 0x11;
+/// Firmware pseudo-registers: `KVM_REG_ARM_FW`.
+const KIND_FIRMWARE: u64 = 0x14;
+/// Hypercall bitmaps: `KVM_REG_ARM_FW_FEAT_BMAP`.
+const KIND_BITMAP: u64 = 0x16;
+
+/// A place in the order; smaller ones first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Place {
-    /// ID registers: a kernel checks other registers against them.
+    /// ID registers: a kernel checks other registers against them. MPIDR_EL1 is with them: it is
+    /// the vCPU's own, and the name by which the interrupt controller and PSCI know it.
     Identity,
     /// Firmware's versions and levels: a level of workaround 2 is judged by SSBS in an ID register.
     Firmware,
@@ -29,11 +42,10 @@ pub enum Place {
 #[must_use]
 pub fn place(id: RegId) -> Place {
     if let RegId::Kvm(number) = id {
-        match number >> 16 & 0xfff {
-            // Cache sizes.
-            0x11 => return Place::Identity,
-            0x14 => return Place::Firmware,
-            0x16 => return Place::Bitmap,
+        match number >> KIND_SHIFT & KIND_MASK {
+            KIND_DEMUX => return Place::Identity,
+            KIND_FIRMWARE => return Place::Firmware,
+            KIND_BITMAP => return Place::Bitmap,
             _ => {}
         }
     }
@@ -41,6 +53,7 @@ pub fn place(id: RegId) -> Place {
         kvm::TIMER_CNT | kvm::PTIMER_CNT => Place::Count,
         kvm::TIMER_CVAL | kvm::PTIMER_CVAL => Place::Comparator,
         kvm::TIMER_CTL | kvm::PTIMER_CTL => Place::TimerControl,
+        kvm::MPIDR_EL1 => Place::Identity,
         _ if rules::is_feature_id(id) => Place::Identity,
         _ if kvm::set_clear_pair(id).is_some_and(|pair| pair.clear == id) => Place::Clear,
         _ => Place::State,
@@ -66,10 +79,46 @@ pub fn in_order(mut entries: Vec<Entry>) -> Vec<Entry> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::SysReg;
     use abide_reg::Class;
 
     const fn sysreg(number: u64) -> RegId {
         RegId::Kvm(0x6030_0000_0013_0000 | number)
+    }
+
+    #[test]
+    fn identities_are_first_and_timers_last() {
+        let sysreg = |op1, crn, crm, op2| kvm::sysreg(SysReg::new(3, op1, crn, crm, op2));
+        let of_kind = |number: u64| RegId::Kvm(0x6030_0000_0000_0000 | number);
+        let order = [
+            (sysreg(0, 0, 4, 0), Place::Identity),
+            (sysreg(0, 0, 0, 5), Place::Identity),
+            (sysreg(1, 0, 0, 1), Place::Identity),
+            (sysreg(3, 0, 0, 1), Place::Identity),
+            (RegId::Kvm(0x6020_0000_0011_0000), Place::Identity),
+            (of_kind(0x14_0000), Place::Firmware),
+            (of_kind(0x14_0002), Place::Firmware),
+            (of_kind(0x16_0000), Place::Bitmap),
+            (sysreg(3, 9, 12, 2), Place::Clear),
+            (sysreg(0, 9, 14, 2), Place::Clear),
+            (sysreg(3, 9, 12, 3), Place::Clear),
+            (sysreg(3, 9, 12, 1), Place::State),
+            (sysreg(3, 9, 14, 3), Place::State),
+            (kvm::x(0), Place::State),
+            // CSSELR_EL1 has CRn 0 but is a vCPU's own state.
+            (sysreg(2, 0, 0, 0), Place::State),
+            (sysreg(0, 1, 0, 0), Place::State),
+            (kvm::TIMER_CNT, Place::Count),
+            (kvm::PTIMER_CNT, Place::Count),
+            (kvm::TIMER_CVAL, Place::Comparator),
+            (kvm::PTIMER_CVAL, Place::Comparator),
+            (kvm::TIMER_CTL, Place::TimerControl),
+            (kvm::PTIMER_CTL, Place::TimerControl),
+        ];
+        for (id, expected) in order {
+            assert_eq!(place(id), expected, "{id}");
+        }
+        assert!(order.windows(2).all(|pair| pair[0].1 <= pair[1].1));
     }
 
     const PMCNTENSET: RegId = sysreg(0xdce1);
