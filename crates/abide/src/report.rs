@@ -1,10 +1,11 @@
 //! The report of a run.
 
 use abide_machine::Machine;
-use abide_machine::restore::Written;
+use abide_machine::restore::{Times, Written};
 use abide_machine::runner::Outcome;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// What a run was, for machines to read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,9 +34,52 @@ pub struct RunReport {
     /// After a restore, how many registers were written to the engine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restored_registers: Option<RestoredRegisters>,
+    /// After a restore, how long each share of it took.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restore_times: Option<RestoreTimes>,
 }
 
-/// How many registers a restore wrote to the engine: `total = vm + own + Σ vcpus`.
+/// How long each share of a restore took, by the host's clock; `total_ns` is their sum.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestoreTimes {
+    /// Judging the file's records, and making devices from them.
+    pub devices_ns: u64,
+    /// Guest RAM; where it comes as it is touched, only making that ready.
+    pub memory_ns: u64,
+    /// Making VM, vCPUs and interrupt controller.
+    pub vm_made_ns: u64,
+    /// Registers of the VM.
+    pub of_vm_ns: u64,
+    /// Registers of vCPUs.
+    pub of_vcpus_ns: u64,
+    /// The interrupt controller.
+    pub gic_ns: u64,
+    /// Reading everything back and comparing it.
+    pub readback_ns: u64,
+    /// All of it.
+    pub total_ns: u64,
+}
+
+impl RestoreTimes {
+    /// What a restore reports.
+    pub fn of(times: &Times) -> Self {
+        let Times { devices, memory, vm_made, of_vm, of_vcpus, gic, readback } = times;
+        let ns = |time: &Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        Self {
+            devices_ns: ns(devices),
+            memory_ns: ns(memory),
+            vm_made_ns: ns(vm_made),
+            of_vm_ns: ns(of_vm),
+            of_vcpus_ns: ns(of_vcpus),
+            gic_ns: ns(gic),
+            readback_ns: ns(readback),
+            total_ns: ns(&times.total()),
+        }
+    }
+}
+
+/// How many registers a restore wrote to the engine: `total = vm + own + Σ vcpus`. On KVM each is
+/// an ioctl.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RestoredRegisters {
     /// Of the VM, each once.
@@ -79,6 +123,7 @@ impl RunReport {
             state_bytes: machine.state_len()?,
             restored_ram: None,
             restored_registers: None,
+            restore_times: None,
         })
     }
 }

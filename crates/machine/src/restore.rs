@@ -24,16 +24,19 @@ use abide_snapshot::{Architecture, KeptMemory, Reader, RecordKind, UnitRecord};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::Arc;
+use times::Stopwatch;
 
 mod contract;
 mod identity;
 mod memory;
 mod readback;
 mod registers;
+mod times;
 mod virtio;
 
 pub use memory::{RamRestore, RamRestored, Watch};
 pub use registers::Written;
+pub use times::Times;
 pub use virtio::{DiskChange, Elsewhere};
 
 /// What a restore did besides restoring.
@@ -58,6 +61,8 @@ pub struct RestoreReport {
     pub hidden: Vec<Extra>,
     /// How RAM comes.
     pub ram: RamRestored,
+    /// How long it took.
+    pub times: Times,
 }
 
 /// A register that holds another value than the file, which means the same to the guest.
@@ -246,6 +251,8 @@ pub fn restore_with(
     elsewhere: &Elsewhere,
     ram: RamRestore,
 ) -> Result<Prepared, RestoreError> {
+    let mut watch = Stopwatch::start();
+    let mut times = Times::default();
     let header = &reader.snapshot().header;
     if header.architecture != Architecture::AARCH64 {
         return Err(RestoreError::Architecture { found: header.architecture });
@@ -259,6 +266,7 @@ pub fn restore_with(
     let kept = reader.snapshot().kept_memory();
     let mut parts = restore_parts(&mut pending, console, elsewhere, kept)?;
     parts.contract = contract;
+    times.devices = watch.lap();
     let (ram, lazy) = match &parts.memory_file {
         Some(file) => {
             try_memory(engine, file)?;
@@ -268,14 +276,17 @@ pub fn restore_with(
     };
     pending.report.ram = ram;
     parts.lazy = lazy;
+    times.memory = watch.lap();
     let mut machine = parts.assemble(engine)?;
     pending.host = machine.shown()?;
     #[cfg(feature = "next-version")]
     {
         machine.next = next;
     }
+    times.vm_made = watch.lap();
     for place in ORDER {
         machine.restore_unit(place.unit, &mut pending)?;
+        *times.of_unit(place.unit) += watch.lap();
     }
     let (carried, mut report) = pending.finish()?;
     machine.carried = carried;
@@ -283,6 +294,8 @@ pub fn restore_with(
     report.dropped_records.extend(dropped.map(|record| (record.kind().0, record.unit())));
     machine.carried_records = snapshot.carried;
     machine.check_readback(&original, &mut report)?;
+    times.readback = watch.lap();
+    report.times = times;
     Ok(Prepared::new(machine, report))
 }
 

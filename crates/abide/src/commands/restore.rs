@@ -6,7 +6,7 @@ use crate::console::Output;
 use crate::engines::{Found, Needs};
 use crate::exit::Exit;
 use crate::out::say;
-use crate::report::RestoredRegisters;
+use crate::report::{RestoreTimes, RestoredRegisters};
 use crate::state_dir::Place;
 use crate::terminal;
 use abide_arm64::{SysReg, kvm};
@@ -62,12 +62,14 @@ pub fn run(args: &RestoreArgs) -> Result<Exit> {
     announce(place.name(), prepared.report());
     let ram = prepared.report().ram.to_string();
     let written = RestoredRegisters::of(&prepared.report().written);
+    let times = RestoreTimes::of(&prepared.report().times);
     let machine = prepared.commit(Intent::Restore)?;
     say(&format!("{} runs on engine {}{instead}", place.name(), machine.engine()));
     let report = session::Report {
         path: args.report.as_deref(),
         restored_ram: Some(ram),
         restored_registers: Some(written),
+        restore_times: Some(times),
     };
     session::run(machine, &output, &place, &config, &report)
 }

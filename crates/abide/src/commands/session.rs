@@ -5,7 +5,7 @@ use crate::console::{Output, Requests};
 use crate::control_socket;
 use crate::exit::Exit;
 use crate::out::say;
-use crate::report::{RestoredRegisters, RunReport};
+use crate::report::{RestoreTimes, RestoredRegisters, RunReport};
 use crate::signals;
 use crate::state_dir::{Place, StateDir};
 use crate::terminal::{self, Stdin};
@@ -50,6 +50,8 @@ pub struct Report<'a> {
     pub restored_ram: Option<String>,
     /// How many registers a restore wrote.
     pub restored_registers: Option<RestoredRegisters>,
+    /// How long each share of a restore took.
+    pub restore_times: Option<RestoreTimes>,
 }
 
 /// Runs the machine, which prints to `output`, to its end.
@@ -122,6 +124,7 @@ fn finish_report(
     let mut report = RunReport::of(machine, name, outcome)?;
     report.restored_ram.clone_from(&asked.restored_ram);
     report.restored_registers.clone_from(&asked.restored_registers);
+    report.restore_times.clone_from(&asked.restore_times);
     if report.deterministic {
         let (instructions, hash) = (report.instructions, &report.state_hash);
         say(&format!("{instructions} instructions, state hash {hash}"));

@@ -7,7 +7,7 @@ use crate::machine::Machine;
 use crate::save::{cpu_unit, entries_of};
 use crate::units::Unit;
 use abide_arm64::order;
-use abide_contract::{Dropped, Held, Refused, Step, Verdict, extras, step};
+use abide_contract::{Dropped, Guest, Held, Profile, Refused, Step, Verdict, extras, rules, step};
 use abide_engine::Vcpu;
 use abide_reg::{Entry, RegError, RegId, Scope, VcpuId};
 use std::collections::BTreeSet;
@@ -16,7 +16,8 @@ use std::num::NonZero;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-/// How many registers were written to the engine.
+/// How many registers were written to the engine. The counter's frequency is not among them: a
+/// vCPU has the host's, and the file's is only compared with it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Written {
     /// Of the VM, each once.
@@ -28,7 +29,7 @@ pub struct Written {
 }
 
 impl Written {
-    /// All of them: what an engine's store was called for.
+    /// All of them; on KVM each is an ioctl.
     #[must_use]
     pub fn total(&self) -> usize {
         self.of_vm + self.of_own + self.of_vcpus.iter().sum::<usize>()
@@ -104,40 +105,92 @@ pub(crate) fn on_each<I: Send, T: Send>(
     done.into_iter().map(|(_, result)| result).collect()
 }
 
-impl Pending {
-    /// The registers of a record that are to be written, in their order. The others are dropped or
-    /// carried along; or stand against the guest, and are noted for the refusal.
-    fn planned(&mut self, unit: Unit, scope: Scope) -> Result<Vec<Entry>, RestoreError> {
-        let name = unit.name();
-        let mut entries = Vec::new();
-        for entry in self.take(unit, scope)? {
+/// What is to become of the registers of one record.
+#[derive(Default)]
+struct Planned {
+    /// To be written, in this order.
+    entries: Vec<Entry>,
+    dropped: Vec<RegId>,
+    carried: Vec<Entry>,
+    /// They stand against the guest.
+    refused: Vec<Step>,
+    /// To be told.
+    steps: Vec<Step>,
+}
+
+/// What a restore knows of a guest and of the host that it comes to.
+#[derive(Clone, Copy)]
+struct Planner<'a> {
+    guest: &'a Guest,
+    host: &'a Profile,
+}
+
+impl Planner<'_> {
+    fn plan(self, scope: Scope, entries: Vec<Entry>) -> Planned {
+        let mut planned = Planned::default();
+        for entry in entries {
             let Entry { id, class, ref value } = entry;
             let held = Held { scope, id, class, value: Some(value.clone()), of_machine: false };
-            let mut step = step(&self.guest, &held, &self.host);
+            let mut step = step(self.guest, &held, self.host);
             let is_there = self.host.offer(id).is_some();
             match &step.verdict {
-                Verdict::Drop(Dropped::Volatile) => self.drop_entry(name, scope, id),
-                Verdict::Drop(Dropped::Kept) => self.carry(name, scope, vec![entry]),
+                Verdict::Drop(Dropped::Volatile) => planned.dropped.push(id),
+                Verdict::Drop(Dropped::Kept) => planned.carried.push(entry),
                 // What is not known is not taken for off.
                 Verdict::Drop(Dropped::WhileOff(_)) => {
                     step.verdict = Verdict::Refuse(Refused::Absent);
-                    self.refused.push((name, step));
+                    planned.refused.push(step);
                 }
                 // Kept all the same: the next host may have it again.
                 Verdict::Drop(_) => {
-                    self.report.steps.push((name, step));
-                    self.carry(name, scope, vec![entry]);
+                    planned.steps.push(step);
+                    planned.carried.push(entry);
                 }
-                Verdict::Refuse(_) if !is_there => self.refused.push((name, step)),
+                Verdict::Refuse(_) if !is_there => planned.refused.push(step),
                 Verdict::Mask { .. } => {
-                    self.report.steps.push((name, step));
-                    entries.push(entry);
+                    planned.steps.push(step);
+                    planned.entries.push(entry);
                 }
                 // What a host takes, the write tells.
-                _ => entries.push(entry),
+                _ => planned.entries.push(entry),
             }
         }
-        Ok(order::in_order(entries))
+        planned.entries = order::in_order(planned.entries);
+        planned
+    }
+
+    /// Plans a record and writes to the vCPU what is to be written.
+    fn write(self, vcpu: &mut dyn Vcpu, scope: Scope, entries: Vec<Entry>) -> Done {
+        let mut planned = self.plan(scope, entries);
+        let entries = std::mem::take(&mut planned.entries);
+        let written = entries.iter().map(|entry| entry.id).collect();
+        Done { planned, written, stored: store_all(vcpu, entries) }
+    }
+}
+
+/// A record that was written.
+struct Done {
+    /// What became of what was not to be written.
+    planned: Planned,
+    written: BTreeSet<RegId>,
+    stored: Stored,
+}
+
+impl Pending {
+    fn planner(&self) -> Planner<'_> {
+        Planner { guest: &self.guest, host: &self.host }
+    }
+
+    /// Takes down what was not written: dropped, carried along, or against the guest.
+    fn note_planned(&mut self, unit: Unit, scope: Scope, planned: Planned) {
+        let name = unit.name();
+        let Planned { entries: _, dropped, carried, refused, steps } = planned;
+        for id in dropped {
+            self.drop_entry(name, scope, id);
+        }
+        self.carry(name, scope, carried);
+        self.refused.extend(refused.into_iter().map(|step| (name, step)));
+        self.report.steps.extend(steps.into_iter().map(|step| (name, step)));
     }
 
     /// Ends it if there is anything against the guest.
@@ -170,32 +223,45 @@ impl Machine {
         scope: Scope,
         pending: &mut Pending,
     ) -> Result<BTreeSet<RegId>, RestoreError> {
-        let entries = pending.planned(unit, scope)?;
-        let ids: BTreeSet<RegId> = entries.iter().map(|entry| entry.id).collect();
-        let stored = store_all(self.vcpus[vcpu.index()].as_mut(), entries);
-        self.note_stored(unit, scope, stored, pending)?;
-        pending.report.registers += ids.len();
-        Ok(ids)
+        let entries = pending.take(unit, scope)?;
+        let vcpu = self.vcpus[vcpu.index()].as_mut();
+        let done = pending.planner().write(vcpu, scope, entries);
+        self.note_done(unit, scope, done, pending)
     }
 
-    /// Writes the registers of all vCPUs, each by a thread.
+    /// Plans and writes the registers of all vCPUs, each by a thread.
     pub(super) fn restore_cpus(&mut self, pending: &mut Pending) -> Result<(), RestoreError> {
         const UNIT: Unit = Unit::Cpu;
-        let (mut lists, mut ids) = (Vec::new(), Vec::new());
-        for vcpu in 0..self.board.vcpu_count {
-            let entries = pending.planned(UNIT, Scope::Vcpu(VcpuId(vcpu)))?;
-            ids.push(entries.iter().map(|entry| entry.id).collect::<BTreeSet<RegId>>());
-            lists.push(entries);
+        let mut records = Vec::new();
+        for scope in (0..self.board.vcpu_count).map(|n| Scope::Vcpu(VcpuId(n))) {
+            records.push((scope, pending.take(UNIT, scope)?));
         }
-        let all_stored = on_each(&mut self.vcpus, lists, store_all);
-        for ((vcpu, stored), written) in (0..).zip(all_stored).zip(&ids) {
-            let scope = Scope::Vcpu(VcpuId(vcpu));
-            self.note_stored(UNIT, scope, stored, pending)?;
-            self.check_required(UNIT, scope, written)?;
-            pending.report.registers += written.len();
-            pending.report.written.of_vcpus.push(written.len());
+        let planner = pending.planner();
+        let all_done = on_each(&mut self.vcpus, records, |vcpu, (scope, entries)| {
+            (scope, planner.write(vcpu, scope, entries))
+        });
+        for (scope, done) in all_done {
+            let written = self.note_done(UNIT, scope, done, pending)?;
+            self.check_required(UNIT, scope, &written)?;
+            let facts = usize::from(written.contains(&rules::CNTFRQ));
+            pending.report.written.of_vcpus.push(written.len() - facts);
         }
         pending.refuse(self.engine)
+    }
+
+    /// Takes down what became of a record; returns which registers were written.
+    fn note_done(
+        &self,
+        unit: Unit,
+        scope: Scope,
+        done: Done,
+        pending: &mut Pending,
+    ) -> Result<BTreeSet<RegId>, RestoreError> {
+        let Done { planned, written, stored } = done;
+        pending.note_planned(unit, scope, planned);
+        self.note_stored(unit, scope, stored, pending)?;
+        pending.report.registers += written.len();
+        Ok(written)
     }
 
     /// Takes down what a host refused, in a plan's words.
