@@ -46,12 +46,24 @@ pub fn build_next_version() -> Result<PathBuf> {
 /// # Errors
 /// If the build fails: `cargo xtask setup` installs what it takes.
 pub fn build_for_arm() -> Result<PathBuf> {
+    build_there(&["--package", "abide"], "abide")
+}
+
+/// As [`build_for_arm`], an example of the machine's.
+///
+/// # Errors
+/// As [`build_for_arm`].
+pub fn build_example_for_arm(name: &str) -> Result<PathBuf> {
+    build_there(&["--package", "abide-machine", "--example", name], &format!("examples/{name}"))
+}
+
+fn build_there(what: &[&str], program: &str) -> Result<PathBuf> {
     let mut cargo = process::cargo();
-    cargo.args(["build", "--release", "--package", "abide", "--target", ARM]);
+    cargo.args(["build", "--release", "--target", ARM]).args(what);
     cargo.env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", "aarch64-linux-gnu-gcc");
     cargo.env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS", "-C target-feature=+crt-static");
     process::run(&mut cargo).context("building abide for arm64 hosts")?;
-    Ok(paths::target().join(ARM).join("release/abide"))
+    Ok(paths::target().join(ARM).join("release").join(program))
 }
 
 /// A Linux guest: a Debian kernel and a RAM disk, whose init works a little and powers off.

@@ -1,7 +1,7 @@
 //! The cells of the lab: what runs on which host, and what must come of it.
 
 use super::host::{Errand, File, Finished, Host, tail};
-use super::{kvm_to_kvm, linux, pmu, tour, two_hosts, upgrade};
+use super::{kvm_to_kvm, linux, pmu, restore, tour, two_hosts, upgrade};
 use crate::abide::{self, Linux, POWERED_OFF, Ran, SAVED_AWAY};
 use anyhow::{Context, Result, ensure};
 use std::fs;
@@ -41,6 +41,10 @@ enum Work {
     HostUpgrade,
     /// A guest goes over a network from one running host to another.
     TwoHosts,
+    /// The host's kernel counts what a restore asks of it.
+    RestoreCount,
+    /// How long each share of a restore takes.
+    RestoreShares,
 }
 
 /// Who restores.
@@ -97,6 +101,8 @@ pub fn all() -> Vec<Cell> {
         cell("both-ways", A57, Work::BothWays),
         cell("host-upgrade", ("6.12", "neoverse-n1"), Work::HostUpgrade),
         cell("two-hosts", ("6.1", "neoverse-n1"), Work::TwoHosts),
+        cell("restore-count", ("6.12", "neoverse-n1"), Work::RestoreCount),
+        cell("restore-shares", ("6.12", "neoverse-n1"), Work::RestoreShares),
     ]
 }
 
@@ -104,7 +110,7 @@ fn cell(name: &'static str, (series, cpu): (&str, &str), work: Work) -> Cell {
     Cell {
         name,
         host: Host::debian(series, cpu),
-        long: matches!(work, Work::LinuxTour | Work::BothWays),
+        long: matches!(work, Work::LinuxTour | Work::BothWays | Work::RestoreShares),
         work,
     }
 }
@@ -177,6 +183,8 @@ impl Cell {
             Work::HostUpgrade => upgrade::of_host(&self.host, show),
             Work::TwoHosts => two_hosts::by_wire(&self.host, show),
             Work::Pmu => pmu::tour(&self.host, show),
+            Work::RestoreCount => restore::counted(&self.host, show),
+            Work::RestoreShares => restore::shares(&self.host, show),
             Work::LinuxTour => linux::tour(&self.host, bench.get()?, show),
             Work::BothWays => {
                 let built = bench.get()?;

@@ -14,6 +14,7 @@ mod linux;
 mod matrix;
 mod persistent;
 mod pmu;
+mod restore;
 mod stay;
 mod table;
 mod tour;
