@@ -103,7 +103,9 @@ fn classify_machine(error: &MachineError) -> Option<Exit> {
 
 fn classify_contract(error: &ContractError) -> Exit {
     match error {
-        ContractError::Beyond { .. } | ContractError::NotKept { .. } => Exit::Refused,
+        ContractError::Beyond { .. }
+        | ContractError::Feature { .. }
+        | ContractError::NotKept { .. } => Exit::Refused,
         ContractError::Text(error) if commands::fleet::is_refusal(error) => Exit::Refused,
         ContractError::NotText
         | ContractError::Cut

@@ -85,14 +85,19 @@ fn what_is_no_contract_for_this_engine_starts_nothing() {
         ("twice.toml", 3, "the register stands there twice"),
         ("few.toml", 1, "promises 0 vCPUs, 1 asked for: use fewer --vcpus"),
         ("nonsense.toml", 3, "neither a snapshot nor text"),
-        ("soft.toml", 3, "\"abide-contract\" for guests"),
-        ("none.toml", 1, "no such file that can be read"),
-        ("debian-neoverse-n1", 1, "ID_AA64DFR0_EL1.PMUVer"),
+        ("soft.toml", 3, "a guest's contract is needed; `abide baseline` makes one"),
+        (
+            "none.toml",
+            1,
+            "no such file, and nothing of that name comes with abide (debian-6.1-max,",
+        ),
+        ("debian-neoverse-n1", 1, "ID_AA64DFR0_EL1.PMUVer); choose an engine and a host"),
+        (".", 1, "reading .: Is a directory"),
     ] {
         let output = sandbox.run_demo_guest("web", &["--contract", contract]);
         let text = stderr(&output);
         assert_eq!(code(&output), exit, "{contract}: {text}");
-        assert!(text.contains(named), "{contract}: {text}");
+        assert!(text.contains(named) && text.lines().count() == 1, "{contract}: {text}");
         assert!(stdout(&output).is_empty(), "{contract}: the guest printed");
     }
     for more in [["--cpu", "int"], ["--asymmetric", "int"], ["--features", "pmu"]] {

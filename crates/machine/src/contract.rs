@@ -10,6 +10,7 @@ use abide_arm64::kvm::SVE_VLS;
 use abide_arm64::order;
 use abide_contract::codec::{canonical_contract, read_contract};
 use abide_contract::{Contract, Extra, Guest, Profile, Refused, Step, Verdict, plan, rules};
+use abide_engine::EngineError;
 use abide_reg::{Class, Entry, Intake, Leftover, Name, RegError, RegId, Scope, Value, VcpuId};
 use abide_snapshot::{Digest, Snapshot, UnitRecord};
 
@@ -174,6 +175,13 @@ impl GuestContract {
         let lengths = lengths.and_then(|pinned| vector_lengths(pinned.value.as_bytes()));
         features.vector_lengths = lengths;
         features
+    }
+
+    /// What it means that no VM can be made as the contract has it.
+    pub(crate) fn not_kept(&self, error: EngineError) -> MachineError {
+        let EngineError::Unsupported { engine, what } = error else { return error.into() };
+        let contract = self.contract.name.clone();
+        ContractError::Feature { contract, engine, what }.into()
     }
 
     fn beyond(

@@ -326,7 +326,11 @@ impl Machine {
             doorbell,
             firmware,
         };
-        Ok((parts.assemble(engine)?, loaded))
+        let machine = parts.assemble(engine).map_err(|error| match (error, contract) {
+            (MachineError::Engine(error), Some(contract)) => contract.not_kept(error),
+            (error, _) => error,
+        })?;
+        Ok((machine, loaded))
     }
 
     fn start_at(&mut self, loaded: loader::Loaded) -> Result<(), MachineError> {

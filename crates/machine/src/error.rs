@@ -190,6 +190,19 @@ pub enum ContractError {
         /// What to do.
         next: &'static str,
     },
+    /// The engine has none of a feature that was promised.
+    #[error(
+        "contract {contract} cannot be kept: engine {engine} does not offer {what}; choose an \
+         engine and a host that do, or a contract of profiles without it"
+    )]
+    Feature {
+        /// The contract's name.
+        contract: String,
+        /// The engine's name.
+        engine: &'static str,
+        /// What was promised.
+        what: &'static str,
+    },
     /// The host or the engine stands against it.
     #[error(
         "contract {contract} cannot be kept by engine {engine} on this host, for {} \

@@ -8,7 +8,7 @@ use abide_reg::RegId;
 use abide_snapshot::{MAGIC, Reader, UnitRecord};
 use anyhow::{Context, Result, bail};
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::path::Path;
 
 /// To what abide's board aligns memory and devices, in bytes.
@@ -99,15 +99,15 @@ fn text_of(argument: &Path) -> Result<Content> {
             return Ok(Content::Text(text.to_owned()));
         }
     }
-    let mut file = File::open(argument).with_context(|| {
-        let names: Vec<&str> = abide_contract::shipped::names().collect();
-        format!(
-            "{}: no such file that can be read, and not one that comes with abide ({})",
-            argument.display(),
-            names.join(", ")
-        )
-    })?;
     let reading = || format!("reading {}", argument.display());
+    let mut file = match File::open(argument) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let names: Vec<&str> = abide_contract::shipped::names().collect();
+            let (path, names) = (argument.display(), names.join(", "));
+            bail!("{path}: no such file, and nothing of that name comes with abide ({names})")
+        }
+        file => file.with_context(reading)?,
+    };
     // Once and from the front, as from a pipe; and no more than would be understood.
     let mut bytes = Vec::new();
     let mut head = Read::by_ref(&mut file).take(MAGIC.len() as u64);

@@ -37,6 +37,28 @@ impl Kind {
             Self::Contract => "abide-contract",
         }
     }
+
+    const fn other(self) -> Self {
+        match self {
+            Self::Profile => Self::Contract,
+            Self::Contract => Self::Profile,
+        }
+    }
+
+    const fn in_words(self) -> &'static str {
+        match self {
+            Self::Profile => "a host's profile",
+            Self::Contract => "a guest's contract",
+        }
+    }
+
+    /// How one comes to be.
+    const fn made_by(self) -> &'static str {
+        match self {
+            Self::Profile => "`abide probe` makes one of its host",
+            Self::Contract => "`abide baseline` makes one of profiles",
+        }
+    }
 }
 
 /// What the text says it is, without reading the rest.
@@ -54,8 +76,6 @@ fn kind_in(document: &Document<&str>, text: &str) -> Result<Kind, ReadError> {
     match format.text()? {
         "abide-profile" => Ok(Kind::Profile),
         "abide-contract" => Ok(Kind::Contract),
-        other => {
-            Err(format.problem(ReadProblem::Format { found: other.chars().take(40).collect() }))
-        }
+        other => Err(format.problem(ReadProblem::Format { found: other.to_owned() })),
     }
 }

@@ -27,7 +27,9 @@ pub struct ReadError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReadProblem {
     /// It is longer than is read.
-    #[error("{found} bytes found, at most {MAX_TEXT_LEN} allowed")]
+    #[error(
+        "{found} bytes found, at most {MAX_TEXT_LEN} allowed: no profile or contract is longer"
+    )]
     TooLong {
         /// Bytes found.
         found: usize,
@@ -41,6 +43,17 @@ pub enum ReadProblem {
         /// What it says it is.
         found: String,
     },
+    /// A profile where a contract is needed, or the other way round.
+    #[error(
+        "{} found, {} is needed; {}",
+        .found.in_words(),
+        .found.other().in_words(),
+        .found.other().made_by()
+    )]
+    Other {
+        /// What was found.
+        found: Kind,
+    },
     /// Another version of the format.
     #[error("version {found} found, this abide reads {VERSION}; use a newer one")]
     Version {
@@ -48,7 +61,10 @@ pub enum ReadProblem {
         found: i64,
     },
     /// Another architecture.
-    #[error("architecture {found:?} found, {ARCHITECTURE:?} allowed")]
+    #[error(
+        "architecture {found:?} found, {ARCHITECTURE:?} allowed; `abide probe` makes profiles of \
+         arm64 hosts, and with --engine soft of any host"
+    )]
     Architecture {
         /// The architecture found.
         found: String,
@@ -191,6 +207,9 @@ impl<'a> Node<'a> {
     pub(super) fn head(&self, kind: Kind) -> Result<String, ReadError> {
         let format = self.required("format")?;
         let found = format.text()?;
+        if found == kind.other().word() {
+            return Err(format.problem(ReadProblem::Other { found: kind.other() }));
+        }
         if found != kind.word() {
             let found = found.to_owned();
             return Err(format.problem(ReadProblem::Format { found }));
