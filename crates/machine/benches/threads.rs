@@ -58,22 +58,67 @@ fn meet(program: &mut Program, vcpus: u32) {
     program.bind(met);
 }
 
-/// Two vCPUs do twice the work of one: how much of that comes in the same time, and how much more
-/// of the host's CPUs does an instruction take?
+/// What one of something took, and two at the same time.
+struct Pair {
+    one: Duration,
+    two: Duration,
+}
+
+impl Pair {
+    fn timed(mut work: impl FnMut(u32)) -> Self {
+        let mut time = |count| {
+            let begin = Instant::now();
+            work(count);
+            begin.elapsed()
+        };
+        Self { one: time(1), two: time(2) }
+    }
+
+    /// How much more comes in the same time: 2 where neither hinders the other.
+    fn gain(&self) -> f64 {
+        2.0 * self.one.as_secs_f64() / self.two.as_secs_f64()
+    }
+}
+
+/// What two vCPUs do in the time of one, beside what the host gives two plain threads that share
+/// nothing, in turns: a host with other work does not always give two CPUs.
 fn scaling() {
-    let times = |vcpus| {
-        let mut guest = machine(vcpus, &computing(vcpus), TimeSource::Host);
-        let (begin, user_begin) = (Instant::now(), user_ticks());
-        run(&mut guest);
-        (begin.elapsed().as_secs_f64(), user_ticks() - user_begin)
+    const ROUNDS: usize = 15;
+    let (mut gains, mut limits, mut shares, mut costs) = (vec![], vec![], vec![], vec![]);
+    for _ in 0..ROUNDS {
+        let plain = Pair::timed(plain_threads);
+        let mut ticks = Vec::new();
+        let guest = Pair::timed(|vcpus| {
+            let begin = user_ticks();
+            run(&mut machine(vcpus, &computing(vcpus), TimeSource::Host));
+            ticks.push(user_ticks() - begin);
+        });
+        gains.push(guest.gain());
+        limits.push(plain.gain());
+        shares.push(guest.gain() / plain.gain());
+        costs.push(ticks[1] / (2.0 * ticks[0]));
+    }
+    for (what, values) in [
+        ("throughput of 2 vCPUs / of 1", gains),
+        ("throughput of 2 plain threads / of 1, the host's limit", limits),
+        ("the first / the second, round by round", shares),
+        ("CPU time per instruction, 2 vCPUs / 1", costs),
+    ] {
+        let [min, median, max] = spread(values);
+        println!("{what}: min {min:.2}, median {median:.2}, max {max:.2}");
+    }
+}
+
+/// So many threads that compute in registers, each the same.
+fn plain_threads(count: u32) {
+    const LOOPS: u64 = 150_000_000;
+    let compute = || {
+        let mut value = std::hint::black_box(1_u64);
+        for round in 0..LOOPS {
+            value = std::hint::black_box((value ^ (value << 3)).wrapping_add(round));
+        }
     };
-    let pairs: Vec<_> = (0..7).map(|_| (times(1), times(2))).collect();
-    let gains = pairs.iter().map(|(one, two)| 2.0 * one.0 / two.0).collect();
-    let [min, median, max] = spread(gains);
-    println!("throughput of 2 vCPUs / of 1: min {min:.2}, median {median:.2}, max {max:.2}");
-    let costs = pairs.iter().map(|(one, two)| two.1 / (2.0 * one.1)).collect();
-    let [min, median, max] = spread(costs);
-    println!("CPU time per instruction, 2 / 1: min {min:.2}, median {median:.2}, max {max:.2}");
+    std::thread::scope(|scope| (0..count).for_each(|_| drop(scope.spawn(compute))));
 }
 
 /// The user CPU time of this process, in ticks `[linux Documentation/filesystems/proc.rst 1.1]`.
