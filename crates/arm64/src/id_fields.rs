@@ -46,6 +46,8 @@ const fn id(crm: u16, op2: u16) -> u16 {
     SysReg::new(3, 0, 0, crm, op2).0
 }
 
+/// ID_AA64PFR0_EL1.RAS: error records, ESB and the deferred error of DISR_EL1.
+pub const RAS: Field = low("RAS", 28);
 /// ID_AA64PFR0_EL1.SVE: the Scalable Vector Extension.
 pub const SVE: Field = low("SVE", 32);
 /// ID_AA64PFR1_EL1.MTE: memory tagging.
@@ -131,7 +133,7 @@ static TABLE: &[(u16, &[Field])] = &[
     (id(3, 6), &[low("ETS", 0), low("nTLBPA", 4)]),
     // ID_AA64PFR0_EL1. 0xf is no floating point.
     (id(4, 0), &[low("EL0", 0), low("EL1", 4), low("EL2", 8), low("EL3", 12), signed("FP", 16),
-        signed("AdvSIMD", 20), low("GIC", 24), low("RAS", 28), SVE, low("SEL2", 36), MPAM,
+        signed("AdvSIMD", 20), low("GIC", 24), RAS, SVE, low("SEL2", 36), MPAM,
         low("AMU", 44), low("DIT", 48), low("RME", 52), low("CSV2", 56), low("CSV3", 60)]),
     (id(4, 1), &[low("BT", 0), low("SSBS", 4), MTE, low("RAS_frac", 12), MPAM_FRAC,
         SME, low("RNDR_trap", 28), low("CSV2_frac", 32), low("NMI", 36), MTE_FRAC,

@@ -33,6 +33,12 @@ pub const fn x(n: u8) -> RegId {
 pub const SP_EL0: RegId = core(SIZE_U64, 8 * 31);
 /// The program counter: u64.
 pub const PC: RegId = core(SIZE_U64, 8 * 32);
+/// CCSIDR_EL1 as CSSELR_EL1 = `selector` shows it: u32 (`KVM_REG_ARM_DEMUX_ID_CCSIDR`).
+#[must_use]
+pub const fn ccsidr(selector: u8) -> RegId {
+    RegId::Kvm(0x6020_0000_0011_0000 | selector as u64)
+}
+
 /// PSTATE, in the form of an SPSR: u64.
 pub const PSTATE: RegId = core(SIZE_U64, 8 * 33);
 /// SP_EL1: u64.

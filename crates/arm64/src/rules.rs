@@ -21,6 +21,7 @@ const CLIDR_EL1: RegId = sysreg(1, 0, 0, 1);
 pub const PMCR_EL0: RegId = sysreg(3, 9, 12, 0);
 
 /// The feature-off conditions, each for one group of registers.
+static RAS_OFF: [(RegId, Field); 1] = [(ID_AA64PFR0_EL1, id::RAS)];
 static SVE_OFF: [(RegId, Field); 1] = [(ID_AA64PFR0_EL1, id::SVE)];
 static PMU_OFF: [(RegId, Field); 1] = [(ID_AA64DFR0_EL1, id::PMU_VER)];
 static MTE_OFF: [(RegId, Field); 1] = [(ID_AA64PFR1_EL1, id::MTE)];
@@ -66,6 +67,9 @@ pub fn rule(id: RegId) -> Rule {
             _ => {}
         }
     }
+    if is_of_aarch32(id) {
+        return state_if(&[]);
+    }
     if let Some(reg) = kvm::to_sysreg(id) { sysreg_rule(reg, id) } else { Rule::STATE }
 }
 
@@ -77,6 +81,16 @@ pub const fn name_bits(id: RegId) -> u64 {
         (RegId::Kvm(number), RegId::Kvm(pmcr)) if number == pmcr => PMCR_NAME,
         _ => 0,
     }
+}
+
+/// State of AArch32 at EL1, which is for a hypervisor to reach: SPSR_abt, SPSR_und, SPSR_irq and
+/// SPSR_fiq, DBGVCR32_EL2, DACR32_EL2, IFSR32_EL2 and FPEXC32_EL2 `[DDI0487 D24.2]`. KVM lists them
+/// for vCPUs that are in AArch64 there, too, as all of abide's are.
+fn is_of_aarch32(id: RegId) -> bool {
+    const DBGVCR32_EL2: RegId = kvm::sysreg(SysReg::new(2, 4, 0, 7, 0));
+    let spsrs = 0x6030_0000_0010_004a..=0x6030_0000_0010_0050;
+    matches!(id, RegId::Kvm(number) if spsrs.contains(&number))
+        || [DBGVCR32_EL2, sysreg(4, 3, 0, 0), sysreg(4, 5, 0, 1), sysreg(4, 5, 3, 0)].contains(&id)
 }
 
 /// Whether KVM lists the register among those whose bits it tells the writable ones of
@@ -145,7 +159,8 @@ fn id_rule(id: RegId, fields: &'static [Field]) -> Rule {
 /// Registers that only a feature brings.
 fn optional_state(reg: SysReg) -> Rule {
     match kvm::sysreg(reg) {
-        id if id == sysreg(0, 1, 2, 0) => state_if(&SVE_OFF), // ZCR_EL1
+        id if id == sysreg(0, 12, 1, 1) => state_if(&RAS_OFF), // DISR_EL1
+        id if id == sysreg(0, 1, 2, 0) => state_if(&SVE_OFF),  // ZCR_EL1
         id if id == sysreg(0, 1, 0, 3) => state_if(&SCTLRX_OFF), // SCTLR2_EL1
         id if id == sysreg(0, 2, 0, 3) => state_if(&TCRX_OFF), // TCR2_EL1
         id if id == sysreg(0, 10, 2, 2) => state_if(&S1PIE_OFF), // PIRE0_EL1
@@ -153,10 +168,10 @@ fn optional_state(reg: SysReg) -> Rule {
         id if id == sysreg(0, 10, 2, 4) => state_if(&S1POE_OFF), // POR_EL1
         id if id == sysreg(3, 10, 2, 4) => state_if(&S1POE_OFF), // POR_EL0
         id if id == sysreg(3, 4, 4, 2) => state_if(&FPMR_OFF), // FPMR
-        id if id == sysreg(0, 1, 0, 5) => state_if(&MTE_OFF), // RGSR_EL1
-        id if id == sysreg(0, 1, 0, 6) => state_if(&MTE_OFF), // GCR_EL1
-        id if id == sysreg(0, 5, 6, 0) => state_if(&MTE_OFF), // TFSR_EL1
-        id if id == sysreg(0, 5, 6, 1) => state_if(&MTE_OFF), // TFSRE0_EL1
+        id if id == sysreg(0, 1, 0, 5) => state_if(&MTE_OFF),  // RGSR_EL1
+        id if id == sysreg(0, 1, 0, 6) => state_if(&MTE_OFF),  // GCR_EL1
+        id if id == sysreg(0, 5, 6, 0) => state_if(&MTE_OFF),  // TFSR_EL1
+        id if id == sysreg(0, 5, 6, 1) => state_if(&MTE_OFF),  // TFSRE0_EL1
         // APIAKey to APDBKey; APGAKey.
         _ if matches!(reg.0, 0xc108..=0xc113) => state_if(&ADDRESS_KEYS_OFF),
         _ if matches!(reg.0, 0xc118..=0xc119) => state_if(&GENERIC_KEY_OFF),
@@ -260,6 +275,26 @@ mod tests {
         assert!(drops_if(RegId::Kvm(0x6080_0000_0015_0000), ID_AA64PFR0_EL1, 0x11));
         assert!(drops_if(sysreg(3, 14, 8, 0), ID_AA64DFR0_EL1, 6));
         assert_eq!(rule(kvm::PC).absent, Absent::Refuse);
+    }
+
+    #[test]
+    fn what_no_guest_can_reach_may_be_absent_whatever_is_in_it() {
+        // SPSR_abt to SPSR_fiq; DBGVCR32_EL2, DACR32_EL2, IFSR32_EL2, FPEXC32_EL2.
+        for number in [0x10_004a, 0x10_004c, 0x10_004e, 0x10_0050, 0x13_a038, 0x13_e180, 0x13_e281]
+            .into_iter()
+            .chain([0x13_e298])
+        {
+            let rule = rule(RegId::Kvm(0x6030_0000_0000_0000 | number));
+            assert_eq!(rule.absent, Absent::DropIfOff(&[]), "{number:#x}");
+        }
+        // SPSR_EL1, and what stands before and behind.
+        for number in [0x10_0048, 0x10_0049, 0x10_0052, 0x13_e182] {
+            let rule = rule(RegId::Kvm(0x6030_0000_0000_0000 | number));
+            assert_eq!(rule.absent, Absent::Refuse, "{number:#x}");
+        }
+        let disr = sysreg(0, 12, 1, 1);
+        assert!(drops_if(disr, ID_AA64PFR0_EL1, 0x0100_0011));
+        assert!(!drops_if(disr, ID_AA64PFR0_EL1, 0x1100_0011));
     }
 
     #[test]

@@ -70,6 +70,9 @@ fn dropped_reason(dropped: &Dropped) -> String {
         }
         Dropped::Volatile => return "the host has none; it is true only for a moment".to_owned(),
         Dropped::Kept => return "the host has none; kept for the next host that has".to_owned(),
+        Dropped::Off(list) if list.is_empty() => {
+            return "the host has none, and no guest can reach it".to_owned();
+        }
         Dropped::Off(list) => (if list.len() == 1 { "is" } else { "are" }, list),
         Dropped::WhileOff(list) => {
             return format!("the host has none: only while the guest has {} at 0", fields(list));

@@ -120,6 +120,8 @@ pub(crate) struct Cpu {
     /// SIMD and floating point are there and not switched off at this exception level. Follows
     /// from other fields, see [`Cpu::find_simd`].
     pub simd_open: bool,
+    /// CCSIDR_EL1 for each selector.
+    pub ccsidr: [u32; CACHES],
     pub monitor: Monitor,
     /// The event register.
     pub event: bool,
@@ -161,6 +163,13 @@ pub(crate) struct Cpu {
     pub timer_levels: [Option<bool>; 2],
 }
 
+/// How many selectors CSSELR_EL1 has: seven levels, each with a data and an instruction cache.
+pub(crate) const CACHES: usize = 14;
+
+/// Lines of 64 bytes, one set of one way, as KVM shows caches since Linux 6.3
+/// `[DDI0487 D24.2 CCSIDR_EL1]`.
+const CCSIDR: u32 = 2;
+
 impl Cpu {
     pub fn new(mpidr: u64, ids: Arc<IdSpace>, power: PowerState) -> Self {
         let mut cpu = Self {
@@ -180,6 +189,7 @@ impl Cpu {
             fpsr: 0,
             fpcr: 0,
             simd_open: false,
+            ccsidr: [CCSIDR; CACHES],
             monitor: Monitor::default(),
             event: false,
             wait: Wait::Nothing,

@@ -3,7 +3,7 @@
 //! What KVM has no id for has a name of abide's own and is [`Class::Volatile`]: another engine
 //! drops it and the guest cannot tell, but a run that shall be repeated exactly needs it.
 
-use crate::cpu::{Cpu, Wait};
+use crate::cpu::{CACHES, Cpu, Wait};
 use crate::sysreg::{Kind, Slot, TABLE};
 use crate::timer::Timer;
 use crate::vcpu::SoftVcpu;
@@ -47,6 +47,13 @@ const V_NAMES: [&str; 32] = [
     "V24", "V25", "V26", "V27", "V28", "V29", "V30", "V31",
 ];
 
+#[rustfmt::skip]
+const CCSIDR_NAMES: [&str; CACHES] = [
+    "CCSIDR_EL1[0]", "CCSIDR_EL1[1]", "CCSIDR_EL1[2]", "CCSIDR_EL1[3]", "CCSIDR_EL1[4]",
+    "CCSIDR_EL1[5]", "CCSIDR_EL1[6]", "CCSIDR_EL1[7]", "CCSIDR_EL1[8]", "CCSIDR_EL1[9]",
+    "CCSIDR_EL1[10]", "CCSIDR_EL1[11]", "CCSIDR_EL1[12]", "CCSIDR_EL1[13]",
+];
+
 /// What a register of the table is kept in.
 #[derive(Clone, Copy, Debug)]
 enum Place {
@@ -61,6 +68,7 @@ enum Place {
     Sys(Slot),
     Id(Slot),
     Mpidr,
+    Ccsidr(u8),
     Count(Timer),
     Cntfrq,
     MpState,
@@ -117,6 +125,12 @@ static STATE: LazyLock<Table> = LazyLock::new(|| {
     table.add(cntfrq, Place::Cntfrq);
     let mpidr = kvm::sysreg(SysReg::new(3, 0, 0, 0, 5));
     table.add(RegDef::state(mpidr, "MPIDR_EL1", 8).rule(Rule::IDENTITY), Place::Mpidr);
+    for (n, name) in (0..).zip(CCSIDR_NAMES) {
+        // Files of abide 0.1.0 do not have them, and it passes them on.
+        let id = kvm::ccsidr(n);
+        let def = RegDef::state(id, name, 4).rule(abide_arm64::rules::rule(id));
+        table.add(def.class(Class::Static), Place::Ccsidr(n));
+    }
     for (n, name) in (0..).zip(X_NAMES) {
         table.state(kvm::x(n), name, 8, Place::X(n));
     }
@@ -183,6 +197,7 @@ impl SoftVcpu {
             Place::Sys(slot) => Value::u64(cpu.sys(slot)),
             Place::Id(slot) => Value::u64(self.shared.ids(self.id.index()).get(slot)),
             Place::Mpidr => Value::u64(cpu.mpidr),
+            Place::Ccsidr(n) => Value::u32(cpu.ccsidr[usize::from(n)]),
             Place::Count(timer) => Value::u64(timer.count(&self.shared, &*self.clock)),
             Place::Cntfrq => Value::u64(self.shared.cntfrq_hz),
             Place::MpState => Value::u8(u8::from(cpu.power == PowerState::Off)),
@@ -234,6 +249,7 @@ impl SoftVcpu {
             Place::Id(slot) => self.set_id(slot, word())?,
             Place::Mpidr if word() != cpu.mpidr => return Err("the affinity of this vCPU"),
             Place::Mpidr => {}
+            Place::Ccsidr(n) => cpu.ccsidr[usize::from(n)] = half(),
             Place::Count(timer) => {
                 let offset = self.clock.now_ticks().wrapping_sub(word());
                 match timer {

@@ -273,3 +273,32 @@ fn garbage_in_every_register_never_stops_the_machine() {
         }
     }
 }
+
+/// Files of KVM of Linux 6.1 have no physical timer, and those of abide 0.1.0 no caches.
+#[test]
+fn what_older_hosts_do_not_have_may_be_missing() {
+    let vcpu = Guest::new().vcpu;
+    for id in [kvm::PTIMER_CTL, kvm::PTIMER_CVAL, kvm::PTIMER_CNT, kvm::ccsidr(0)] {
+        assert!(!vcpu.requires(id), "{id}");
+        assert!(vcpu.reg_ids().contains(&id), "{id}");
+    }
+    for id in [kvm::TIMER_CTL, kvm::TIMER_CNT, kvm::PC, kvm::v(31), kvm::sysreg(support::ESR)] {
+        assert!(vcpu.requires(id), "{id}");
+    }
+    assert_eq!(vcpu.load(kvm::PTIMER_CTL).ok(), Some(Value::u64(0)), "off");
+}
+
+/// A guest that came from KVM goes on reading of its caches what it read there.
+#[test]
+fn caches_read_as_they_were_saved() {
+    let [csselr, ccsidr] = [reg(3, 2, 0, 0, 0), reg(3, 1, 0, 0, 0)];
+    let mut guest = Guest::new();
+    guest.stop_at_vectors();
+    guest.vcpu.store(kvm::ccsidr(2), &Value::u32(0x700f_e01a)).unwrap();
+    for (selector, expected) in [(2, 0x700f_e01a), (0, 2), (13, 2), (14, 0)] {
+        guest.set_x(1, selector);
+        guest.run(&[msr(csselr, 1), mrs(2, ccsidr)]);
+        assert_eq!(guest.x(2), expected, "selector {selector}");
+    }
+    assert_eq!(guest.vcpu.load(kvm::ccsidr(2)).ok(), Some(Value::u32(0x700f_e01a)));
+}

@@ -135,10 +135,16 @@ impl Firmware {
     /// what no firmware of this version can hold.
     pub fn restore(entries: Vec<Entry>) -> Result<(Self, Leftover), IntakeError> {
         let mut intake = Intake::new(entries)?;
-        let mut number = |def: &RegDef| {
-            let number = intake.u64(def)?;
-            check(def.id, number).map_err(|allowed| refused(def.id, Value::u64(number), allowed))
+        // KVM keeps no list of implementations, and its second bitmap is younger than the others:
+        // what comes from there without them has neither.
+        let bitmap_2 = optional(&mut intake, &spec::DEF_VENDOR_HYP_BMAP_2)?;
+        let count = match optional(&mut intake, &spec::DEF_IMPL_COUNT)? {
+            None if intake.take_optional(&spec::IMPL_CPU_DEFS[0])?.is_some() => {
+                intake.u64(&spec::DEF_IMPL_COUNT)?
+            }
+            count => count.unwrap_or(0),
         };
+        let mut number = |def: &RegDef| intake.u64(def).and_then(|number| checked(def, number));
         let mut firmware = Self {
             psci_version: number(&spec::DEF_PSCI_VERSION)?,
             workaround_1: number(&spec::DEF_ARCH_WORKAROUND_1)?,
@@ -147,10 +153,9 @@ impl Firmware {
             std_bmap: number(&spec::DEF_STD_BMAP)?,
             std_hyp_bmap: number(&spec::DEF_STD_HYP_BMAP)?,
             vendor_hyp_bmap: number(&spec::DEF_VENDOR_HYP_BMAP)?,
-            vendor_hyp_bmap_2: number(&spec::DEF_VENDOR_HYP_BMAP_2)?,
+            vendor_hyp_bmap_2: bitmap_2.unwrap_or(0),
             impl_cpus: Vec::new(),
         };
-        let count = number(&spec::DEF_IMPL_COUNT)?;
         for (def, _) in spec::IMPL_CPU_DEFS.iter().zip(0..count) {
             let value = intake.take(def)?;
             let cpu = ImplementationCpu::from_value(&value).ok_or(IntakeError::Width {
@@ -276,6 +281,16 @@ impl Registers for Firmware {
         }
         Ok(())
     }
+}
+
+fn checked(def: &RegDef, number: u64) -> Result<u64, IntakeError> {
+    check(def.id, number).map_err(|allowed| refused(def.id, Value::u64(number), allowed))
+}
+
+/// A register of 8 bytes that not every engine saves.
+fn optional(intake: &mut Intake, def: &RegDef) -> Result<Option<u64>, IntakeError> {
+    let number = intake.take_optional(def)?.and_then(|value| value.to_u64());
+    number.map(|number| checked(def, number)).transpose()
 }
 
 fn refused(id: RegId, found: Value, allowed: &'static str) -> IntakeError {

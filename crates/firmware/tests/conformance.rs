@@ -133,6 +133,10 @@ impl Subject for Unit {
     fn constant() -> Vec<RegId> {
         vec![spec::REG_IMPL_COUNT]
     }
+
+    fn optional() -> Vec<RegId> {
+        vec![spec::REG_VENDOR_HYP_BMAP_2]
+    }
 }
 
 #[test]
@@ -143,4 +147,21 @@ fn firmware_conforms() {
         assert!(report.round_trips > 500, "{report:?}");
         assert!(report.refused > 100 && report.accepted > 10, "{report:?}");
     }
+}
+
+#[test]
+fn what_kvm_does_not_save_is_not_there() {
+    let mut firmware = Firmware::newest();
+    let own = [spec::REG_VENDOR_HYP_BMAP_2, spec::REG_IMPL_COUNT];
+    let without = |firmware: &Firmware| {
+        let entries = firmware.save().into_iter().filter(|entry| !own.contains(&entry.id));
+        Firmware::restore(entries.collect()).map(|(firmware, _)| firmware)
+    };
+    let restored = without(&firmware).expect("as a guest of KVM comes");
+    firmware.store(own[0], &Value::u64(0)).expect("none of its services");
+    assert_eq!(restored, firmware);
+    // But a list has a length.
+    firmware.set_impl_cpus(&[ImplementationCpu::default()]).expect("one may be");
+    let error = without(&firmware).expect_err("the length is missing");
+    assert!(matches!(error, IntakeError::Missing { id, .. } if id == own[1]), "{error}");
 }

@@ -112,8 +112,11 @@ fn missing_misshapen_and_surplus_registers_are_named() {
         let mut without = saved.clone();
         let id = without.remove(at).id;
         let restored = Firmware::restore(without);
+        // Not every kernel has the second bitmap.
+        let may_be_absent = id == spec::REG_VENDOR_HYP_BMAP_2 && restored.is_ok();
         assert!(
-            matches!(restored, Err(IntakeError::Missing { id: named, .. }) if named == id),
+            may_be_absent
+                || matches!(restored, Err(IntakeError::Missing { id: named, .. }) if named == id),
             "{id}"
         );
         let mut narrow = saved.clone();

@@ -53,7 +53,7 @@ pub enum Absent {
     /// Dropping is safe while the saved value is this one.
     DropIfValue(u64),
     /// Dropping is safe while each of these fields of these registers is 0: the guest cannot use
-    /// the register, or does not.
+    /// the register, or does not. Without any, no guest can ever use it.
     DropIfOff(&'static [(RegId, Field)]),
 }
 

@@ -130,6 +130,11 @@ impl Cpu {
                 let open = self.el == 1 || self.sys(Slot::SctlrEl1) & sctlr::DZE != 0;
                 DCZID | if open { 0 } else { DCZID_DZP }
             }
+            // UNKNOWN for what selects no cache.
+            Slot::CcsidrEl1 => {
+                let selector = usize::try_from(self.sys(Slot::CsselrEl1)).ok();
+                selector.and_then(|n| self.ccsidr.get(n).copied()).unwrap_or(0).into()
+            }
             // Debug registers that hold nothing here.
             _ => 0,
         }
