@@ -1,5 +1,6 @@
 //! The command line.
 
+use abide_contract::Exceptions;
 use abide_machine::devices::virtio::{CID_MAX, CID_MIN, DiskConfig, VsockConfig};
 use abide_machine::restore::DiskChange;
 use abide_net::{MacAddress, NetConfig};
@@ -362,6 +363,8 @@ pub struct RestoreArgs {
     /// What executes the guest [default: kvm where it works and can do what is asked, else soft]
     #[arg(long, value_enum)]
     pub engine: Option<EngineName>,
+    #[command(flatten)]
+    pub accept: AcceptArgs,
     /// Read and check all memory before the guest goes on, so that a damaged file is refused; else
     /// memory comes as the guest touches it, and damage ends the guest (exit code 3) when it is met
     #[arg(long)]
@@ -373,6 +376,31 @@ pub struct RestoreArgs {
     pub save_points: SavePointArgs,
     #[command(flatten)]
     pub state: StateDirArgs,
+}
+
+/// What a guest's owner takes upon himself.
+#[derive(Debug, Args)]
+pub struct AcceptArgs {
+    /// Let the guest go where it otherwise could not, and name each register for which; may be
+    /// repeated
+    #[arg(long, value_enum, value_name = "EXCEPTION")]
+    pub accept: Vec<ExceptionName>,
+}
+
+impl AcceptArgs {
+    /// As the planner knows them.
+    pub fn exceptions(&self) -> Exceptions {
+        let advertised = ExceptionName::AdvertisedNotImplemented;
+        Exceptions { advertised_not_implemented: self.accept.contains(&advertised) }
+    }
+}
+
+/// An exception to what a guest can rely on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ExceptionName {
+    /// On the software engine ID registers go on showing AArch32, EL2, big-endian data or granules
+    /// of 64 KiB, which it has not: a return to AArch32 is illegal, the others are UNDEFINED
+    AdvertisedNotImplemented,
 }
 
 /// A guest by name.
@@ -536,6 +564,8 @@ pub struct PlanArgs {
     /// The host that the guest is on now, for the way home; where SOURCE is a profile, it is that
     #[arg(long, value_name = "PROFILE")]
     pub home: Option<PathBuf>,
+    #[command(flatten)]
+    pub accept: AcceptArgs,
     /// Show every register, not only those about which there is something to say
     #[arg(long)]
     pub all: bool,

@@ -2,6 +2,7 @@
 
 use crate::cli::{CpuName, EngineName, FeatureName, RunArgs};
 use abide_arm64::features::{CpuFeatures, Feature};
+use abide_contract::Exceptions;
 use abide_engine::{Engine, EngineError};
 use abide_engine_kvm::KvmEngine;
 use abide_engine_kvm::trial::Kind;
@@ -114,7 +115,7 @@ pub fn features(names: &[FeatureName]) -> Result<CpuFeatures> {
 }
 
 /// The CPU model of this name.
-const fn model(cpu: CpuName) -> &'static CpuModel {
+pub const fn model(cpu: CpuName) -> &'static CpuModel {
     match cpu {
         CpuName::Int => &INT,
         CpuName::V80 => &V8_0,
@@ -194,18 +195,25 @@ impl Found {
         }
     }
 
-    /// Why it is not KVM, where nobody chose; for the end of a line.
-    pub fn instead(&self) -> String {
-        match self {
-            Self::Soft { instead: Some(reason) } => format!(" (engine kvm: {reason})"),
-            _ => String::new(),
-        }
+    /// Why it is not KVM, where nobody chose.
+    pub fn not_taken(&self) -> Option<String> {
+        if let Self::Soft { instead } = self { instead.clone() } else { None }
     }
 
-    /// The engine for a guest whose CPU features come from its file.
-    pub fn any_cpu(self) -> Box<dyn Engine> {
+    /// The same for the end of a line.
+    pub fn instead(&self) -> String {
+        self.not_taken().map_or_else(String::new, |reason| format!(" (engine kvm: {reason})"))
+    }
+
+    /// The engine for a guest whose CPU features come from its file. Only the software engine can
+    /// be told what to take: KVM asks nobody.
+    pub fn any_cpu(self, exceptions: Exceptions) -> Box<dyn Engine> {
+        let soft = SoftEngine::with_model(&INT);
         match self {
-            Self::Soft { .. } => Box::new(SoftEngine::with_model(&INT)),
+            Self::Soft { .. } if exceptions.advertised_not_implemented => {
+                Box::new(soft.showing_unimplemented())
+            }
+            Self::Soft { .. } => Box::new(soft),
             Self::Kvm(engine) => Box::new(engine),
         }
     }

@@ -136,7 +136,7 @@ fn exit_codes_tell_damage_from_refusal_and_usage() {
         ("binary", vec![0xff; 64], 3),
         ("empty", Vec::new(), 3),
         ("rule", format!("{head}[vm]\n\"cpu.x\" = {{ size = 1, rule = 1 }}\n").into_bytes(), 3),
-        ("newer", head.replace("= 1", "= 2").into_bytes(), 1),
+        ("newer", head.replace("= 1", "= 3").into_bytes(), 1),
         ("other", head.replace("aarch64", "riscv64").into_bytes(), 1),
         ("huge", vec![b' '; 5 << 20], 3),
         ("contract", head.replace("profile", "contract").into_bytes(), 3),

@@ -1,6 +1,6 @@
 //! How a host answers a write: what its profile says, executed.
 
-use crate::profile::{Accepts, Offer, Profile, Whose, Write};
+use crate::profile::{Accepts, FieldValues, Offer, Profile, Whose, Write};
 use crate::rules;
 use abide_reg::{Direction, Field, Fit, RegId, Value};
 use std::collections::BTreeMap;
@@ -83,6 +83,8 @@ pub enum Why {
     More,
     /// Only the same number would do.
     Other,
+    /// The host can show it, and does something else.
+    Shown,
 }
 
 impl fmt::Display for Part {
@@ -94,6 +96,7 @@ impl fmt::Display for Part {
             Why::Less => write!(f, "has {host:#x} at most"),
             Why::More => write!(f, "has {host:#x} at least"),
             Why::Other => write!(f, "has {host:#x}, and no other will do"),
+            Why::Shown => write!(f, "implements {host:#x}"),
         }
     }
 }
@@ -141,6 +144,21 @@ impl Offer {
                 found: value.clone(),
                 allowed: format!("{default} alone"),
             }),
+        }
+    }
+
+    /// The parts of `value` that the host would go on showing without doing what they say, if all
+    /// else of it is taken; else none.
+    pub(crate) fn unimplemented(&self, id: RegId, value: &Value) -> Vec<Part> {
+        let default = self.default.as_ref().and_then(number);
+        let (Some(found), Some(default)) = (number(value), default) else { return Vec::new() };
+        let is_shown =
+            |field: &&FieldValues| field.values.contains(&((found & field.mask()) >> field.shift));
+        let shown = self.advertised.iter().filter(is_shown).fold(0, |bits, it| bits | it.mask());
+        let rest = value_of(found & !shown | default & shown, value.width());
+        match self.answer(id, &rest) {
+            Answer::Kept => parts_unlike(id, value, &rest),
+            Answer::Changed(_) | Answer::Refused(_) => Vec::new(),
         }
     }
 
@@ -235,6 +253,13 @@ fn part(name: &str, mask: u64, value: u64, default: u64, why: Why) -> Part {
     let shift = mask.trailing_zeros().min(63);
     let of = |number: u64| (number & mask) >> shift;
     Part { name: name.to_owned(), found: of(value), host: of(default), why }
+}
+
+/// The parts in which a register that shows `shown` promises something else than `done`, which its
+/// host does.
+pub(crate) fn parts_unlike(id: RegId, shown: &Value, done: &Value) -> Vec<Part> {
+    let (Some(shown), Some(done)) = (number(shown), number(done)) else { return Vec::new() };
+    named_parts(rules::rule(id).fit, shown ^ done, shown, done, Why::Shown)
 }
 
 /// The parts of a value in which `bits` lie: fields by name, the rest as bits.

@@ -59,6 +59,9 @@ pub use baseline::{Conflict, NoBaseline, baseline, beyond};
 pub use contract::{Contract, Pinned};
 pub use guest::{Guest, Held};
 pub use host::{Answer, FreshVm, Part, Refusal, Why};
-pub use plan::{Counts, Dropped, Extra, How, Plan, Refused, Step, Verdict, extras, plan, step};
+pub use plan::{
+    Counts, Dropped, Exceptions, Extra, How, Plan, Refused, Step, Verdict, extras, plan,
+    plan_accepting, step,
+};
 pub use profile::{Accepts, FieldValues, Offer, Profile, Whose, Write};
 pub use runs::{Run, runs};

@@ -1,7 +1,7 @@
 //! What a move does to each register.
 
 use crate::guest::{Guest, Held};
-use crate::host::{Answer, Refusal, value_of};
+use crate::host::{Answer, Part, Refusal, parts_unlike, value_of};
 use crate::profile::{Offer, Profile, Whose, Write};
 use crate::rules;
 use abide_reg::{Absent, Class, Direction, Field, Fit, RegId, Scope, Value};
@@ -24,6 +24,9 @@ pub enum Verdict {
         /// What is read there.
         reads: Value,
     },
+    /// Written as it is: the guest goes on seeing what the host does not do, which was
+    /// [accepted](Exceptions).
+    Accept(Vec<Part>),
     /// Not written: the host has no such register, and the guest cannot miss it.
     Drop(Dropped),
     /// The guest cannot go there.
@@ -31,6 +34,12 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// What becomes of a register that shows `shown` on a host that does `done`.
+    #[must_use]
+    pub fn accepted(id: RegId, shown: &Value, done: &Value) -> Self {
+        Self::Accept(parts_unlike(id, shown, done))
+    }
+
     /// Its word in reports.
     #[must_use]
     pub const fn word(&self) -> &'static str {
@@ -39,6 +48,7 @@ impl Verdict {
             Self::WriteOnce => "write-once",
             Self::Mask { .. } => "mask",
             Self::Original { .. } => "original",
+            Self::Accept(_) => "accept",
             Self::Drop(_) => "drop",
             Self::Refuse(_) => "refuse",
         }
@@ -79,6 +89,9 @@ pub enum Refused {
     },
     /// The host does not take the value.
     Value(Refusal),
+    /// The host does not do what these fields say; it would go on showing them, if that were
+    /// [accepted](Exceptions).
+    Advertised(Vec<Part>),
     /// The host takes the value and shows another to the guest.
     Silent {
         /// What is read there.
@@ -90,6 +103,14 @@ pub enum Refused {
         /// Whose it is on the host.
         host: Whose,
     },
+}
+
+/// What a guest's owner takes upon himself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Exceptions {
+    /// ID registers may go on showing what the host does not implement, where its offer has it:
+    /// what needs it is UNDEFINED there, or an illegal exception return.
+    pub advertised_not_implemented: bool,
 }
 
 /// What becomes of one register, and of which.
@@ -153,6 +174,8 @@ pub struct Counts {
     pub masked: usize,
     /// [`Verdict::Original`].
     pub original: usize,
+    /// [`Verdict::Accept`].
+    pub accepted: usize,
     /// [`Verdict::Drop`].
     pub dropped: usize,
     /// [`Verdict::Refuse`].
@@ -181,6 +204,7 @@ impl Plan {
                 Verdict::WriteOnce => &mut counts.written_once,
                 Verdict::Mask { .. } => &mut counts.masked,
                 Verdict::Original { .. } => &mut counts.original,
+                Verdict::Accept(_) => &mut counts.accepted,
                 Verdict::Drop(_) => &mut counts.dropped,
                 Verdict::Refuse(_) => &mut counts.refused,
             } += 1;
@@ -192,7 +216,20 @@ impl Plan {
 /// Plans a move of `guest` to the host of `profile`.
 #[must_use]
 pub fn plan(guest: &Guest, profile: &Profile) -> Plan {
-    let steps = guest.held.iter().map(|held| step(guest, held, profile)).collect();
+    plan_accepting(guest, profile, Exceptions::default())
+}
+
+/// As [`plan`], with exceptions.
+#[must_use]
+pub fn plan_accepting(guest: &Guest, profile: &Profile, exceptions: Exceptions) -> Plan {
+    let mut steps: Vec<Step> = guest.held.iter().map(|held| step(guest, held, profile)).collect();
+    if exceptions.advertised_not_implemented {
+        for Step { verdict, .. } in &mut steps {
+            if let Verdict::Refuse(Refused::Advertised(parts)) = verdict {
+                *verdict = Verdict::Accept(std::mem::take(parts));
+            }
+        }
+    }
     let extras = extras(guest, profile);
     Plan { guest: guest.name.clone(), host: profile.name.clone(), steps, extras }
 }
@@ -262,7 +299,15 @@ fn how(id: RegId, offer: &Offer) -> Option<How> {
 
 fn judge_value(id: RegId, offer: &Offer, value: &Value) -> Verdict {
     let reads = match offer.answer(id, value) {
-        Answer::Refused(refusal) => return Verdict::Refuse(Refused::Value(refusal)),
+        Answer::Refused(refusal) => {
+            let parts = offer.unimplemented(id, value);
+            let only_shown = !parts.is_empty();
+            return Verdict::Refuse(if only_shown {
+                Refused::Advertised(parts)
+            } else {
+                Refused::Value(refusal)
+            });
+        }
         Answer::Kept => return kept(id, offer, value),
         Answer::Changed(reads) => reads,
     };

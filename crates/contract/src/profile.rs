@@ -96,6 +96,11 @@ pub struct Offer {
     pub accepts: Accepts,
     /// What a write does.
     pub write: Write,
+    /// Numbers that the host goes on showing where that is asked for ([`Exceptions`]), though it
+    /// does not do what they say.
+    ///
+    /// [`Exceptions`]: crate::Exceptions
+    pub advertised: Vec<FieldValues>,
 }
 
 impl Offer {
@@ -111,6 +116,7 @@ impl Offer {
             ignored: 0,
             accepts: Accepts::Any,
             write: Write::Store,
+            advertised: Vec::new(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Verdicts in words: the reason, and what can be done.
 
-use crate::host::{Refusal, Why};
+use crate::host::{Part, Refusal, Why};
 use crate::plan::{Dropped, Extra, How, Refused, Step, Verdict};
 use crate::rules::{self, name};
 use abide_reg::RegId;
@@ -32,6 +32,10 @@ impl Step {
                     "the host answers {reads} by itself; the original is kept for the next host"
                 )
             }
+            Verdict::Accept(parts) => format!(
+                "{}; accepted: the guest goes on seeing this, and what needs it is UNDEFINED",
+                list(parts)
+            ),
             Verdict::Drop(dropped) => dropped_reason(dropped),
             Verdict::Refuse(refused) => refused_reason(refused),
         }
@@ -55,6 +59,10 @@ impl Extra {
             (None, None) => "stays as the host makes it".to_owned(),
         }
     }
+}
+
+fn list(parts: &[Part]) -> String {
+    parts.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 fn fields(list: &[(RegId, &str)]) -> String {
@@ -98,6 +106,7 @@ fn refused_reason(refused: &Refused) -> String {
             format!("the host has it in another width, as {other}")
         }
         Refused::Value(refusal) => refusal.to_string(),
+        Refused::Advertised(parts) => list(parts),
         Refused::Silent { reads } => {
             format!("the host takes it and then shows {reads} to the guest")
         }
@@ -126,6 +135,10 @@ fn remedy(id: RegId, refused: &Refused) -> String {
              kernel"
                 .to_owned()
         }
+        Refused::Advertised(_) => format!(
+            "--accept advertised-not-implemented lets it go all the same: it goes on seeing this, \
+             and what needs it is UNDEFINED or an illegal exception return; or {birth}"
+        ),
         Refused::InUse { only: None, .. } => {
             "let the guest switch the feature off, or take a host that has it".to_owned()
         }

@@ -62,9 +62,15 @@ fn id_offer(ignored: u64) -> impl Strategy<Value = Offer> {
         accepts(number).prop_map(move |accepts| Offer {
             writable,
             ignored: if hides { ignored } else { 0 },
+            advertised: if hides { vec![advertised()] } else { Vec::new() },
             ..Offer::taking(Whose::Vm, Value::u64(number), accepts)
         })
     })
+}
+
+/// What some hosts show on request, and do not do.
+fn advertised() -> FieldValues {
+    FieldValues { shift: 4, width: 4, values: [2, 3].into() }
 }
 
 fn number_offer(most: u64, ignored: u64) -> impl Strategy<Value = Offer> {

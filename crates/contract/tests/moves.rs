@@ -423,3 +423,35 @@ fn a_host_without_the_registers_of_a_promised_feature_is_no_part_of_a_baseline()
           debian-7.2-neoverse-n1 has none"]
     );
 }
+
+/// What a host would only show stands in the way until somebody accepts it, and no more than that.
+#[test]
+fn exceptions_are_for_what_the_host_shows_on_request() {
+    use abide_contract::{Accepts, Exceptions, FieldValues, Offer, Refused, Whose, plan_accepting};
+    use abide_reg::Value;
+    const PFR0: RegId = RegId::Kvm(0x6030_0000_0013_c020);
+    let host = |number, advertised| {
+        let taken = FieldValues { shift: 8, width: 4, values: [0, 1].into() };
+        let accepts = Accepts::Fields(vec![taken]);
+        let offer = Offer { advertised, ..Offer::taking(Whose::Vm, Value::u64(number), accepts) };
+        Profile { name: "host".into(), offers: [(PFR0, offer)].into(), ..Profile::default() }
+    };
+    let aarch32 = vec![FieldValues { shift: 0, width: 4, values: [2].into() }];
+    let verdict = |guest, advertised, advertised_not_implemented| {
+        let guest = Guest::fresh(&host(guest, Vec::new()));
+        let exceptions = Exceptions { advertised_not_implemented };
+        plan_accepting(&guest, &host(0x111, advertised), exceptions).steps.remove(0)
+    };
+    let step = verdict(0x112, aarch32.clone(), false);
+    assert!(matches!(step.verdict, Verdict::Refuse(Refused::Advertised(_))), "{step:?}");
+    assert_eq!(step.reason(), "EL0 = 0x2, the host implements 0x1");
+    assert!(step.remedy().unwrap().starts_with("--accept advertised-not-implemented"));
+    let step = verdict(0x012, aarch32.clone(), true);
+    assert!(matches!(step.verdict, Verdict::Accept(_)), "{step:?}");
+    assert!(step.reason().contains("EL0 = 0x2") && step.remedy().is_none());
+    // Another field is in the way, too; and a host that shows nothing on request.
+    for (guest, advertised) in [(0x212, aarch32.clone()), (0x122, aarch32), (0x112, Vec::new())] {
+        let step = verdict(guest, advertised, true);
+        assert!(matches!(step.verdict, Verdict::Refuse(Refused::Value(_))), "{step:?}");
+    }
+}

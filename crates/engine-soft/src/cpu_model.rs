@@ -4,6 +4,7 @@
 //! engine can keep: an ID register is a promise, and only what is implemented may be promised.
 
 use crate::decode::{Extension, Extensions};
+use crate::mmu::sctlr;
 use crate::sysreg::{Kind, Slot, TABLE, find};
 use abide_arm64::SysReg;
 
@@ -141,6 +142,22 @@ impl IdSpace {
         self.values[slot as usize] = value;
     }
 
+    /// Whether a system register would switch on what is [only shown](done).
+    pub fn uses_unimplemented(&self, slot: Slot, value: u64) -> bool {
+        let shown = self.get(Slot::IdAa64Mmfr0);
+        let is_only_shown =
+            |field: u32| (shown ^ done(Slot::IdAa64Mmfr0, shown)) >> (4 * field) & 0xf != 0;
+        match slot {
+            Slot::SctlrEl1 => value & (sctlr::EE | sctlr::E0E) != 0 && is_only_shown(BIG_END),
+            // TG0 and TG1 number the granules each in its own way [DDI0487 D24.2 TCR_EL1].
+            Slot::TcrEl1 => match (value >> 14 & 3, value >> 30 & 3) {
+                (1, _) | (_, 3) => is_only_shown(T_GRAN_64),
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+
     /// Instructions in a line that IC IVAU invalidates, from CTR_EL0.IminLine.
     pub fn code_line_ops(&self) -> usize {
         1 << (self.get(Slot::CtrEl0) & 0xf).min(10)
@@ -266,6 +283,46 @@ const fn fields(slot: Slot) -> Fields {
     }
 }
 
+/// ID_AA64MMFR0_EL1.BigEnd, by its place in fours of bits.
+const BIG_END: u32 = 2;
+/// ID_AA64MMFR0_EL1.TGran64.
+const T_GRAN_64: u32 = 6;
+
+/// What a guest may go on being shown where its owner asks for it, though the engine does not do
+/// it: register, field, the numbers, and the number of what is done. A kernel for AArch64 at EL1
+/// with little-endian data and granules of 4 KiB meets none of it, but for AArch32 at EL0, which it
+/// may offer to programs.
+#[rustfmt::skip]
+const SHOWN: [(Slot, u32, u16, u64); 6] = [
+    // AArch32 at EL0: an exception return to it is illegal.
+    (Slot::IdAa64Pfr0, 0, 0b100, 1),
+    // AArch32 at EL1, EL2 and EL3: a guest at EL1 comes to none of them.
+    (Slot::IdAa64Pfr0, 1, 0b100, 1),
+    (Slot::IdAa64Pfr0, 2, 0b110, 0),
+    (Slot::IdAa64Pfr0, 3, 0b110, 0),
+    // Big-endian data, granules of 64 KiB: to switch them on is UNDEFINED.
+    (Slot::IdAa64Mmfr0, BIG_END, 0b10, 0),
+    (Slot::IdAa64Mmfr0, T_GRAN_64, 0b1, 0xf),
+];
+
+/// The value with all that is only shown replaced by what is done.
+pub(crate) fn done(slot: Slot, value: u64) -> u64 {
+    let mut done = value;
+    for (_, field, numbers, number) in SHOWN.into_iter().filter(|shown| shown.0 == slot) {
+        let shift = 4 * field;
+        if numbers >> (value >> shift & 0xf) & 1 == 1 {
+            done = done & !(0xf << shift) | number << shift;
+        }
+    }
+    done
+}
+
+/// As [`permitted`], where the guest may go on being shown what the engine does not do.
+pub(crate) fn permitted_or_shown(slot: Slot, value: u64) -> Result<(), &'static str> {
+    permitted(slot, value)
+        .or_else(|allowed| permitted(slot, done(slot, value)).map_err(|_| allowed))
+}
+
 /// Whether the engine can keep the promise of this value; else what it can.
 pub(crate) fn permitted(slot: Slot, value: u64) -> Result<(), &'static str> {
     match slot {
@@ -288,7 +345,14 @@ pub(crate) fn permitted(slot: Slot, value: u64) -> Result<(), &'static str> {
                 let set = found.map_or(ZERO, |&(_, set)| set);
                 set >> (value >> (4 * number) & 0xf) & 1 == 1
             });
-            if kept { Ok(()) } else { Err("features that the software engine implements") }
+            if kept {
+                Ok(())
+            } else if done(slot, value) != value && permitted(slot, done(slot, value)).is_ok() {
+                Err("features that the software engine implements; what it would go on showing \
+                     without them, it does with --accept advertised-not-implemented")
+            } else {
+                Err("features that the software engine implements")
+            }
         }
     }
 }
@@ -312,6 +376,32 @@ mod tests {
                 assert_eq!(permitted(slot, value), Ok(()), "{}: {reg}", model.name);
             }
         }
+    }
+
+    #[test]
+    fn what_is_only_shown_is_taken_on_request_and_its_use_is_known() {
+        // As Linux 6.1 shows a Cortex-A57.
+        for (slot, shown, expected) in [
+            (Slot::IdAa64Pfr0, 0x1000_0000_0100_0222, 0x1000_0000_0100_0011),
+            (Slot::IdAa64Mmfr0, 0x1124, 0x0f00_1024),
+        ] {
+            assert_eq!(done(slot, shown), expected);
+            let refused = permitted(slot, shown).unwrap_err();
+            assert!(refused.contains("--accept advertised-not-implemented"), "{refused}");
+            assert_eq!(permitted_or_shown(slot, shown), Ok(()));
+        }
+        // What a kernel would use is not among it: RAS, and HAFDBS, PAN of ID_AA64MMFR1_EL1.
+        let refused = permitted_or_shown(Slot::IdAa64Pfr0, 0x1111_0112).unwrap_err();
+        assert!(!refused.contains("--accept"), "{refused}");
+        assert!(permitted_or_shown(Slot::IdAa64Mmfr1, 0x0020_0002).is_err());
+        let mut ids = IdSpace::of(&PORTABLE);
+        let big_endian = |ids: &IdSpace| ids.uses_unimplemented(Slot::SctlrEl1, 1 << 25);
+        let granule = |ids: &IdSpace, tcr| ids.uses_unimplemented(Slot::TcrEl1, tcr);
+        // RES0 where it is not shown.
+        assert!(!big_endian(&ids) && !granule(&ids, 1 << 14));
+        ids.set(Slot::IdAa64Mmfr0, 0x1124);
+        assert!(big_endian(&ids) && granule(&ids, 1 << 14) && granule(&ids, 3 << 30));
+        assert!(!granule(&ids, 2 << 30) && !ids.uses_unimplemented(Slot::SctlrEl1, 0x00c5_0078));
     }
 
     #[test]

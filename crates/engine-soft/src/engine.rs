@@ -6,8 +6,8 @@ use crate::identities::Identities;
 use crate::shared::Shared;
 use crate::vcpu::SoftVcpu;
 use abide_engine::{
-    Abi, Clock, Engine, EngineError, InterruptLines, Irqchip, PowerState, Provider, Vcpu, Vm,
-    VmConfig,
+    Abi, Clock, Engine, EngineError, InterruptLines, Irqchip, PowerState, Provider, Unimplemented,
+    Vcpu, Vm, VmConfig,
 };
 use abide_reg::VcpuId;
 use std::sync::Arc;
@@ -21,6 +21,7 @@ pub struct SoftEngine {
     model: &'static CpuModel,
     /// The model of each vCPU, where they are not all `model`.
     each: Vec<&'static CpuModel>,
+    shows_unimplemented: bool,
 }
 
 impl SoftEngine {
@@ -33,13 +34,22 @@ impl SoftEngine {
     /// An engine whose VMs have this CPU.
     #[must_use]
     pub const fn with_model(model: &'static CpuModel) -> Self {
-        Self { model, each: Vec::new() }
+        Self { model, each: Vec::new(), shows_unimplemented: false }
     }
 
     /// An engine whose VMs have these CPUs, one for each of their vCPUs.
     #[must_use]
     pub const fn with_models(each: Vec<&'static CpuModel>) -> Self {
-        Self { model: &INT, each }
+        Self { model: &INT, each, shows_unimplemented: false }
+    }
+
+    /// The same engine, whose VMs take ID registers that show AArch32, other exception levels than
+    /// EL1 and EL0, big-endian data and granules of 64 KiB, and do none of it: an exception return
+    /// to AArch32 is illegal, and to switch on the others is UNDEFINED.
+    #[must_use]
+    pub const fn showing_unimplemented(mut self) -> Self {
+        self.shows_unimplemented = true;
+        self
     }
 
     fn identities(&self, vcpu_count: u32) -> Result<Identities, EngineError> {
@@ -77,7 +87,8 @@ impl Engine for SoftEngine {
         if let Some(feature) = config.features.iter().next() {
             return Err(EngineError::Unsupported { engine: NAME, what: feature.description() });
         }
-        let ids = self.identities(config.vcpu_count)?;
+        let mut ids = self.identities(config.vcpu_count)?;
+        ids.shows_unimplemented = self.shows_unimplemented;
         let shared = Shared::new(config.ram, config.cntfrq_hz, config.vcpu_count, ids);
         Ok(Box::new(SoftVm {
             shared: Arc::new(shared),
@@ -128,6 +139,10 @@ impl Vm for SoftVm {
 
     fn has_own_identities(&self) -> bool {
         true
+    }
+
+    fn unimplemented(&self) -> Vec<Unimplemented> {
+        self.shared.unimplemented()
     }
 
     fn create_irqchip(&mut self) -> Result<Option<Arc<dyn Irqchip>>, EngineError> {

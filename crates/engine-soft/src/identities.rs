@@ -4,10 +4,11 @@
 //! clusters of one chip do. What vCPUs use together must look the same to all of them: the caches
 //! of decoded instructions, the translation tables, the interrupt controller.
 
-use crate::cpu_model::{CpuModel, IdSpace, permitted};
+use crate::cpu_model::{CpuModel, IdSpace, done, permitted, permitted_or_shown};
 use crate::sysreg::{Kind, Slot, TABLE};
 use abide_arm64::kvm;
-use abide_reg::{RegError, Value};
+use abide_engine::Unimplemented;
+use abide_reg::{RegError, Value, VcpuId};
 use std::sync::Arc;
 
 /// The ID registers of a VM's vCPUs.
@@ -17,13 +18,16 @@ pub(crate) struct Identities {
     shown: Vec<Arc<IdSpace>>,
     /// In which registers a vCPU does not follow the VM.
     own: Vec<Vec<Slot>>,
+    /// Whether vCPUs may show what the engine does not do.
+    pub shows_unimplemented: bool,
 }
 
 impl Identities {
     /// All of `vcpu_count` vCPUs like `model`.
     pub fn all(model: &CpuModel, vcpu_count: usize) -> Self {
         let ids = Arc::new(IdSpace::of(model));
-        Self { shown: vec![ids; vcpu_count], own: vec![Vec::new(); vcpu_count] }
+        let own = vec![Vec::new(); vcpu_count];
+        Self { shown: vec![ids; vcpu_count], own, shows_unimplemented: false }
     }
 
     /// A vCPU like each of `models`, in their order.
@@ -49,13 +53,39 @@ impl Identities {
         &self.shown[vcpu]
     }
 
+    /// The registers in which a vCPU shows what the engine does not do: the VM's under vCPU 0, and
+    /// under another that vCPU's own.
+    pub fn unimplemented(&self) -> Vec<Unimplemented> {
+        let mut found = Vec::new();
+        for (number, ids) in (0..).zip(&self.shown) {
+            for def in TABLE.iter().filter(|def| def.kind == Kind::Id) {
+                let is_own = number == 0 || self.own[number as usize].contains(&def.slot);
+                let shown = ids.get(def.slot);
+                let done = done(def.slot, shown);
+                if is_own && shown != done {
+                    found.push(Unimplemented {
+                        vcpu: VcpuId(number),
+                        id: kvm::sysreg(def.reg),
+                        shown: Value::u64(shown),
+                        done: Value::u64(done),
+                    });
+                }
+            }
+        }
+        found
+    }
+
     /// Gives a register a value: the VM's through vCPU 0, and through another that vCPU's own.
     /// `Err` says what is allowed.
     pub fn set(&mut self, vcpu: usize, slot: Slot, value: u64) -> Result<(), &'static str> {
         if self.shown[vcpu].get(slot) == value {
             return Ok(());
         }
-        permitted(slot, value)?;
+        if self.shows_unimplemented {
+            permitted_or_shown(slot, value)?;
+        } else {
+            permitted(slot, value)?;
+        }
         let follows: Vec<usize> = if vcpu == 0 {
             (0..self.shown.len()).filter(|&other| !self.own[other].contains(&slot)).collect()
         } else {
@@ -157,6 +187,23 @@ mod tests {
         assert!(ids.set(0, Slot::CtrEl0, 0x9444_c003).is_err());
         ids.set(0, Slot::CtrEl0, 0x9333_c004).unwrap();
         assert_eq!(ids.of(1).get(Slot::CtrEl0), 0x8444_c004);
+    }
+
+    #[test]
+    fn what_is_only_shown_is_named_once_for_the_vm_and_for_each_that_differs() {
+        let mut ids = Identities::all(&INT, 3);
+        assert!(ids.set(0, Slot::IdAa64Pfr0, 0x1100_0000_01ff_0012).is_err());
+        ids.shows_unimplemented = true;
+        ids.set(0, Slot::IdAa64Pfr0, 0x1100_0000_01ff_0012).unwrap();
+        let names = |ids: &Identities| {
+            let found = ids.unimplemented().into_iter();
+            found.map(|it| (it.vcpu.0, it.shown, it.done)).collect::<Vec<_>>()
+        };
+        let [aarch32, both, none] =
+            [0x1100_0000_01ff_0012, 0x1100_0000_01ff_0022, 0x1100_0000_01ff_0011].map(Value::u64);
+        assert_eq!(names(&ids), [(0, aarch32.clone(), none.clone())]);
+        ids.set(2, Slot::IdAa64Pfr0, 0x1100_0000_01ff_0022).unwrap();
+        assert_eq!(names(&ids), [(0, aarch32, none.clone()), (2, both, none)]);
     }
 
     #[test]

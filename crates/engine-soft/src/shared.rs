@@ -18,7 +18,7 @@ use crate::cpu::Cpu;
 use crate::cpu_model::IdSpace;
 use crate::identities::Identities;
 use crate::sysreg::Slot;
-use abide_engine::InterruptLines;
+use abide_engine::{InterruptLines, Unimplemented};
 use abide_memory::GuestRam;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
@@ -146,6 +146,11 @@ impl Shared {
     /// Gives an ID register another value; [`Identities::set`] says whose.
     pub fn set_id(&self, vcpu: usize, slot: Slot, value: u64) -> Result<(), &'static str> {
         self.ids.lock().unwrap_or_else(PoisonError::into_inner).set(vcpu, slot, value)
+    }
+
+    /// As [`Identities::unimplemented`].
+    pub fn unimplemented(&self) -> Vec<Unimplemented> {
+        self.ids.lock().unwrap_or_else(PoisonError::into_inner).unimplemented()
     }
 
     /// Says where the thread of vCPU `number` waits.

@@ -306,6 +306,9 @@ impl SoftVcpu {
             _ => "bits that the register has",
         };
         let def = TABLE.iter().find(|def| def.slot == slot).ok_or(allowed)?;
+        if self.shared.ids(self.id.index()).uses_unimplemented(slot, value) {
+            return Err("little-endian data and granules of 4 KiB; others are only advertised");
+        }
         let refused = match slot {
             Slot::OslsrEl1 => !matches!(value, 8 | 10),
             _ => value & !def.mask != 0,

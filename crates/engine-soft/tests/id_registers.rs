@@ -9,7 +9,7 @@ use abide_engine_soft::decode::{Entry, Extension, Kind, entries};
 use abide_memory::GuestRam;
 use abide_reg::{Gpa, Value};
 use std::sync::Arc;
-use support::{CODE, DATA, ESR, Guest, asm};
+use support::{CODE, DATA, ESR, Guest, asm, msr};
 
 /// What a word outside the base set needs.
 fn extension(line: &Entry, word: u32) -> Option<Extension> {
@@ -184,8 +184,39 @@ fn fpsr_has_no_flags_of_aarch32() {
             [(u64::MAX, 0x0800_009f), (0xf000_0000, 0), (0x0800_0011, 0x0800_0011)]
         {
             guest.set_x(1, written);
-            guest.run(&[support::msr(FPSR, 1), support::mrs(2, FPSR)]);
+            guest.run(&[msr(FPSR, 1), support::mrs(2, FPSR)]);
             assert_eq!(guest.x(2), read, "{}: {written:#x}", model.name);
         }
     }
+}
+
+/// Data of the other endianness and granules of 64 KiB, each as a bit that switches it on.
+#[test]
+fn what_is_only_shown_cannot_be_switched_on() {
+    let mmfr0 = support::reg(3, 0, 0, 7, 0);
+    let (sctlr, tcr) = (support::reg(3, 0, 1, 0, 0), support::reg(3, 0, 2, 0, 2));
+    // EE, E0E, TG0 and TG1.
+    let cases = [(sctlr, 25), (sctlr, 24), (tcr, 14), (tcr, 30)];
+    for (reg, bit) in cases {
+        let value = if (reg, bit) == (tcr, 30) { 3 << 30 } else { 1 << bit };
+        let mut guest = Guest::showing_unimplemented();
+        guest.stop_at_vectors();
+        guest.set_sys(mmfr0, 0x1124);
+        guest.set_x(1, value);
+        guest.run(&[msr(reg, 1)]);
+        assert_eq!((guest.sys(ESR), guest.sys(reg) & value), (1 << 25, 0), "{reg} bit {bit}");
+        // Nor can a guest come with it.
+        let error = guest.vcpu.store(abide_arm64::kvm::sysreg(reg), &Value::u64(value));
+        assert!(error.unwrap_err().to_string().contains("only advertised"), "{reg} bit {bit}");
+        // Where it is not shown, these bits have no effect, and the guest goes on.
+        let mut guest = Guest::showing_unimplemented();
+        guest.stop_at_vectors();
+        guest.set_x(1, value);
+        guest.run(&[msr(reg, 1)]);
+        assert_eq!(guest.pc(), CODE + 8, "{reg} bit {bit}");
+    }
+    // The default takes no such promise at all.
+    let mut guest = Guest::new();
+    let error = guest.vcpu.store(abide_arm64::kvm::sysreg(mmfr0), &Value::u64(0x1124));
+    assert!(error.unwrap_err().to_string().contains("--accept advertised-not-implemented"));
 }

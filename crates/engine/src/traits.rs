@@ -3,7 +3,7 @@
 use crate::{Bus, Clock, EngineError, InterruptLines, Irqchip};
 use abide_arm64::features::CpuFeatures;
 use abide_memory::GuestRam;
-use abide_reg::{Class, Gpa, RegId, Registers, VcpuId};
+use abide_reg::{Class, Gpa, RegId, Registers, Value, VcpuId};
 use std::sync::Arc;
 
 /// A guest ABI that either the engine brings or the machine does.
@@ -107,6 +107,12 @@ pub trait Vm: Send {
         false
     }
 
+    /// The ID registers in which vCPUs show what the engine does not do: those that it was made to
+    /// take all the same.
+    fn unimplemented(&self) -> Vec<Unimplemented> {
+        Vec::new()
+    }
+
     /// Whether its vCPUs count instructions and so leave `run` by themselves when a budget is used
     /// up. Where they do not, only [`Kick`] ends a slice.
     fn counts_instructions(&self) -> bool {
@@ -164,6 +170,19 @@ pub trait Kick: Send + Sync {
     /// Makes the current or, if none, the next `run` return [`Stop::Kicked`] soon. Does not end a
     /// wait between two of them: that is [`Parking`](crate::Parking)'s.
     fn kick(&self);
+}
+
+/// An ID register that shows what its engine does not do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unimplemented {
+    /// Of which vCPU. What the first shows is the VM's.
+    pub vcpu: VcpuId,
+    /// The register.
+    pub id: RegId,
+    /// What it shows.
+    pub shown: Value,
+    /// What it would show of what is done.
+    pub done: Value,
 }
 
 /// A virtual CPU. Its registers are read and written only while it does not run.

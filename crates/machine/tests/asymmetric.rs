@@ -236,7 +236,7 @@ fn records_of_vcpus_that_have_none_are_named() {
 }
 
 /// How one changed register of the vCPU's own is refused: what is said to be allowed.
-fn refused_register(id: RegId, value: u64) -> &'static str {
+fn refused_register(id: RegId, value: u64) -> String {
     let error = refused(|records| {
         let entries = &mut own(records).entries;
         entries.retain(|entry| entry.id != id);
@@ -247,7 +247,12 @@ fn refused_register(id: RegId, value: u64) -> &'static str {
             scope, source: RegError::Refused { id: at, allowed, .. }, ..
         } => {
             assert_eq!((scope, at), (Scope::Vcpu(VcpuId(1)), id));
-            allowed
+            allowed.to_owned()
+        }
+        RestoreError::Plan { steps, .. } => {
+            let [(_, step)] = steps.0.as_slice() else { panic!("one register: {steps}") };
+            assert_eq!((step.scope, step.id), (Scope::Vcpu(VcpuId(1)), id));
+            step.reason()
         }
         other => panic!("{other}"),
     }

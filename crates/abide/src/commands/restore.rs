@@ -12,7 +12,7 @@ use crate::terminal;
 use abide_arm64::{SysReg, kvm};
 use abide_engine::Engine;
 use abide_engine_kvm::trial::Kind;
-use abide_machine::error::RestoreError;
+use abide_machine::error::{MachineError, RestoreError};
 use abide_machine::lifecycle::Intent;
 use abide_machine::restore::{Changed, RamRestore, RestoreReport, restore_with};
 use abide_memory::MissingPages;
@@ -48,15 +48,23 @@ pub fn run(args: &RestoreArgs) -> Result<Exit> {
         };
         restore_with(engine.as_ref(), &reader, console, &elsewhere, ram)
     };
-    let (name, instead) = (found.name(), found.instead());
-    let prepared = match attempt(found.any_cpu()) {
+    let exceptions = args.accept.exceptions();
+    let (name, instead, not_taken) = (found.name(), found.instead(), found.not_taken());
+    let not_on_kvm = |why: &str| say(&format!("{}: not on engine kvm: {why}", place.name()));
+    let prepared = match attempt(found.any_cpu(exceptions)) {
         // Nobody asked for KVM, and a refusal has left nothing.
         Err(error) if args.engine.is_none() && name == EngineName::Kvm => {
-            say(&format!("{}: not on engine kvm: {error}", place.name()));
-            attempt(Found::Soft { instead: None }.any_cpu())
+            not_on_kvm(&error.to_string());
+            attempt(Found::Soft { instead: None }.any_cpu(exceptions))
         }
         prepared => prepared,
     };
+    if let (Err(error), Some(why)) = (&prepared, not_taken)
+        && is_of_engine(error)
+    {
+        // What can be mended may be what was in KVM's way.
+        not_on_kvm(&why);
+    }
     let prepared = prepared.with_context(file)?;
     drop(reader);
     announce(place.name(), prepared.report());
@@ -72,6 +80,19 @@ pub fn run(args: &RestoreArgs) -> Result<Exit> {
         restore_times: Some(times),
     };
     session::run(machine, &output, &place, &config, &report)
+}
+
+/// Whether another engine might have taken the guest.
+fn is_of_engine(error: &RestoreError) -> bool {
+    matches!(
+        error,
+        RestoreError::Plan { .. }
+            | RestoreError::Register { .. }
+            | RestoreError::Readback { .. }
+            | RestoreError::OwnIdentity { .. }
+            | RestoreError::GicTransfer(_)
+            | RestoreError::Machine(MachineError::Engine(_))
+    )
 }
 
 /// Whether an entry of any unit is so.

@@ -6,6 +6,7 @@ use crate::console::Output;
 use crate::engines;
 use crate::exit::Exit;
 use crate::out::say;
+use abide_contract::Exceptions;
 use abide_engine_kvm::trial::Kind;
 use abide_machine::board::BoardConfig;
 use abide_machine::{BirthConfig, GuestContract, Kept, Machine, TimeSource};
@@ -34,7 +35,8 @@ pub fn run(args: &RunArgs) -> Result<Exit> {
     let (cntfrq_hz, instead) = (found.cntfrq_hz(), found.instead());
     let contract = args.contract.as_deref().map(fleet::contract).transpose()?;
     let contract = contract.map(GuestContract::new);
-    let engine = if contract.is_some() { found.any_cpu() } else { cpus.open(found)? };
+    let engine =
+        if contract.is_some() { found.any_cpu(Exceptions::default()) } else { cpus.open(found)? };
     let input_max_len = args.memory.max(INPUT_MAX_LEN);
     let kernel = match &args.kernel {
         Some(path) => Cow::Owned(read_file("kernel", path, input_max_len)?),

@@ -23,6 +23,7 @@ pub fn read_profile(text: &str) -> Result<Profile, ReadError> {
         &["format", "version", "architecture", "name", "host", "capabilities", "vm", "vcpu"],
         "format, version, architecture, name, host, capabilities, vm, vcpu",
     )?;
+    let version = root.required("version")?.integer()?;
     let mut profile = Profile { name, ..Profile::default() };
     if let Some(host) = root.optional("host") {
         for (key, node) in host.entries()? {
@@ -40,7 +41,7 @@ pub fn read_profile(text: &str) -> Result<Profile, ReadError> {
         let Some(section) = root.optional(scope.word()) else { continue };
         for (key, node) in section.entries()? {
             let id = read::id_at(key, &node)?;
-            let offer = read_offer(id, scope, &node)?;
+            let offer = read_offer(id, scope, &node, version)?;
             if profile.offers.insert(id, offer).is_some() {
                 return Err(node.problem(ReadProblem::Twice));
             }
@@ -52,9 +53,13 @@ pub fn read_profile(text: &str) -> Result<Profile, ReadError> {
     Ok(profile)
 }
 
-fn read_offer(id: RegId, scope: Whose, node: &Node) -> Result<Offer, ReadError> {
-    const KEYS: [&str; 7] = ["class", "size", "default", "writable", "ignored", "accepts", "write"];
-    node.only(&KEYS, "class, size, default, writable, ignored, accepts, write")?;
+fn read_offer(id: RegId, scope: Whose, node: &Node, version: i64) -> Result<Offer, ReadError> {
+    const KEYS: [&str; 8] =
+        ["class", "size", "default", "writable", "ignored", "accepts", "write", "advertised"];
+    if version == read::VERSION {
+        node.only(&KEYS[..7], "class, size, default, writable, ignored, accepts, write")?;
+    }
+    node.only(&KEYS, "class, size, default, writable, ignored, accepts, write, advertised")?;
     let default = node.optional("default").map(|node| node.value()).transpose()?;
     let width = read_width(id, node, default.as_ref().map(Value::width))?;
     let mut offer = Offer { default, ..Offer::state(scope, width) };
@@ -92,6 +97,9 @@ fn read_offer(id: RegId, scope: Whose, node: &Node) -> Result<Offer, ReadError> 
             }
         };
     }
+    if let Some(advertised) = node.optional("advertised") {
+        offer.advertised = read_fields(&advertised)?;
+    }
     check(id, &offer, node)?;
     Ok(offer)
 }
@@ -120,13 +128,15 @@ fn read_width(id: RegId, node: &Node, of_default: Option<usize>) -> Result<usize
 /// Refuses what could never be measured.
 fn check(id: RegId, offer: &Offer, node: &Node) -> Result<(), ReadError> {
     let contradiction = |text: &str| Err(node.problem(ReadProblem::Contradiction(text.to_owned())));
-    if offer.default.is_none() && (offer.accepts != Accepts::Any || offer.ignored != 0) {
+    let says_nothing = offer.accepts == Accepts::Any && offer.ignored == 0;
+    if offer.default.is_none() && !(says_nothing && offer.advertised.is_empty()) {
         return contradiction("without a default, nothing can be said about values");
     }
     if offer.write != Write::Store && abide_arm64::kvm::set_clear_pair(id).is_none() {
         return contradiction("only PMCNTEN, PMINTEN and PMOVS are set and cleared by writes");
     }
-    let is_listed = !matches!(offer.accepts, Accepts::Any | Accepts::Rule);
+    let is_listed =
+        !matches!(offer.accepts, Accepts::Any | Accepts::Rule) || !offer.advertised.is_empty();
     if is_listed && offer.default.as_ref().and_then(Value::to_number).is_none() {
         return contradiction("values are listed for registers of at most 8 bytes only");
     }
@@ -159,7 +169,7 @@ fn read_accepts(node: &Node) -> Result<Accepts, ReadError> {
             }
         }
         "bits" => Ok(Accepts::Bits(inner.number()?)),
-        "fields" => read_fields(inner),
+        "fields" => read_fields(inner).map(Accepts::Fields),
         other => {
             let found = other.chars().take(60).collect();
             Err(inner.problem(ReadProblem::UnknownRule { found, known: KNOWN }))
@@ -173,7 +183,7 @@ fn numbers(node: &Node) -> Result<BTreeSet<u64>, ReadError> {
     numbers.ok_or_else(|| node.problem(ReadProblem::Needed("a list of numbers like \"0x10001\"")))
 }
 
-fn read_fields(node: &Node) -> Result<Accepts, ReadError> {
+fn read_fields(node: &Node) -> Result<Vec<FieldValues>, ReadError> {
     let needed = || {
         node.problem(ReadProblem::Needed(
             "fields like \"19:16 0x0 0x1\": the bits, then the numbers that are taken there",
@@ -191,7 +201,7 @@ fn read_fields(node: &Node) -> Result<Accepts, ReadError> {
     }
     // In one order, so that equal offers are equal.
     fields.sort();
-    Ok(Accepts::Fields(fields))
+    Ok(fields)
 }
 
 fn parse_field(text: &str) -> Option<FieldValues> {
@@ -216,7 +226,7 @@ pub fn write_profile(profile: &Profile) -> String {
         out,
         "format = \"{}\"\nversion = {}\narchitecture = \"{}\"\nname = {}\n",
         Kind::Profile.word(),
-        read::VERSION,
+        version(profile),
         read::ARCHITECTURE,
         quoted(&profile.name)
     );
@@ -245,6 +255,12 @@ pub fn write_profile(profile: &Profile) -> String {
     out
 }
 
+/// The oldest version that can say all this.
+fn version(profile: &Profile) -> i64 {
+    let is_older = profile.offers.values().all(|offer| offer.advertised.is_empty());
+    if is_older { read::VERSION } else { read::VERSION_ADVERTISED }
+}
+
 fn offer_text(offer: &Offer) -> String {
     let mut parts = Vec::new();
     if offer.class != Class::Mandatory {
@@ -262,6 +278,9 @@ fn offer_text(offer: &Offer) -> String {
     }
     if let Some(text) = accepts_text(&offer.accepts) {
         parts.push(format!("accepts = {text}"));
+    }
+    if !offer.advertised.is_empty() {
+        parts.push(format!("advertised = [{}]", fields_text(&offer.advertised)));
     }
     match offer.write {
         Write::Store => {}
@@ -281,11 +300,12 @@ fn accepts_text(accepts: &Accepts) -> Option<String> {
         Accepts::Values(values) => format!("{{ values = [{}] }}", list(values)),
         Accepts::Range { least, most } => format!("{{ range = [\"{least:#x}\", \"{most:#x}\"] }}"),
         Accepts::Bits(bits) => format!("{{ bits = \"{bits:#x}\" }}"),
-        Accepts::Fields(fields) => {
-            let texts: Vec<String> = fields.iter().map(field_text).collect();
-            format!("{{ fields = [{}] }}", texts.join(", "))
-        }
+        Accepts::Fields(fields) => format!("{{ fields = [{}] }}", fields_text(fields)),
     })
+}
+
+fn fields_text(fields: &[FieldValues]) -> String {
+    fields.iter().map(field_text).collect::<Vec<_>>().join(", ")
 }
 
 fn field_text(field: &FieldValues) -> String {

@@ -7,6 +7,8 @@ use toml_edit::{Document, Item, TableLike};
 
 /// The version of both formats.
 pub(super) const VERSION: i64 = 1;
+/// The version of profiles of which some register has `advertised`; all others are as before.
+pub(super) const VERSION_ADVERTISED: i64 = 2;
 /// The architecture that registers are of.
 pub(super) const ARCHITECTURE: &str = "aarch64";
 /// The widest register, in bytes: an SVE register.
@@ -55,10 +57,12 @@ pub enum ReadProblem {
         found: Kind,
     },
     /// Another version of the format.
-    #[error("version {found} found, this abide reads {VERSION}; use a newer one")]
+    #[error("version {found} found, this abide reads {newest}; use a newer one")]
     Version {
         /// The version found.
         found: i64,
+        /// The newest version that is known.
+        newest: i64,
     },
     /// Another architecture.
     #[error(
@@ -216,8 +220,9 @@ impl<'a> Node<'a> {
         }
         let version = self.required("version")?;
         let found = version.integer()?;
-        if found != VERSION {
-            return Err(version.problem(ReadProblem::Version { found }));
+        let newest = if kind == Kind::Profile { VERSION_ADVERTISED } else { VERSION };
+        if !(VERSION..=newest).contains(&found) {
+            return Err(version.problem(ReadProblem::Version { found, newest }));
         }
         let architecture = self.required("architecture")?;
         let found = architecture.text()?;

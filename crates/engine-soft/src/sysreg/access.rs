@@ -182,6 +182,10 @@ impl Cpu {
             Ok(def) => def,
             Err(flow) => return flow,
         };
+        if def.kind == Kind::Custom && self.ids.uses_unimplemented(def.slot, value) {
+            self.name_register(env, reg, "use of what is only advertised");
+            return self.undefined();
+        }
         match def.kind {
             Kind::Plain => {
                 self.set_sys(def.slot, value);

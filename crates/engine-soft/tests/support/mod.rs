@@ -150,6 +150,16 @@ impl Guest {
         Self::wired(ram, clock, bus, vcpu)
     }
 
+    /// A fresh vCPU that takes ID registers which show what it does not do.
+    pub fn showing_unimplemented() -> Self {
+        let ram = Arc::new(GuestRam::new(Gpa(RAM_BASE), RAM_LEN).unwrap());
+        let (clock, bus): (Arc<TestClock>, TestBus) = Default::default();
+        let engine = SoftEngine::with_model(&PORTABLE).showing_unimplemented();
+        let mut vm = engine.create_vm(config(&ram, &clock, 1)).unwrap();
+        let vcpu = vm.create_vcpu(VcpuId(0), Arc::clone(&bus.lines)).unwrap();
+        Self::wired(ram, clock, bus, vcpu)
+    }
+
     /// The vCPUs of one VM, one of each model, each with a bus of its own.
     pub fn each(models: &[&'static CpuModel]) -> Vec<Self> {
         let ram = Arc::new(GuestRam::new(Gpa(RAM_BASE), RAM_LEN).unwrap());

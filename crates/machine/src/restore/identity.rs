@@ -6,6 +6,8 @@ use crate::save::{OWN_IDENTITIES as OWN, cpu_unit};
 use crate::units::Unit;
 use abide_arm64::features::{self, CpuFeatures};
 use abide_arm64::kvm;
+use abide_contract::{Step, Verdict};
+use abide_engine::Unimplemented;
 use abide_reg::{Class, Entry, IntakeError, RegError, Registers, Scope, Value, VcpuId};
 
 const UNIT: Unit = Unit::Identity;
@@ -49,6 +51,12 @@ impl Machine {
             } else if pending.class_of(UNIT, scope) == Some(Class::Mandatory) {
                 return Err(refused_bits(own));
             }
+        }
+        for Unimplemented { vcpu, id, shown, done } in self.vm.unimplemented() {
+            let scope = if vcpu == VcpuId(0) { Scope::Vm } else { Scope::Vcpu(vcpu) };
+            let verdict = Verdict::accepted(id, &shown, &done);
+            let step = Step { scope, id, value: Some(shown), verdict, how: None };
+            pending.report.steps.push((UNIT.name(), step));
         }
         Ok(())
     }

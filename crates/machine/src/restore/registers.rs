@@ -57,14 +57,17 @@ impl fmt::Display for Written {
 /// What storing a list of registers came to: those that the host's kernel refused.
 type Stored = Result<Vec<(Entry, RegError)>, (RegId, RegError)>;
 
-/// Writes registers in their order. What the host's kernel refuses is noted; what cannot be any
-/// vCPU's ends it.
+/// Writes registers in their order. What the host's kernel refuses is noted, and what an engine
+/// does not implement; what cannot be any vCPU's ends it.
 fn store_all(vcpu: &mut dyn Vcpu, entries: Vec<Entry>) -> Stored {
     let mut refused = Vec::new();
     for entry in entries {
         match vcpu.store(entry.id, &entry.value) {
             Ok(()) => {}
             Err(error @ RegError::Host { .. }) => refused.push((entry, error)),
+            Err(error @ RegError::Refused { .. }) if cpu_unit(entry.id) == Unit::Identity => {
+                refused.push((entry, error));
+            }
             Err(error) => return Err((entry.id, error)),
         }
     }

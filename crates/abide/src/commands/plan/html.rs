@@ -14,7 +14,8 @@ table{border-collapse:collapse;width:100%}th,td{text-align:left;vertical-align:t
 padding:.3rem .6rem;border-bottom:1px solid #dde3ea}
 code{font:13px/1.4 ui-monospace,monospace;overflow-wrap:anywhere}
 .fine{background:#e5f4ec}.refused{background:#fbe4e2}a{color:inherit}
-.refuse td:first-child{color:#b3261e;font-weight:600}.drop td:first-child{color:#8a5a00}
+.refuse td:first-child{color:#b3261e;font-weight:600}
+.drop td:first-child,.accept td:first-child{color:#8a5a00}
 .mask td:first-child,.original td:first-child{color:#1f5fa8}
 summary{cursor:pointer;color:#5b6b7d}.remedy{color:#5b6b7d}";
 

@@ -32,6 +32,7 @@ fn plan(plan: &Plan) -> Value {
             "write-once": counts.written_once,
             "mask": counts.masked,
             "original": counts.original,
+            "accept": counts.accepted,
             "drop": counts.dropped,
             "refuse": counts.refused,
         },

@@ -8,7 +8,7 @@ use super::fleet::{self, Source};
 use crate::cli::PlanArgs;
 use crate::exit::Exit;
 use crate::out::print;
-use abide_contract::{Guest, Plan, Profile, plan};
+use abide_contract::{Exceptions, Guest, Plan, Profile, plan_accepting};
 use anyhow::{Result, bail};
 use std::path::{Path, PathBuf};
 
@@ -75,6 +75,7 @@ fn report(path: &Path, table: &Table) -> Result<String> {
 fn make(args: &PlanArgs) -> Result<Table> {
     let sources = args.sources.iter().map(|path| Source::open(path)).collect::<Result<Vec<_>>>()?;
     let hosts = hosts(&args.to, &sources)?;
+    let exceptions = args.accept.exceptions();
     let home = args.home.as_deref().map(fleet::profile).transpose()?;
     let mut rows = Vec::new();
     for source in &sources {
@@ -84,15 +85,15 @@ fn make(args: &PlanArgs) -> Result<Table> {
             (true, None, _) => bail!("--back needs --home PROFILE: the host that the guest is on"),
         };
         let guest = source.guest();
-        rows.push(hosts.iter().map(|host| cell(&guest, host, home)).collect());
+        rows.push(hosts.iter().map(|host| cell(&guest, host, home, exceptions)).collect());
     }
     let guests = sources.iter().map(|source| source.guest().name).collect();
     Ok(Table { guests, hosts: hosts.into_iter().map(|host| host.name).collect(), rows })
 }
 
-fn cell(guest: &Guest, host: &Profile, home: Option<&Profile>) -> Cell {
-    let back = home.map(|home| plan(&guest.after_a_stay(host), home));
-    Cell { there: plan(guest, host), back }
+fn cell(guest: &Guest, host: &Profile, home: Option<&Profile>, accepted: Exceptions) -> Cell {
+    let back = home.map(|home| plan_accepting(&guest.after_a_stay(host), home, accepted));
+    Cell { there: plan_accepting(guest, host, accepted), back }
 }
 
 /// The hosts; where none is named, those that the guests were born on.

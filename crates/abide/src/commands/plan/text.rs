@@ -41,10 +41,14 @@ fn one(out: &mut String, cell: &Cell, all: bool) {
 
 fn details(out: &mut String, plan: &Plan, all: bool) {
     let counts = plan.counts();
+    let accepted = match counts.accepted {
+        0 => String::new(),
+        accepted => format!("{accepted} accepted, "),
+    };
     let _ = writeln!(
         out,
         "  {} registers: {} carried, {} written once, {} masked, {} kept as the original, \
-         {} dropped, {} refused",
+         {accepted}{} dropped, {} refused",
         plan.steps.len(),
         counts.carried,
         counts.written_once,
@@ -125,9 +129,12 @@ fn words(plan: &Plan) -> String {
     let counts = plan.counts();
     let mut text =
         if counts.refused > 0 { format!("REFUSED {}", counts.refused) } else { "fine".to_owned() };
-    for (count, word) in
-        [(counts.masked, "masked"), (counts.original, "original"), (counts.dropped, "dropped")]
-    {
+    for (count, word) in [
+        (counts.masked, "masked"),
+        (counts.original, "original"),
+        (counts.accepted, "accepted"),
+        (counts.dropped, "dropped"),
+    ] {
         if count > 0 {
             let _ = write!(text, ", {count} {word}");
         }

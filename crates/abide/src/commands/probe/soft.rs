@@ -5,7 +5,8 @@ use crate::cli::CpuName;
 use crate::engines::{self, Cpus, Found};
 use abide_arm64::features::CpuFeatures;
 use abide_contract::measure::measure;
-use abide_contract::{Accepts, Offer, Profile, Whose, rules};
+use abide_contract::{Accepts, FieldValues, Offer, Profile, Whose, rules};
+use abide_engine_soft::SoftEngine;
 use abide_gic::Revision;
 use abide_gic::spec::{GICD_TYPER_ID_BITS_10, PRI_BITS};
 use abide_machine::board::{BoardConfig, GIC_INTIDS, GIC_INTIDS_MAX, GIC_INTIDS_MIN, VCPU_MAX};
@@ -32,12 +33,36 @@ pub fn probe(cpu: CpuName) -> Result<Profile> {
     let mut fresh = Fresh::new(engine.as_ref(), &wish)?;
     let vcpu = &mut fresh.vcpus[0];
     measure(vcpu.as_mut(), &mut profile)?;
+    let mut showing = Profile::default();
+    let showing_engine = SoftEngine::with_model(engines::model(cpu)).showing_unimplemented();
+    measure(Fresh::new(&showing_engine, &wish)?.vcpus[0].as_mut(), &mut showing)?;
+    for (id, offer) in &mut profile.offers {
+        offer.advertised = only_in(showing.offer(*id), offer);
+    }
     for (id, offer) in &mut profile.offers {
         offer.class = vcpu.class_of(*id);
     }
     measure(&mut cpus.firmware()?, &mut profile)?;
     profile.offers.extend(facts());
     Ok(profile)
+}
+
+/// The fields' numbers that the same register takes only where it may show what is not done.
+fn only_in(showing: Option<&Offer>, offer: &Offer) -> Vec<FieldValues> {
+    let fields = |offer: &Offer| match &offer.accepts {
+        Accepts::Fields(fields) => fields.clone(),
+        _ => Vec::new(),
+    };
+    let taken = fields(offer);
+    let mut more = showing.map(fields).unwrap_or_default();
+    for field in &mut more {
+        let taken = taken.iter().find(|it| (it.shift, it.width) == (field.shift, field.width));
+        field.values.retain(|number| taken.is_none_or(|taken| !taken.values.contains(number)));
+        let own = offer.default.as_ref().and_then(Value::to_number).unwrap_or(0);
+        field.values.remove(&((own & field.mask()) >> field.shift));
+    }
+    more.retain(|field| !field.values.is_empty());
+    more
 }
 
 /// What a VM of the software engine can be made with.
