@@ -150,8 +150,8 @@ impl Offer {
     /// The parts of `value` that the host would go on showing without doing what they say, if all
     /// else of it is taken; else none.
     pub(crate) fn unimplemented(&self, id: RegId, value: &Value) -> Vec<Part> {
-        let default = self.default.as_ref().and_then(number);
-        let (Some(found), Some(default)) = (number(value), default) else { return Vec::new() };
+        let default = self.default.as_ref().and_then(Value::to_number);
+        let (Some(found), Some(default)) = (value.to_number(), default) else { return Vec::new() };
         let is_shown =
             |field: &&FieldValues| field.values.contains(&((found & field.mask()) >> field.shift));
         let shown = self.advertised.iter().filter(is_shown).fold(0, |bits, it| bits | it.mask());
@@ -258,7 +258,7 @@ fn part(name: &str, mask: u64, value: u64, default: u64, why: Why) -> Part {
 /// The parts in which a register that shows `shown` promises something else than `done`, which its
 /// host does.
 pub(crate) fn parts_unlike(id: RegId, shown: &Value, done: &Value) -> Vec<Part> {
-    let (Some(shown), Some(done)) = (number(shown), number(done)) else { return Vec::new() };
+    let (Some(shown), Some(done)) = (shown.to_number(), done.to_number()) else { return Vec::new() };
     named_parts(rules::rule(id).fit, shown ^ done, shown, done, Why::Shown)
 }
 

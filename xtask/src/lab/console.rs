@@ -23,12 +23,27 @@ printf '\\nabide-lab: exit %s\\n' \"$code\"
 poweroff -f
 ";
 
-/// Puts `/out` on the disk. A module may be built in, or another may have brought what it has.
+/// Prints where the disk of a name is, for those who read it; loads first what a disk needs. A
+/// module may be built in, or another may have brought what it has.
+pub const DISK: &str = "\
+disk() {
+    for module in /modules/*.ko; do insmod $module 2>/dev/null; done
+    tries=0
+    until grep -qxF $1 /sys/block/vd*/serial 2>/dev/null || [ $tries -ge 100 ]; do
+        sleep 0.1
+        tries=$((tries + 1))
+    done
+    for serial in $(grep -lxF $1 /sys/block/vd*/serial); do
+        serial=${serial#/sys/block/}
+        echo /dev/${serial%/serial}
+    done
+}
+";
+
+/// Puts `/out` on the disk.
 pub const BRING: &str = "\
-for module in /modules/*.ko; do insmod $module 2>/dev/null; done
-tries=0
-until [ -b /dev/vda ] || [ $tries -ge 100 ]; do sleep 0.1; tries=$((tries + 1)); done
-tar -cf /dev/vda -C / out || echo 'abide-lab: the disk could not be written'
+. /disk
+tar -cf \"$(disk out)\" -C / out || echo 'abide-lab: the disk could not be written'
 sync
 ";
 

@@ -23,6 +23,8 @@ pub struct Host {
     pub cpu: String,
     /// The version of the host's interrupt controller.
     pub gic: u8,
+    /// A disk for guests, which nobody writes: `/guest-disk` to the scripts of what brings files.
+    pub disk: Option<PathBuf>,
 }
 
 /// A host's kernel.
@@ -167,7 +169,12 @@ const DISK_LEN: u64 = 4 << 30;
 impl Host {
     /// A host with Debian's kernel of a series and a GICv3.
     pub fn debian(series: &str, cpu: &str) -> Self {
-        Self { kernel: Kernel::Series(series.to_owned()), cpu: cpu.to_owned(), gic: 3 }
+        Self { kernel: Kernel::Series(series.to_owned()), cpu: cpu.to_owned(), gic: 3, disk: None }
+    }
+
+    /// The same with a disk for guests.
+    pub fn with_disk(self, disk: &Path) -> Self {
+        Self { disk: Some(disk.to_owned()), ..self }
     }
 
     /// Starts the host, runs an errand's commands, and waits for their end.
@@ -204,7 +211,7 @@ impl Host {
         loop {
             let mut qemu = self.machine(&initrd, besides)?;
             if let Some(disk) = &disk {
-                attach(&mut qemu, disk);
+                attach(&mut qemu, disk, "out", "readonly=off");
             }
             let (ended, progress, said) = watch(&mut qemu, errand, &mut heard)?;
             match (progress.exit, &progress.release) {
@@ -240,6 +247,9 @@ impl Host {
         qemu.arg("-kernel").arg(self.kernel.image()?).arg("-initrd").arg(initrd);
         qemu.arg("-append").arg(format!("{APPEND} {}", besides.append).trim_end());
         qemu.args(["-serial", "stdio", "-no-reboot"]);
+        if let Some(disk) = &self.disk {
+            attach(&mut qemu, disk, "guest", "readonly=on");
+        }
         Ok(qemu)
     }
 
@@ -263,6 +273,7 @@ impl Host {
                 let name = format!("modules/{at:02}-{}.ko", module.name);
                 archive.file(&name, 0o644, &module.content)?;
             }
+            archive.file("disk", 0o644, console::DISK.as_bytes())?;
         }
         if errand.brings {
             archive.directory("out", 0o755)?;
@@ -282,9 +293,11 @@ pub fn option(path: &Path) -> String {
     path.display().to_string().replace(',', ",,")
 }
 
-fn attach(qemu: &mut Command, disk: &Path) {
-    qemu.arg("-drive").arg(format!("if=none,id=out,format=raw,file={}", option(disk)));
-    qemu.args(["-device", "virtio-blk-device,drive=out"]);
+/// Gives the machine a disk, which its kernel knows by `name`.
+fn attach(qemu: &mut Command, disk: &Path, name: &str, access: &str) {
+    let file = option(disk);
+    qemu.arg("-drive").arg(format!("if=none,id={name},format=raw,{access},file={file}"));
+    qemu.arg("-device").arg(format!("virtio-blk-device,drive={name},serial={name}"));
 }
 
 /// Lets the machine run until its errand is done.

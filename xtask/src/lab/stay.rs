@@ -26,6 +26,18 @@ pub enum Begin<'a> {
     Run(&'a str),
     /// From the content of a file.
     Restore(&'a [u8]),
+    /// From the content of a file, with more arguments.
+    RestoreWith(&'a [u8], &'a str),
+}
+
+impl Begin<'_> {
+    /// The content of the file.
+    fn content(&self) -> Option<&[u8]> {
+        match self {
+            Self::Run(_) => None,
+            Self::Restore(content) | Self::RestoreWith(content, _) => Some(content),
+        }
+    }
 }
 
 /// What came of a stay.
@@ -69,6 +81,13 @@ pub const HUNG: &str = "the host hung";
 /// One turn of the waiting loop takes at least a tenth of a second.
 const TURNS_MAX: u32 = 900;
 
+/// Where a host's disk for guests is, in its scripts.
+pub const GUEST_DISK: &str = "/guest-disk";
+const LINK_DISK: &str = "\
+. /disk
+ln -s $(disk guest) /guest-disk
+";
+
 /// What the shell does for each stay: the program is at `$ABIDE`, files go to `$OUT`. A guest that
 /// hangs, or ends before it said enough, is ended; its code tells.
 const FUNCTIONS: &str = "\
@@ -105,8 +124,9 @@ impl Stay<'_> {
         let name = self.name;
         let begin = match self.begin {
             Begin::Run(arguments) => format!("run {name} --engine {engine} {arguments}"),
-            Begin::Restore(_) => {
-                format!("restore {directory}/{name}.abide {name} --engine {engine}")
+            Begin::Restore(_) | Begin::RestoreWith(..) => {
+                let more = if let Begin::RestoreWith(_, more) = self.begin { more } else { "" };
+                format!("restore {directory}/{name}.abide {name} --engine {engine} {more}")
             }
         };
         format!("stay {name} {times} '{text}' {begin}\n")
@@ -120,7 +140,7 @@ impl Stay<'_> {
 pub fn here(program: &Path, stay: &Stay) -> Result<Stayed> {
     let folder = tempfile::tempdir()?;
     let out = folder.path();
-    if let Begin::Restore(content) = stay.begin {
+    if let Some(content) = stay.begin.content() {
         fs::create_dir(out.join("in"))?;
         fs::write(out.join(format!("in/{}.abide", stay.name)), content)?;
     }
@@ -161,10 +181,11 @@ impl Visit<'_> {
     fn within(self, limit: Duration) -> Result<(Finished, Vec<Stayed>)> {
         let Self { host, program, mut files, first, stays, show } = self;
         files.push(File::program("abide", program.to_vec()));
+        let disk = if host.disk.is_some() { LINK_DISK } else { "" };
         let mut script =
-            format!("ABIDE=/abide OUT=/out PAUSE=0.1 TURNS={TURNS_MAX}\n{FUNCTIONS}{first}");
+            format!("ABIDE=/abide OUT=/out PAUSE=0.1 TURNS={TURNS_MAX}\n{disk}{FUNCTIONS}{first}");
         for stay in stays {
-            if let Begin::Restore(content) = stay.begin {
+            if let Some(content) = stay.begin.content() {
                 files.push(File::data(&format!("{}.abide", stay.name), content.to_vec()));
             }
             script += &stay.line("kvm", "");

@@ -10,7 +10,7 @@
 mod guest;
 mod guide;
 mod matrix;
-mod said;
+pub mod said;
 mod session;
 
 use crate::tally::{self, Count};
@@ -39,7 +39,7 @@ const fn of_set(name: &'static str) -> Check {
     Check { name, set: Some(name), is_short: false }
 }
 
-pub const CHECKS: [Check; 13] = [
+pub const CHECKS: [Check; 14] = [
     short("witness"),
     short("shell"),
     base("coreutils"),
@@ -50,6 +50,7 @@ pub const CHECKS: [Check; 13] = [
     short("tcc"),
     short("crypto"),
     base("openssl"),
+    base("travel"),
     of_set("gcc"),
     of_set("python"),
     of_set("python-tests"),
