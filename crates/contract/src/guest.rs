@@ -135,10 +135,15 @@ impl Guest {
     }
 
     /// This guest, which was promised `contract` at birth: with what a file does not hold of it.
+    /// What it can miss it does: hosts that have it hide it, as they would without a promise.
     #[must_use]
     pub fn under(&self, contract: &Contract) -> Self {
         let promised = Self::promised(contract).held.into_iter();
-        let more = promised.filter(|held| held.value.is_some() && !self.has(held.id));
+        let needs = |held: &Held| {
+            let value = held.value.as_ref();
+            value.is_some_and(|value| !self.can_miss(held.scope, held.id, value))
+        };
+        let more = promised.filter(|held| !self.has(held.id) && needs(held));
         let held = self.held.iter().cloned().chain(more).collect();
         Self::new(&format!("{} ({})", self.name, contract.name), held)
     }

@@ -56,12 +56,12 @@ fn what_comes_with_abide_reads_as_it_was_written() {
 /// Guest, host, masked, original, dropped, refused. The registers behind each are looked at below.
 const NEOVERSE_N1: [(&str, &str, [usize; 4]); 9] = [
     ("6.1", "6.1", [0, 0, 0, 0]),
-    ("6.1", "6.12", [1, 1, 0, 0]),
-    ("6.1", "7.2", [2, 2, 0, 0]),
-    ("6.12", "6.1", [0, 0, 17, 5]),
+    ("6.1", "6.12", [2, 1, 0, 0]),
+    ("6.1", "7.2", [3, 2, 0, 0]),
+    ("6.12", "6.1", [0, 0, 17, 6]),
     ("6.12", "6.12", [0, 0, 0, 0]),
     ("6.12", "7.2", [1, 2, 3, 0]),
-    ("7.2", "6.1", [0, 1, 15, 6]),
+    ("7.2", "6.1", [0, 1, 15, 7]),
     ("7.2", "6.12", [0, 2, 1, 1]),
     ("7.2", "7.2", [0, 0, 0, 0]),
 ];
@@ -454,4 +454,18 @@ fn exceptions_are_for_what_the_host_shows_on_request() {
         let step = verdict(guest, advertised, true);
         assert!(matches!(step.verdict, Verdict::Refuse(Refused::Value(_))), "{step:?}");
     }
+}
+
+#[test]
+fn what_a_guest_can_miss_of_its_promise_is_hidden_where_it_is_and_no_step() {
+    let hosts = n1();
+    let contract = baseline("test", &hosts).unwrap();
+    let guest = Guest::saved("saved", [], 0, 0).under(&contract);
+    let [old, _, new] = hosts.each_ref().map(|host| plan(&guest, host));
+    for plan in [&old, &new] {
+        let has = |wanted| plan.steps.iter().any(|step| name(step.id) == wanted);
+        assert!(has("PSCI_VERSION") && !has("VENDOR_HYP_BMAP_2"));
+    }
+    let extra = |plan: &Plan| plan.extras.iter().any(|it| name(it.id) == "VENDOR_HYP_BMAP_2");
+    assert!(extra(&new) && !extra(&old));
 }

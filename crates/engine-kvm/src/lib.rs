@@ -73,6 +73,8 @@ mod implementations;
 #[cfg(any(test, all(target_arch = "aarch64", target_os = "linux")))]
 mod named;
 pub mod trial;
+#[cfg(any(test, all(target_arch = "aarch64", target_os = "linux")))]
+mod untrapped;
 
 #[cfg(all(target_arch = "aarch64", target_os = "linux"))]
 mod kvm;

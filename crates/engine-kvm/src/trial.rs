@@ -1,7 +1,7 @@
 //! A tiny guest that tells in a moment whether a KVM runs guests at all.
 //!
 //! Some hosts have a `/dev/kvm` that answers every question and runs nothing, or only guests of its
-//! own kind; no capability tells. So a guest of four instructions is run, with a limit of time.
+//! own kind; no capability tells. So a guest of a few instructions is run, with a limit of time.
 
 use crate::ENGINE_NAME;
 use abide_arm64::{SysReg, kvm};
@@ -33,6 +33,10 @@ const INTIDS: u32 = 64;
 
 /// PSCI SYSTEM_OFF: `movz w0, #0x8400, lsl #16; movk w0, #8; hvc #0; b .`
 pub(crate) const POWER_OFF: [u32; 4] = [0x52b0_8000, 0x7280_0100, 0xd400_0002, 0x1400_0000];
+/// `mrs x19, ctr_el0`: what a guest reads there, KVM may tell its user otherwise.
+const READ_CTR: u32 = 0xd53b_0033;
+/// What it does before it is off.
+const PROGRAM: [u32; 5] = [READ_CTR, POWER_OFF[0], POWER_OFF[1], POWER_OFF[2], POWER_OFF[3]];
 
 /// The one table: level 1, 512 entries of 1 GiB.
 const TABLE: u64 = RAM_BASE.0 + 0x10_0000;
@@ -96,17 +100,18 @@ impl Bus for Nothing {
     fn set_ppi(&self, _vcpu: VcpuId, _intid: u32, _level: bool) {}
 }
 
-/// Runs the tiny guest in a VM of its own, for [`LIMIT`] at most.
+/// Runs the tiny guest in a VM of its own, for [`LIMIT`] at most. Returns what it read of CTR_EL0.
 ///
 /// # Errors
 /// [`EngineError::Unavailable`], with what was seen and what to do; or what making the VM gave.
-pub fn run(engine: &dyn Engine, cntfrq_hz: u64, kind: Kind) -> Result<(), EngineError> {
+pub fn run(engine: &dyn Engine, cntfrq_hz: u64, kind: Kind) -> Result<Option<u64>, EngineError> {
     let ram = Arc::new(GuestRam::new(RAM_BASE, RAM_LEN).map_err(|error| no_ram(&error))?);
     let mut vm = engine.create_vm(config(Arc::clone(&ram), cntfrq_hz))?;
     let mut vcpu = vm.create_vcpu(VcpuId(0), Arc::new(InterruptLines::default()))?;
     let _irqchip = vm.create_irqchip()?;
     prepare(vcpu.as_mut(), &ram, kind)?;
-    finish(vcpu, kind, LIMIT).map(drop)
+    let vcpu = finish(vcpu, kind, LIMIT)?;
+    Ok(vcpu.load(kvm::x(19))?.to_u64())
 }
 
 /// Runs the guest that begins at `entry` of this RAM in a VM of its own: it must power itself off.
@@ -188,7 +193,7 @@ pub(crate) fn config(ram: Arc<GuestRam>, cntfrq_hz: u64) -> VmConfig {
 /// # Errors
 /// As [`run`].
 pub fn prepare(vcpu: &mut dyn Vcpu, ram: &GuestRam, kind: Kind) -> Result<(), EngineError> {
-    write(ram, ram.base(), &POWER_OFF)?;
+    write(ram, ram.base(), &PROGRAM)?;
     let sysreg = |crn, crm, op2| kvm::sysreg(SysReg::new(3, 0, crn, crm, op2));
     let mut registers = vec![(kvm::PC, ram.base().0), (kvm::PSTATE, PSTATE)];
     if kind == Kind::Restored {
@@ -291,13 +296,13 @@ fn too_slow(kind: Kind, limit: Duration, place: &str) -> EngineError {
     let limit_s = limit.as_secs_f32();
     match kind {
         Kind::Born => cannot_run(
-            format!("{GUEST} was not through its four instructions after {limit_s} s, {place}"),
+            format!("{GUEST} was not through its few instructions after {limit_s} s, {place}"),
             ELSEWHERE,
         ),
         Kind::Restored => cannot_run(
             format!(
                 "a tiny guest with page tables that it did not write itself, as those of every \
-                 restored guest, was not through its four instructions after {limit_s} s, {place} \
+                 restored guest, was not through its few instructions after {limit_s} s, {place} \
                  (known of Cortex-A57 with Linux 6.13 and later)"
             ),
             "restore on another host, or with --engine soft; new guests may run here",
@@ -472,8 +477,8 @@ mod tests {
             assert_eq!(block != [0; 8], has_mmu);
             let mut first = [0; 4];
             ram.read(RAM_BASE, &mut first).unwrap();
-            // movz w0, #0x8400, lsl #16
-            assert_eq!(u32::from_le_bytes(first), 0x52b0_8000);
+            // mrs x19, ctr_el0
+            assert_eq!(u32::from_le_bytes(first), 0xd53b_0033);
         }
     }
 }

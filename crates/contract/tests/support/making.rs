@@ -1,8 +1,10 @@
 //! What comes with abide, made from dumps.
 
 use crate::dump::{CPUS, Dump, KERNELS};
+use abide_arm64::{SysReg, kvm};
 use abide_contract::codec::{write_contract, write_profile};
 use abide_contract::{Profile, baseline};
+use abide_reg::{RegId, Value};
 
 /// Each shipped contract: its name, its kernels and its CPU.
 const CONTRACTS: [(&str, &[&str], &str); 4] = [
@@ -14,7 +16,26 @@ const CONTRACTS: [(&str, &[&str], &str); 4] = [
 
 /// The profiles of these kernels on this CPU.
 pub fn profiles(kernels: &[&'static str], cpu: &'static str) -> Vec<Profile> {
-    kernels.iter().map(|kernel| Dump::read(kernel, cpu).profile()).collect()
+    kernels.iter().map(|kernel| as_abide_shows(kernel, cpu)).collect()
+}
+
+/// What `abide probe` measures and the dumps, made without it, have otherwise.
+fn as_abide_shows(kernel: &'static str, cpu: &'static str) -> Profile {
+    const CTR_EL0: RegId = kvm::sysreg(SysReg::new(3, 3, 0, 0, 1));
+    const IDC: u64 = 1 << 28;
+    const PMCR_EL0: RegId = abide_arm64::rules::PMCR_EL0;
+    const STATE: u64 = abide_arm64::rules::PMCR_STATE;
+    let mut profile = Dump::read(kernel, cpu).profile();
+    let mut keep = |id, bits| {
+        let default = profile.offers.get_mut(&id).and_then(|offer| offer.default.as_mut());
+        let default = default.unwrap();
+        *default = Value::u64(default.to_u64().unwrap() & bits);
+    };
+    keep(PMCR_EL0, !STATE);
+    if (kernel, cpu) == ("6.1", "neoverse-n1") {
+        keep(CTR_EL0, !IDC);
+    }
+    profile
 }
 
 /// Every file by its name, as text.

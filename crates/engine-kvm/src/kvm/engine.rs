@@ -12,7 +12,7 @@ use kvm_bindings::{
 };
 use kvm_ioctls::{Cap, Kvm, VmFd};
 use std::os::raw::c_ulong;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Guest physical addresses of this many bits hold every board with less than 1 TiB of RAM; all
 /// arm64 hosts but the smallest offer them.
@@ -26,6 +26,8 @@ const CAPABILITIES_END: u32 = 512;
 pub struct KvmEngine {
     kvm: Kvm,
     cntfrq_hz: u64,
+    /// What the tiny guest read of CTR_EL0, once one was run.
+    ctr_seen: OnceLock<u64>,
 }
 
 impl KvmEngine {
@@ -55,7 +57,7 @@ impl KvmEngine {
             return Err(host::lacks("external aborts for guests (KVM_CAP_ARM_INJECT_EXT_DABT)"));
         }
         kick::install_handler()?;
-        let engine = Self { kvm, cntfrq_hz: host_cntfrq_hz() };
+        let engine = Self { kvm, cntfrq_hz: host_cntfrq_hz(), ctr_seen: OnceLock::new() };
         engine.check_gicv3()?;
         Ok(engine)
     }
@@ -65,7 +67,11 @@ impl KvmEngine {
     /// # Errors
     /// [`EngineError::Unavailable`], with what was seen and what to do.
     pub fn try_guest(&self, kind: trial::Kind) -> Result<(), EngineError> {
-        trial::run(self, self.cntfrq_hz, kind)
+        if let Some(ctr) = trial::run(self, self.cntfrq_hz, kind)? {
+            // Every guest reads the same.
+            self.ctr_seen.get_or_init(|| ctr);
+        }
+        Ok(())
     }
 
     /// The frequency of the host's system counter, in Hz: that of every guest's.
@@ -162,7 +168,7 @@ impl Engine for KvmEngine {
         }
         self.check_features(config.features)?;
         let fd = self.create_fd_for(&config)?;
-        Ok(Box::new(vm::KvmVm::new(fd, config)?))
+        Ok(Box::new(vm::KvmVm::new(fd, config, self.ctr_seen.get().copied())?))
     }
 }
 

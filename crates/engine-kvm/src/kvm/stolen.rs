@@ -47,7 +47,7 @@ impl KvmEngine {
         let ram = GuestRam::new(RAM_BASE, RAM_LEN).map_err(|error| trial::no_ram(&error))?;
         let ram = Arc::new(ram);
         let config = trial::config(Arc::clone(&ram), self.cntfrq_hz());
-        let mut vm = KvmVm::new(self.create_fd_for(&config)?, config)?;
+        let mut vm = KvmVm::new(self.create_fd_for(&config)?, config, None)?;
         let mut vcpu = vm.make_vcpu(VcpuId(0))?;
         let _irqchip = vm.create_irqchip()?;
         vcpu.set_stolen_time_record(RECORD)?;

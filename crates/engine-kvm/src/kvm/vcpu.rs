@@ -7,9 +7,10 @@ use crate::encoding;
 use crate::host;
 use crate::implementations::Implementations;
 use crate::named::{self, Serror};
+use crate::untrapped::Untrapped;
 use abide_arm64::features::{Feature, VectorLengths};
 use abide_arm64::rules::{PMCR_EL0, PMCR_STATE};
-use abide_arm64::{kvm, order};
+use abide_arm64::{SysReg, kvm, order};
 use abide_engine::{Bus, EngineError, Kick, PowerState, Stop, SystemEvent, Vcpu, VmConfig};
 use abide_firmware::spec::REG_VENDOR_HYP_BMAP_2;
 use abide_memory::GuestRam;
@@ -31,6 +32,14 @@ const SVE_FEATURE: c_int = KVM_ARM_VCPU_SVE.cast_signed();
 /// `KVM_RUN` was ended by a signal or by `immediate_exit`.
 const EINTR: i32 = 4;
 
+/// What the kernel says to a value that it does not take.
+const EINVAL: i32 = 22;
+
+/// `[DDI0487 D24.2.34]`. Linux 6.1 tells its user that data caches need no cleaning (IDC) where
+/// CLIDR_EL1 says so, and lets guests read the CPU's own register, which may have 0 there; later
+/// kernels trap the read `[linux arch/arm64/kvm/sys_regs.c access_ctr]`.
+const CTR_EL0: RegId = kvm::sysreg(SysReg::new(3, 3, 0, 0, 1));
+
 /// More registers than any kernel lists for a vCPU (about 360).
 const REG_LIST_MAX: usize = 500;
 
@@ -44,6 +53,8 @@ pub(super) struct KvmVcpu {
     told_no_syndrome: bool,
     /// What the kernel hands out, with the VM's registers that it does not keep.
     calls: Arc<Calls>,
+    /// CTR_EL0, where a guest reads something else than KVM tells.
+    ctr: Option<Untrapped>,
     /// The vCPU keeps the kernel's VM alive, and with it the memory slot that points here.
     _ram: Arc<GuestRam>,
 }
@@ -82,11 +93,13 @@ fn finalize_sve(fd: &VcpuFd, lengths: Option<VectorLengths>) -> Result<(), Engin
 
 impl KvmVcpu {
     /// Makes vCPU `id`; the first starts powered on, the others wait for PSCI CPU_ON.
+    /// `ctr_seen` is what guests of this host read of CTR_EL0, where one was asked.
     pub(super) fn new(
         vm: &VmFd,
         config: &VmConfig,
         id: VcpuId,
         calls: Arc<Calls>,
+        ctr_seen: Option<u64>,
     ) -> Result<Self, EngineError> {
         let fd = vm
             .create_vcpu(u64::from(id.0))
@@ -106,19 +119,22 @@ impl KvmVcpu {
             finalize_sve(&fd, config.features.vector_lengths)?;
         }
         let kick = Arc::new(KvmKick::new(&fd, vm.run_size())?);
-        let vcpu = Self {
+        let mut vcpu = Self {
             id,
             fd,
             kick,
             cntfrq_hz: config.cntfrq_hz,
             told_no_syndrome: false,
             calls,
+            ctr: None,
             _ram: Arc::clone(&config.ram),
         };
         if config.features.contains(Feature::Pmu) {
             vcpu.clear_pmu()?;
         }
         vcpu.list().map_err(|errno| host::refused("KVM_GET_REG_LIST", errno))?;
+        let told = vcpu.load(CTR_EL0)?.to_u64();
+        vcpu.ctr = ctr_seen.zip(told).and_then(|(seen, told)| Untrapped::new(seen, told));
         Ok(vcpu)
     }
 
@@ -370,6 +386,23 @@ impl KvmVcpu {
         Err(RegError::Refused { id, found: value.clone(), allowed })
     }
 
+    fn load_ctr(&self) -> Result<Value, RegError> {
+        let RegId::Kvm(number) = CTR_EL0 else { return Err(RegError::Unknown { id: CTR_EL0 }) };
+        let found = self.load_one_reg(CTR_EL0, number)?;
+        let shown = self.ctr.zip(found.to_u64()).map(|(ctr, found)| ctr.shown(found));
+        Ok(shown.map_or(found, Value::u64))
+    }
+
+    fn store_ctr(&self, value: &Value) -> Result<(), RegError> {
+        let id = CTR_EL0;
+        let RegId::Kvm(number) = id else { return Err(RegError::Unknown { id }) };
+        let (Some(ctr), Some(wanted)) = (self.ctr, value.to_u64()) else {
+            return self.store_one_reg(id, number, value);
+        };
+        let written = ctr.to_write(wanted).ok_or(RegError::Host { id, errno: EINVAL })?;
+        self.store_one_reg(id, number, &Value::u64(written))
+    }
+
     fn check_cntfrq(&self, value: &Value) -> Result<(), RegError> {
         let id = named::CNTFRQ;
         let hz = value.to_u64().ok_or(RegError::Width { id, found: value.width(), allowed: 8 })?;
@@ -402,6 +435,7 @@ impl Registers for KvmVcpu {
             named::CNTFRQ => Ok(Value::u64(self.cntfrq_hz)),
             kvm::TIMER_CTL | kvm::PTIMER_CTL => self.load_timer_ctl(id),
             id if Implementations::has(id) => self.calls.load(id),
+            CTR_EL0 => self.load_ctr(),
             RegId::Kvm(number) => self.load_one_reg(id, number),
             _ => Err(RegError::Unknown { id }),
         }
@@ -412,6 +446,7 @@ impl Registers for KvmVcpu {
             named::MP_STATE => self.store_mp_state(value),
             named::SERROR => self.store_serror(value),
             named::CNTFRQ => self.check_cntfrq(value),
+            CTR_EL0 => self.store_ctr(value),
             kvm::SVE_VLS => self.check_vector_lengths(id, value),
             id if Implementations::has(id) => self.calls.store(id, value),
             RegId::Kvm(number) => {

@@ -30,10 +30,16 @@ pub(super) struct KvmVm {
     /// The performance monitors of vCPUs, which wait for the interrupt controller.
     pmus: Vec<Pmu>,
     calls: Arc<Calls>,
+    /// What guests of this host read of CTR_EL0, where one was asked.
+    ctr_seen: Option<u64>,
 }
 
 impl KvmVm {
-    pub(super) fn new(fd: VmFd, config: VmConfig) -> Result<Self, EngineError> {
+    pub(super) fn new(
+        fd: VmFd,
+        config: VmConfig,
+        ctr_seen: Option<u64>,
+    ) -> Result<Self, EngineError> {
         let fd = Arc::new(fd);
         let mut vm = Self {
             calls: Calls::of(&fd),
@@ -43,6 +49,7 @@ impl KvmVm {
             has_irqchip: false,
             kernel_logs: false,
             pmus: Vec::new(),
+            ctr_seen,
         };
         vm.report_accesses_without_syndrome()?;
         vm.let_names_be_written()?;
@@ -84,7 +91,8 @@ impl KvmVm {
         if self.has_irqchip {
             return Err(host::unsupported("vCPUs after the interrupt controller"));
         }
-        let vcpu = KvmVcpu::new(&self.fd, &self.config, id, Arc::clone(&self.calls))?;
+        let calls = Arc::clone(&self.calls);
+        let vcpu = KvmVcpu::new(&self.fd, &self.config, id, calls, self.ctr_seen)?;
         if self.config.features.contains(Feature::Pmu) {
             self.pmus.push(vcpu.pmu()?);
         }
