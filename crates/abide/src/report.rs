@@ -1,8 +1,10 @@
 //! The report of a run.
 
+use abide_contract::{Step, rules};
 use abide_machine::Machine;
-use abide_machine::restore::{Times, Written};
+use abide_machine::restore::{RestoreReport, Times, Written};
 use abide_machine::runner::Outcome;
+use abide_reg::Name;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -37,6 +39,66 @@ pub struct RunReport {
     /// After a restore, how long each share of it took.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restore_times: Option<RestoreTimes>,
+    /// After a restore, what became of registers that this host has not, or has otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restored_steps: Option<Vec<RestoredStep>>,
+}
+
+/// The report of a restore that was refused: nothing ran.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusedReport {
+    /// The guest's name.
+    pub name: String,
+    /// `refused`.
+    pub outcome: String,
+    /// Why, as it is said.
+    pub error: String,
+    /// Every register that stands in the way.
+    pub restored_steps: Vec<RestoredStep>,
+}
+
+/// What became of one register, in a plan's words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestoredStep {
+    /// The unit.
+    pub unit: String,
+    /// Whose: `vm`, `vcpu0` and so on.
+    pub scope: String,
+    /// The register.
+    pub id: String,
+    /// Its name in the specification.
+    pub name: String,
+    /// `drop`, `mask`, `original`, `refuse`; `hide` of what only this host has.
+    pub verdict: String,
+    /// Why, as one line.
+    pub reason: String,
+}
+
+impl RestoredStep {
+    /// What a plan says of a register.
+    pub fn of((unit, step): &(Name, Step)) -> Self {
+        Self {
+            unit: unit.to_string(),
+            scope: step.scope.to_string(),
+            id: step.id.to_string(),
+            name: rules::name(step.id),
+            verdict: step.verdict.word().to_owned(),
+            reason: step.reason(),
+        }
+    }
+
+    /// All that a restore did besides writing what was saved.
+    pub fn all(report: &RestoreReport) -> Vec<Self> {
+        let hidden = report.hidden.iter().map(|extra| Self {
+            unit: "host".to_owned(),
+            scope: extra.scope.word().to_owned(),
+            id: extra.id.to_string(),
+            name: rules::name(extra.id),
+            verdict: "hide".to_owned(),
+            reason: extra.reason(),
+        });
+        report.steps.iter().map(Self::of).chain(hidden).collect()
+    }
 }
 
 /// How long each share of a restore took, by the host's clock; `total_ns` is their sum.
@@ -124,6 +186,7 @@ impl RunReport {
             restored_ram: None,
             restored_registers: None,
             restore_times: None,
+            restored_steps: None,
         })
     }
 }

@@ -395,10 +395,8 @@ impl Machine {
                 self.hide_extras(pending);
                 Ok(())
             }
-            Unit::Counter => {
-                self.restore_vm(unit, pending)?;
-                pending.refuse(self.engine)
-            }
+            Unit::Counter => self.restore_vm(unit, pending),
+            // Refuses for the VM's registers, too: one refusal names every register.
             Unit::Cpu => {
                 self.restore_cpus(pending)?;
                 self.note_power();

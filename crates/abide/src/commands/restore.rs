@@ -6,7 +6,7 @@ use crate::console::Output;
 use crate::engines::{Found, Needs};
 use crate::exit::Exit;
 use crate::out::say;
-use crate::report::{RestoreTimes, RestoredRegisters};
+use crate::report::{RefusedReport, RestoreTimes, RestoredRegisters, RestoredStep};
 use crate::state_dir::Place;
 use crate::terminal;
 use abide_arm64::{SysReg, kvm};
@@ -65,12 +65,16 @@ pub fn run(args: &RestoreArgs) -> Result<Exit> {
         // What can be mended may be what was in KVM's way.
         not_on_kvm(&why);
     }
+    if let (Err(error), Some(path)) = (&prepared, &args.report) {
+        session::write_report(path, &refused(place.name(), error))?;
+    }
     let prepared = prepared.with_context(file)?;
     drop(reader);
     announce(place.name(), prepared.report());
     let ram = prepared.report().ram.to_string();
     let written = RestoredRegisters::of(&prepared.report().written);
     let times = RestoreTimes::of(&prepared.report().times);
+    let steps = RestoredStep::all(prepared.report());
     let machine = prepared.commit(Intent::Restore)?;
     say(&format!("{} runs on engine {}{instead}", place.name(), machine.engine()));
     let report = session::Report {
@@ -78,6 +82,7 @@ pub fn run(args: &RestoreArgs) -> Result<Exit> {
         restored_ram: Some(ram),
         restored_registers: Some(written),
         restore_times: Some(times),
+        restored_steps: Some(steps),
     };
     session::run(machine, &output, &place, &config, &report)
 }
@@ -93,6 +98,20 @@ fn is_of_engine(error: &RestoreError) -> bool {
             | RestoreError::GicTransfer(_)
             | RestoreError::Machine(MachineError::Engine(_))
     )
+}
+
+/// The report of a guest that cannot go here.
+fn refused(name: &str, error: &RestoreError) -> RefusedReport {
+    let steps = match error {
+        RestoreError::Plan { steps, .. } => steps.0.iter().map(RestoredStep::of).collect(),
+        _ => Vec::new(),
+    };
+    RefusedReport {
+        name: name.to_owned(),
+        outcome: "refused".to_owned(),
+        error: error.to_string(),
+        restored_steps: steps,
+    }
 }
 
 /// Whether an entry of any unit is so.

@@ -5,7 +5,7 @@ use crate::console::{Output, Requests};
 use crate::control_socket;
 use crate::exit::Exit;
 use crate::out::say;
-use crate::report::{RestoreTimes, RestoredRegisters, RunReport};
+use crate::report::{RestoreTimes, RestoredRegisters, RestoredStep, RunReport};
 use crate::signals;
 use crate::state_dir::{Place, StateDir};
 use crate::terminal::{self, Stdin};
@@ -52,6 +52,8 @@ pub struct Report<'a> {
     pub restored_registers: Option<RestoredRegisters>,
     /// How long each share of a restore took.
     pub restore_times: Option<RestoreTimes>,
+    /// What a restore did to registers besides writing them.
+    pub restored_steps: Option<Vec<RestoredStep>>,
 }
 
 /// Runs the machine, which prints to `output`, to its end.
@@ -125,11 +127,16 @@ fn finish_report(
     report.restored_ram.clone_from(&asked.restored_ram);
     report.restored_registers.clone_from(&asked.restored_registers);
     report.restore_times.clone_from(&asked.restore_times);
+    report.restored_steps.clone_from(&asked.restored_steps);
     if report.deterministic {
         let (instructions, hash) = (report.instructions, &report.state_hash);
         say(&format!("{instructions} instructions, state hash {hash}"));
     }
-    let Some(path) = asked.path else { return Ok(()) };
-    let text = serde_json::to_string_pretty(&report)? + "\n";
+    asked.path.map_or(Ok(()), |path| write_report(path, &report))
+}
+
+/// Writes a report.
+pub fn write_report(path: &Path, report: &impl serde::Serialize) -> Result<()> {
+    let text = serde_json::to_string_pretty(report)? + "\n";
     std::fs::write(path, text).with_context(|| format!("report {}", path.display()))
 }

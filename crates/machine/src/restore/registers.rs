@@ -244,8 +244,16 @@ impl Machine {
             (scope, planner.write(vcpu, scope, entries))
         });
         for (scope, done) in all_done {
-            let written = self.note_done(UNIT, scope, done, pending)?;
-            self.check_required(UNIT, scope, &written)?;
+            let noted = self.note_done(UNIT, scope, done, pending);
+            let noted = noted.and_then(|written| {
+                self.check_required(UNIT, scope, &written)?;
+                Ok(written)
+            });
+            if noted.is_err() {
+                // What was found before is the reason, and this may follow from it.
+                pending.refuse(self.engine)?;
+            }
+            let written = noted?;
             let facts = usize::from(written.contains(&rules::CNTFRQ));
             pending.report.written.of_vcpus.push(written.len() - facts);
         }
