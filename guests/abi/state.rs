@@ -14,6 +14,8 @@ pub fn set() {
     msr!("dbgbcr0_el1", 0x1e4);
     let monitors = mrs!("id_aa64dfr0_el1") >> 8 & 0xf;
     if !matches!(monitors, 0 | 0xf) {
+        // What is in it at reset is UNKNOWN, but for what cannot be written.
+        msr!("pmcr_el0", 0);
         msr!("pmcntenset_el0", 1 << 31);
         msr!("pmintenset_el1", 1 << 31);
         msr!("pmselr_el0", 0x1f);

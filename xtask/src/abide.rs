@@ -13,6 +13,8 @@ use std::time::Duration;
 pub const POWERED_OFF: i32 = 0;
 /// `abide`'s exit code when the guest was saved and is no longer here.
 pub const SAVED_AWAY: i32 = 12;
+/// `abide`'s exit code when the host cannot run the guest.
+pub const HOST_CANNOT: i32 = 4;
 
 /// One guest's run may take this long, on two slow cores that others use too.
 const LIMIT: Duration = Duration::from_secs(180);

@@ -20,6 +20,34 @@ pub struct Looks {
     pub excepted: BTreeSet<Change>,
 }
 
+/// What the interrupt controller was to a guest that went on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gic {
+    /// `GICD_IIDR` as it read it at birth. Where it went on it looks at it again each time.
+    pub iidr: String,
+    /// How many interrupts it holds over each look, and takes then.
+    pub held: usize,
+    /// How many looks there were since it came, all with every interrupt taken as held.
+    pub looks: usize,
+}
+
+impl Gic {
+    /// From the console of a whole life without a difference, and of the part of it since it came.
+    pub fn of(life: &str, here: &str) -> Option<Self> {
+        let birth = |line: &str| line.strip_prefix("abi: cpu0 GICD_IIDR=").map(str::to_owned);
+        let held = |line: &str| {
+            look(line)?;
+            line.rsplit_once(" differences, ")?.1.split(' ').next()?.parse().ok()
+        };
+        let held: Vec<usize> = whole_lines(here).filter_map(held).collect();
+        Some(Self {
+            iidr: whole_lines(life).find_map(birth)?,
+            held: *held.iter().min()?,
+            looks: held.len(),
+        })
+    }
+}
+
 /// What a guest found changed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Change {
@@ -39,9 +67,20 @@ struct Exception {
 }
 
 /// docs/lab.md gives the reason of each.
-const EXCEPTIONS: [Exception; 1] = [Exception { name: "CTR_EL0", bits: CTR_IDC }];
-/// Data caches need no cleaning for instructions to be seen `[DDI0487 D24.2.34]`.
-const CTR_IDC: u64 = 1 << 28;
+const EXCEPTIONS: [Exception; 4] = [
+    Exception { name: "ID_AA64MMFR2_EL1", bits: MMFR2_NV },
+    Exception { name: "SMIDR_EL1", bits: ALL },
+    Exception { name: "PMCR_EL0", bits: PMCR_NAME },
+    Exception { name: "PMCEID0_EL0", bits: PMCEID_CHAIN },
+];
+/// Nested virtualization.
+const MMFR2_NV: u64 = 0xf << 24;
+/// Whatever it is, or UNDEFINED.
+const ALL: u64 = u64::MAX;
+/// The event CHAIN, 0x1e.
+const PMCEID_CHAIN: u64 = 1 << 0x1e;
+/// IMP and IDCODE: whose performance monitors they are `[DDI0487 D24.5]`.
+const PMCR_NAME: u64 = 0xffff_0000;
 
 impl Looks {
     /// All looks on the console of a life, none of which may have found a difference that is not
@@ -76,7 +115,8 @@ impl Change {
         let number = |text: &str| u64::from_str_radix(text.strip_prefix("0x")?, 16).ok();
         let changed = number(&self.first).zip(number(&self.now)).map(|(a, b)| a ^ b);
         EXCEPTIONS.iter().any(|known| {
-            known.name == self.name && changed.is_some_and(|bits| bits & !known.bits == 0)
+            known.name == self.name
+                && (known.bits == ALL || changed.is_some_and(|bits| bits & !known.bits == 0))
         })
     }
 }
@@ -149,6 +189,15 @@ mod tests {
         }
     }
 
+    #[test]
+    fn interrupt_controller_is_told_by_the_guest() {
+        let life = format!("abi: cpu0 GICD_IIDR=0x4b00243b\r\n{LOOK}");
+        let found = Gic::of(&life, LOOK).expect("it looked");
+        assert_eq!((found.iidr.as_str(), found.held, found.looks), ("0x4b00243b", 8, 2));
+        assert_eq!(Gic::of(LOOK, LOOK), None);
+        assert_eq!(Gic::of(&life, ""), None);
+    }
+
     fn with(change: &str, look: &str) -> Result<Looks> {
         Looks::of(&format!("{LOOK}{change}abi: 3: 492 values, {look}\r\n"))
     }
@@ -165,12 +214,20 @@ mod tests {
 
     #[test]
     fn known_exception_is_told_apart_by_its_bits() {
-        let idc = "abi: cpu0 CTR_EL0: 0x8444c004 -> 0x9444c004\r\n";
-        let looks = with(idc, "1 differences, 8 interrupts taken as held").expect("it is known");
+        let name = "abi: cpu1 PMCR_EL0: 0x410c3000 -> 0x3000\r\n";
+        let looks = with(name, "1 differences, 8 interrupts taken as held").expect("it is known");
         assert_eq!(looks.excepted.len(), 1);
-        let more = "abi: cpu0 CTR_EL0: 0x8444c004 -> 0x9444c003\r\n";
-        assert!(with(more, "1 differences, 8 interrupts taken as held").is_err());
-        let undefined = "abi: cpu0 CTR_EL0: undef -> 0x9444c004\r\n";
-        assert!(with(undefined, "1 differences, 8 interrupts taken as held").is_err());
+        let chain = "abi: cpu0 PMCEID0_EL0: 0x20001 -> 0x40020001\r\n";
+        assert!(with(chain, "1 differences, 8 interrupts taken as held").is_ok());
+        let undefined = "abi: cpu0 SMIDR_EL1: 0x0 -> undef\r\n";
+        assert!(with(undefined, "1 differences, 8 interrupts taken as held").is_ok());
+        for other in [
+            "abi: cpu1 PMCR_EL0: 0x410c3001 -> 0x3000\r\n",
+            "abi: cpu1 PMCR_EL0: undef -> 0x3000\r\n",
+            "abi: cpu1 CTR_EL0: 0x410c3000 -> 0x3000\r\n",
+            "abi: cpu0 PMCEID0_EL0: 0x20001 -> 0x40020003\r\n",
+        ] {
+            assert!(with(other, "1 differences, 8 interrupts taken as held").is_err(), "{other}");
+        }
     }
 }

@@ -1,17 +1,21 @@
-//! What a plan predicts of a move, what came of the move, and whether the two agree, register by
-//! register.
+//! What a plan predicts of a move, what the restore reported, what came of it, and whether they
+//! agree, register by register.
 
 use super::abi::{self, Looks};
 use super::stay::{HUNG, Stayed};
-use crate::abide::SAVED_AWAY;
+use crate::abide::{HOST_CANNOT, SAVED_AWAY};
 use anyhow::{Context, Result};
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
 
 /// Names of registers.
 pub type Names = BTreeSet<String>;
+
+/// What becomes of registers that are not simply written: by scope and name, the verdict in a
+/// plan's word and the reason.
+pub type Verdicts = BTreeMap<(String, String), (String, String)>;
 
 /// What `abide plan` says of a move.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -20,14 +24,8 @@ pub struct Prediction {
     pub fine: bool,
     /// Registers that are written as they are.
     pub carried: usize,
-    /// Registers that stand in the way.
-    pub refused: Names,
-    /// Registers whose value here is hidden: the guest goes on seeing its own.
-    pub masked: Names,
-    /// Registers that read back different, and whose original value is kept for the way on.
-    pub original: Names,
-    /// Registers that are not written there; a file may carry them along.
-    pub dropped: Names,
+    /// What becomes of the others.
+    pub verdicts: Verdicts,
     /// Registers that only the host has.
     pub added: Names,
 }
@@ -35,10 +33,9 @@ pub struct Prediction {
 /// What came of a move.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Outcome {
-    /// Whether the guest went on, looked, and was saved.
-    pub went: bool,
-    /// Registers that the refusal named.
-    pub refused: Names,
+    pub end: End,
+    /// What the restore reported to have done to registers.
+    pub reported: Verdicts,
     /// Registers that its file no longer has.
     pub dropped: Names,
     /// Registers that its file has now.
@@ -49,8 +46,47 @@ pub struct Outcome {
     pub seen: Names,
     /// Changes that are known exceptions.
     pub excepted: Names,
-    /// What abide said last, where the guest did not go.
+    /// What its interrupt controller was to the guest.
+    pub gic: Option<abi::Gic>,
+    /// What abide said last, where something is not as it must be.
     pub said: String,
+}
+
+/// How a move ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum End {
+    /// The guest went on, looked, and was saved.
+    Went,
+    /// abide refused the guest.
+    Refused,
+    /// The host's KVM runs no guest like this, and abide said so: why.
+    Unusable(String),
+    /// Anything else.
+    #[default]
+    Failed,
+}
+
+impl Prediction {
+    /// The names of registers with this verdict.
+    pub fn names(&self, verdict: &str) -> Names {
+        names_of(&self.verdicts, verdict)
+    }
+}
+
+fn names_of(verdicts: &Verdicts, wanted: &str) -> Names {
+    let wanted = verdicts.iter().filter(|(_, (verdict, _))| verdict == wanted);
+    wanted.map(|((_, name), _)| name.clone()).collect()
+}
+
+impl Outcome {
+    fn of(end: End) -> Self {
+        Self { end, ..Self::default() }
+    }
+
+    /// Whether the guest went on, looked, and was saved.
+    pub fn went(&self) -> bool {
+        self.end == End::Went
+    }
 }
 
 /// Asks for a plan of moving the guest in `file` to a host.
@@ -70,23 +106,30 @@ pub fn predict(abide: &Path, file: &Path, profile: &Path) -> Result<Prediction> 
 fn prediction(plan: &Value) -> Option<Prediction> {
     let mut prediction = Prediction { fine: plan["fine"].as_bool()?, ..Prediction::default() };
     for register in plan["registers"].as_array()? {
-        let name = register["name"].as_str()?.to_owned();
-        let names = match register["verdict"].as_str()? {
-            "refuse" => &mut prediction.refused,
-            "mask" => &mut prediction.masked,
-            "original" => &mut prediction.original,
-            "drop" => &mut prediction.dropped,
-            _ => {
-                prediction.carried += 1;
-                continue;
-            }
-        };
-        names.insert(name);
+        let (register, (verdict, reason)) = verdict(register)?;
+        match verdict.as_str() {
+            "carry" | "write-once" => prediction.carried += 1,
+            _ => drop(prediction.verdicts.insert(register, (verdict, reason))),
+        }
     }
     for register in plan["only_there"].as_array()? {
         prediction.added.insert(register["name"].as_str()?.to_owned());
     }
     Some(prediction)
+}
+
+/// One register in the answer of a plan, or in the report of a restore.
+fn verdict(register: &Value) -> Option<((String, String), (String, String))> {
+    let text = |key: &str| register[key].as_str().map(str::to_owned);
+    Some(((text("scope")?, text("name")?), (text("verdict")?, text("reason")?)))
+}
+
+/// What a restore reported. What only the host has is no register of the guest.
+fn reported(report: &[u8]) -> Option<Verdicts> {
+    let json: Value = serde_json::from_slice(report).ok()?;
+    let steps = json["restored_steps"].as_array()?.iter();
+    let steps = steps.filter(|step| step["verdict"] != "hide");
+    steps.map(verdict).collect()
 }
 
 /// Looks at what came of a move: the stay, the guest's console before it, and the differences of
@@ -99,12 +142,15 @@ pub fn outcome(
     life: &str,
     stayed: &Stayed,
     files: Option<(&Path, &Path)>,
-    predicted: &Prediction,
 ) -> Result<Outcome> {
-    let mut outcome = Outcome { went: stayed.code == SAVED_AWAY, ..Outcome::default() };
-    let (Some((before, after)), true) = (files, outcome.went) else {
-        let named = |name: &&String| mentions(&stayed.words, name);
-        outcome.refused = predicted.refused.iter().filter(named).cloned().collect();
+    let mut outcome = Outcome::of(end(stayed));
+    let no_report = || "the restore left no report".to_owned();
+    match stayed.report.as_deref().and_then(reported) {
+        Some(verdicts) => outcome.reported = verdicts,
+        None if outcome.went() => outcome.said = no_report(),
+        None => {}
+    }
+    let (Some((before, after)), true) = (files, outcome.went()) else {
         outcome.said = last_line(&stayed.words);
         return Ok(outcome);
     };
@@ -120,6 +166,7 @@ pub fn outcome(
     match Looks::of(&whole) {
         Ok(looks) => {
             outcome.excepted = looks.excepted.iter().map(|change| change.name.clone()).collect();
+            outcome.gic = abi::Gic::of(&whole, &stayed.console);
         }
         Err(error) => {
             outcome.seen = abi::changes(&whole).into_iter().map(|change| change.name).collect();
@@ -128,6 +175,19 @@ pub fn outcome(
     }
     Ok(outcome)
 }
+
+fn end(stayed: &Stayed) -> End {
+    match stayed.code {
+        SAVED_AWAY => End::Went,
+        HOST_CANNOT => End::Unusable(last_line(&stayed.words)),
+        REFUSED => End::Refused,
+        _ if stayed.words == HUNG => End::Unusable(HUNG.to_owned()),
+        _ => End::Failed,
+    }
+}
+
+/// `abide`'s exit code for a guest that cannot go to a host.
+const REFUSED: i32 = 1;
 
 /// `UNIT SCOPE: NAME: LEFT | RIGHT`, or `UNIT SCOPE: NAME missing in the first file, …`.
 fn sort_in(line: &str, outcome: &mut Outcome) {
@@ -171,31 +231,25 @@ fn moves_by_itself(unit: &str, name: &str) -> bool {
         || BEGINNINGS.iter().any(|beginning| name.starts_with(beginning))
 }
 
-/// Whether `text` has `name` as a word.
-fn mentions(text: &str, name: &str) -> bool {
-    let part = |c: char| c.is_alphanumeric() || c == '_' || c == '[';
-    text.match_indices(name)
-        .any(|(at, _)| !text[..at].ends_with(part) && !text[at + name.len()..].starts_with(part))
-}
-
 fn last_line(words: &str) -> String {
     words.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default().to_owned()
 }
 
-/// What of an outcome was not predicted; nothing if the two agree.
+/// What of an outcome was not predicted; nothing if the two agree. Of a host that runs no such
+/// guest registers tell nothing: whether it may be so, the caller knows.
 pub fn disagreements(predicted: &Prediction, outcome: &Outcome) -> Vec<String> {
     let mut found = Vec::new();
-    match (predicted.fine, outcome.went) {
-        // Known, named in the table, and nothing that registers could tell.
-        (_, false) if outcome.said == HUNG => {}
-        (true, false) => found.push(format!("predicted to go, and did not: {}", outcome.said)),
-        (false, true) => found.push("predicted to be refused, and went".to_owned()),
-        (false, false) if outcome.refused.is_empty() => {
-            found.push(format!("refused for another reason: {}", outcome.said));
+    match (&outcome.end, predicted.fine) {
+        (End::Unusable(_), _) => return found,
+        (End::Failed, _) => found.push(format!("neither went nor was refused: {}", outcome.said)),
+        (End::Refused, true) => {
+            found.push(format!("predicted to go, and did not: {}", outcome.said))
         }
-        _ => {}
+        (End::Went, false) => found.push("predicted to be refused, and went".to_owned()),
+        (End::Went, true) | (End::Refused, false) => {}
     }
-    if !outcome.went {
+    found.extend(registers_otherwise(predicted, outcome));
+    if !outcome.went() {
         return found;
     }
     let mut beyond = |what: &str, names: &Names, allowed: &Names| {
@@ -204,14 +258,36 @@ pub fn disagreements(predicted: &Prediction, outcome: &Outcome) -> Vec<String> {
             found.push(format!("{what}, not predicted: {}", names.join(", ")));
         }
     };
-    beyond("changed", &outcome.changed, &predicted.original);
-    beyond("dropped", &outcome.dropped, &predicted.dropped);
-    beyond("added", &outcome.added, &predicted.added);
+    beyond("changed", &outcome.changed, &predicted.names("original"));
+    beyond("gone from its file", &outcome.dropped, &predicted.names("drop"));
+    beyond("added to its file", &outcome.added, &predicted.added);
     beyond("seen by the guest", &outcome.seen, &Names::new());
     if outcome.seen.is_empty() && !outcome.said.is_empty() {
         found.push(outcome.said.clone());
     }
     found
+}
+
+/// Each register of which the restore reported something else than the plan said. A refusal tells
+/// what stands in the way, and not what would have become of the rest.
+fn registers_otherwise(predicted: &Prediction, outcome: &Outcome) -> Vec<String> {
+    let tells = |verdicts: &Verdicts| -> BTreeMap<(String, String), String> {
+        let told = verdicts.iter().map(|(register, (verdict, _))| (register, verdict));
+        let told = told.filter(|(_, verdict)| outcome.went() || *verdict == "refuse");
+        told.map(|(register, verdict)| (register.clone(), verdict.clone())).collect()
+    };
+    let (said, came) = (tells(&predicted.verdicts), tells(&outcome.reported));
+    let registers: BTreeSet<_> = said.keys().chain(came.keys()).collect();
+    let of = |verdicts: &BTreeMap<_, String>, register| {
+        verdicts.get(register).map_or("carry", String::as_str).to_owned()
+    };
+    let both =
+        registers.into_iter().map(|register| (register, of(&said, register), of(&came, register)));
+    both.filter(|(_, said, came)| said != came)
+        .map(|((scope, name), said, came)| {
+            format!("{scope} {name}: predicted {said}, the restore reported {came}")
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -223,9 +299,19 @@ mod tests {
         names.iter().map(ToString::to_string).collect()
     }
 
+    fn verdicts(list: &[(&str, &str)]) -> Verdicts {
+        let entry = |(name, verdict): &(&str, &str)| {
+            (("vcpu0".into(), (*name).into()), ((*verdict).into(), "as it is".into()))
+        };
+        list.iter().map(entry).collect()
+    }
+
+    fn register(name: &str, verdict: &str) -> Value {
+        json!({ "scope": "vcpu0", "name": name, "verdict": verdict, "reason": "as it is" })
+    }
+
     #[test]
     fn plan_is_read_by_verdict() {
-        let register = |name, verdict| json!({ "name": name, "verdict": verdict });
         let plan = json!({
             "fine": false,
             "registers": [
@@ -237,9 +323,18 @@ mod tests {
         });
         let read = prediction(&plan).expect("it is whole");
         assert_eq!((read.fine, read.carried), (false, 1));
-        assert_eq!((read.refused, read.dropped), (names(&["CLIDR_EL1"]), names(&["PIR_EL1"])));
+        assert_eq!(read.verdicts, verdicts(&[("CLIDR_EL1", "refuse"), ("PIR_EL1", "drop")]));
+        assert_eq!(read.names("refuse"), names(&["CLIDR_EL1"]));
         assert_eq!(read.added, names(&["PTIMER"]));
         assert!(prediction(&json!({})).is_none());
+    }
+
+    #[test]
+    fn report_is_read_without_what_only_the_host_has() {
+        let steps = json!([register("PIR_EL1", "drop"), register("BMAP_2", "hide")]);
+        let report = json!({ "restored_steps": steps }).to_string();
+        assert_eq!(reported(report.as_bytes()), Some(verdicts(&[("PIR_EL1", "drop")])));
+        assert_eq!(reported(b"{}"), None);
     }
 
     #[test]
@@ -263,26 +358,50 @@ mod tests {
     #[test]
     fn outcome_that_was_not_predicted_is_told() {
         let fine = Prediction { fine: true, ..Prediction::default() };
-        let went = Outcome { went: true, ..Outcome::default() };
+        let went = Outcome::of(End::Went);
         assert!(disagreements(&fine, &went).is_empty());
-        assert!(!disagreements(&fine, &Outcome::default()).is_empty());
+        for end in [End::Failed, End::Refused] {
+            assert!(!disagreements(&fine, &Outcome::of(end)).is_empty());
+        }
         assert!(!disagreements(&Prediction::default(), &went).is_empty());
-        let refusal = Prediction { refused: names(&["CLIDR_EL1"]), ..Prediction::default() };
-        assert!(!disagreements(&refusal, &Outcome::default()).is_empty());
-        let refused = Outcome { refused: names(&["CLIDR_EL1"]), ..Outcome::default() };
-        assert!(disagreements(&refusal, &refused).is_empty());
         let changed = Outcome { changed: names(&["CLIDR_EL1"]), ..went.clone() };
         assert!(!disagreements(&fine, &changed).is_empty());
-        let original = Prediction { original: names(&["CLIDR_EL1"]), ..fine };
-        assert!(disagreements(&original, &changed).is_empty());
-        let dropped = Outcome { dropped: names(&["PIR_EL1"]), ..went };
-        assert!(!disagreements(&original, &dropped).is_empty());
+        let list = verdicts(&[("CLIDR_EL1", "original")]);
+        let original = Prediction { verdicts: list.clone(), ..fine.clone() };
+        assert!(disagreements(&original, &Outcome { reported: list, ..changed }).is_empty());
+        let dropped = Outcome { dropped: names(&["PIR_EL1"]), ..went.clone() };
+        assert!(!disagreements(&fine, &dropped).is_empty());
+        let seen = Outcome { seen: names(&["CTR_EL0"]), ..went };
+        assert!(!disagreements(&fine, &seen).is_empty());
     }
 
     #[test]
-    fn names_are_whole_words() {
-        assert!(mentions("CLIDR_EL1: found 1", "CLIDR_EL1"));
-        assert!(!mentions("CCSIDR_EL1[3]: found", "CCSIDR_EL1"));
-        assert!(!mentions("ID_AA64MMFR2_EL1", "MMFR2_EL1"));
+    fn every_register_must_be_reported_as_it_was_predicted() {
+        let refusal = |list| Prediction { verdicts: verdicts(list), ..Prediction::default() };
+        let refused = |list| Outcome { reported: verdicts(list), ..Outcome::of(End::Refused) };
+        let two = refusal(&[("CLIDR_EL1", "refuse"), ("PSCI", "refuse"), ("PIR_EL1", "drop")]);
+        let found = disagreements(&two, &refused(&[("CLIDR_EL1", "refuse")]));
+        assert_eq!(found, ["vcpu0 PSCI: predicted refuse, the restore reported carry"]);
+        let all = refused(&[("CLIDR_EL1", "refuse"), ("PSCI", "refuse")]);
+        assert!(disagreements(&two, &all).is_empty());
+        assert!(!disagreements(&refusal(&[("PSCI", "refuse")]), &all).is_empty());
+        let drops = verdicts(&[("PIR_EL1", "drop")]);
+        let fine = Prediction { fine: true, verdicts: drops.clone(), ..Prediction::default() };
+        assert!(!disagreements(&fine, &Outcome::of(End::Went)).is_empty());
+        let outcome = Outcome { reported: drops, ..Outcome::of(End::Went) };
+        assert!(disagreements(&fine, &outcome).is_empty());
+    }
+
+    #[test]
+    fn hosts_own_inability_is_told_apart() {
+        let stayed = |code, words: &str| {
+            let (console, words) = (String::new(), words.to_owned());
+            Stayed { console, words, code, file: None, report: None }
+        };
+        assert_eq!(end(&stayed(4, "a\nno guest")), End::Unusable("no guest".into()));
+        assert_eq!(end(&stayed(-1, HUNG)), End::Unusable(HUNG.into()));
+        assert_eq!(end(&stayed(1, "a")), End::Refused);
+        assert_eq!(end(&stayed(3, "a")), End::Failed);
+        assert_eq!(end(&stayed(12, "")), End::Went);
     }
 }

@@ -7,6 +7,7 @@
 mod abi;
 mod cells;
 mod console;
+mod contracts;
 mod host;
 mod judge;
 mod kvm_to_kvm;
@@ -36,7 +37,7 @@ pub struct Arguments {
     /// Run the cells on hosts with this CPU, as QEMU's -cpu takes it
     #[arg(long, value_name = "MODEL")]
     cpu: Option<String>,
-    /// Move guests between all kernels on all CPU models and write docs/lab; --only chooses CPUs
+    /// Move guests between all kernels on all CPU models and write docs/lab; --only chooses CPUs, whose part it then is
     #[arg(long, conflicts_with_all = ["host_kernel", "cpu"])]
     matrix: bool,
     /// Show all that the hosts say

@@ -50,13 +50,15 @@ pub struct Stayed {
     pub code: i32,
     /// The file, if it came to be saved.
     pub file: Option<Vec<u8>>,
+    /// The report of a restore, JSON.
+    pub report: Option<Vec<u8>>,
 }
 
 impl Stayed {
     /// The host never came to the end.
     fn hung() -> Self {
         let words = HUNG.to_owned();
-        Self { console: String::new(), words, code: -1, file: None }
+        Self { console: String::new(), words, code: -1, file: None, report: None }
     }
 
     /// The file, or why there is none.
@@ -126,6 +128,7 @@ impl Stay<'_> {
             Begin::Run(arguments) => format!("run {name} --engine {engine} {arguments}"),
             Begin::Restore(_) | Begin::RestoreWith(..) => {
                 let more = if let Begin::RestoreWith(_, more) = self.begin { more } else { "" };
+                let more = format!("--report $OUT/{name}.report {more}");
                 format!("restore {directory}/{name}.abide {name} --engine {engine} {more}")
             }
         };
@@ -235,5 +238,6 @@ fn one(name: &str, file: impl Fn(&str) -> Result<Vec<u8>>) -> Result<Stayed> {
         words: text("words")?,
         code,
         file: file(&format!("{name}.abide")).ok(),
+        report: file(&format!("{name}.report")).ok(),
     })
 }
