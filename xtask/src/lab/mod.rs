@@ -37,7 +37,8 @@ pub struct Arguments {
     /// Run the cells on hosts with this CPU, as QEMU's -cpu takes it
     #[arg(long, value_name = "MODEL")]
     cpu: Option<String>,
-    /// Move guests between all kernels on all CPU models and write docs/lab; --only chooses CPUs, whose part it then is
+    /// Move guests between all kernels on all CPU models and write docs/lab; --only chooses CPUs,
+    /// and renews their part alone
     #[arg(long, conflicts_with_all = ["host_kernel", "cpu"])]
     matrix: bool,
     /// Show all that the hosts say

@@ -285,7 +285,8 @@ fn page(rows: &[Row], notes: &[String]) -> String {
 fn controllers(rows: &[Row], text: &mut String) {
     *text += "\nThe interrupt controller: GICD_IIDR as the guest saw it at birth and at each look \
         since, and how many interrupts it held over each look (pending, active, both, level, \
-        disabled, software generated) and took afterwards, each once and in the one right order.\n\n\
+        disabled, software generated) and took afterwards, each once and in the one right \
+        order.\n\n\
         | born on | goes to | GICD_IIDR | interrupts × looks there | at home again |\n\
         |---|---|---|---|---|\n";
     for row in rows {
