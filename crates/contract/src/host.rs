@@ -258,7 +258,9 @@ fn part(name: &str, mask: u64, value: u64, default: u64, why: Why) -> Part {
 /// The parts in which a register that shows `shown` promises something else than `done`, which its
 /// host does.
 pub(crate) fn parts_unlike(id: RegId, shown: &Value, done: &Value) -> Vec<Part> {
-    let (Some(shown), Some(done)) = (shown.to_number(), done.to_number()) else { return Vec::new() };
+    let (Some(shown), Some(done)) = (shown.to_number(), done.to_number()) else {
+        return Vec::new();
+    };
     named_parts(rules::rule(id).fit, shown ^ done, shown, done, Why::Shown)
 }
 
