@@ -29,8 +29,11 @@ const STILL_AT: u64 = 0xdead_beef;
 /// Beyond 32 bits.
 const CYCLES_AT: u64 = 0x12_0000_0000;
 
+/// A register's name, and how it is read.
+type Register = (&'static str, fn() -> u64);
+
 /// What is looked at, all of which stays as it was set.
-pub const REGISTERS: [(&str, fn() -> u64); 11] = [
+pub const REGISTERS: [Register; 11] = [
     ("PMCR_EL0", || mrs!("pmcr_el0")),
     ("PMCNTENSET_EL0", || mrs!("pmcntenset_el0")),
     ("PMCNTENCLR_EL0", || mrs!("pmcntenclr_el0")),

@@ -132,7 +132,7 @@ fn where_no_engine_takes_a_guest_both_say_why() {
     rewrite(&sandbox, "web.abide", "odd.abide", |id, number| {
         if id == PFR0 { number | 0xe << 52 } else { number }
     });
-    let refused = sandbox.abide(&["restore", "odd.abide"]);
+    let refused = sandbox.as_told(&["restore", "odd.abide"]).output().unwrap();
     let text = stderr(&refused);
     assert_eq!(code(&refused), 1, "{text}");
     assert!(text.contains("odd: not on engine kvm: "), "{text}");
