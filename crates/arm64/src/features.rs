@@ -57,7 +57,12 @@ impl Feature {
     pub fn of_state(register: RegId) -> Option<Self> {
         let own = [Self::Pmu, Self::Sve, Self::Pauth];
         let Absent::DropIfOff(off) = crate::rules::rule(register).absent else { return None };
-        own.into_iter().find(|feature| off.iter().all(|field| feature.fields().contains(field)))
+        // Without a field no feature brings it: it is there for no guest to use.
+        let (first, rest) = off.split_first()?;
+        own.into_iter().find(|feature| {
+            let fields = feature.fields();
+            fields.contains(first) && rest.iter().all(|field| fields.contains(field))
+        })
     }
 
     /// The ID fields of which one is not 0 where a vCPU has it `[DDI0487 D24.2]`.
@@ -155,6 +160,14 @@ mod tests {
 
     fn shown(reg: RegId, value: u64) -> Vec<Feature> {
         CpuFeatures::shown_by(|id| (id == reg).then_some(value)).iter().collect()
+    }
+
+    #[test]
+    fn features_bring_registers_of_theirs_and_no_others() {
+        // APIAKEYLO_EL1; SPSR_abt, which KVM lists and no guest reaches; SCTLR_EL1.
+        let brings = |number: u64| Feature::of_state(RegId::Kvm(0x6030_0000_0000_0000 | number));
+        assert_eq!(brings(0x13_c108), Some(Feature::Pauth));
+        assert_eq!([0x10_004a, 0x13_c080].map(brings), [None; 2]);
     }
 
     #[test]
