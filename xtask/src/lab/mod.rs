@@ -9,6 +9,7 @@ mod cells;
 mod console;
 mod contracts;
 mod host;
+mod implementations;
 mod judge;
 mod kvm_to_kvm;
 mod linux;
