@@ -20,6 +20,7 @@
 
 use abide_engine::{Engine, InterruptLines, Vcpu, VmConfig};
 use abide_engine_kvm::KvmEngine;
+use abide_engine_kvm::trial::Kind;
 use abide_engine_soft::SoftEngine;
 use abide_machine::board::{GIC_INTIDS, GICD_BASE, GICR_BASE, RAM_BASE, RAM_MIN_LEN};
 use abide_machine::clock::MachineClock;
@@ -214,7 +215,11 @@ fn main() -> Result<(), Failure> {
         return Err("ENGINE FILE ROUNDS are needed".into());
     };
     let engine: Box<dyn Engine> = match engine.as_str() {
-        "kvm" => Box::new(KvmEngine::open()?),
+        "kvm" => {
+            let kvm = KvmEngine::open()?;
+            kvm.try_guest(Kind::Restored)?;
+            Box::new(kvm)
+        }
         "soft" => Box::new(SoftEngine::default()),
         other => return Err(format!("no engine `{other}`: soft or kvm").into()),
     };

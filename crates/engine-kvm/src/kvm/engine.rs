@@ -32,6 +32,8 @@ pub struct KvmEngine {
 
 impl KvmEngine {
     /// Opens `/dev/kvm` and makes sure that it offers what every VM needs, a GICv3 among it.
+    /// [`Self::try_guest`] comes next: where KVM tells its user another CTR_EL0 than guests read,
+    /// only a guest finds out, and VMs made before show what KVM tells.
     ///
     /// # Errors
     /// [`EngineError::Unavailable`], with what to do.
