@@ -152,8 +152,7 @@ impl Offer {
     pub(crate) fn unimplemented(&self, id: RegId, value: &Value) -> Vec<Part> {
         let default = self.default.as_ref().and_then(Value::to_number);
         let (Some(found), Some(default)) = (value.to_number(), default) else { return Vec::new() };
-        let is_shown =
-            |field: &&FieldValues| field.values.contains(&((found & field.mask()) >> field.shift));
+        let is_shown = |field: &&FieldValues| field.values.contains(&field.bits_of(found));
         let shown = self.advertised.iter().filter(is_shown).fold(0, |bits, it| bits | it.mask());
         let rest = value_of(found & !shown | default & shown, value.width());
         match self.answer(id, &rest) {
@@ -201,8 +200,7 @@ impl Offer {
                 for field in fields {
                     let mask = field.mask();
                     rest &= !mask;
-                    let found = (value & mask) >> field.shift;
-                    if mask & judged != 0 && !field.values.contains(&found) {
+                    if mask & judged != 0 && !field.values.contains(&field.bits_of(value)) {
                         parts.extend(named_parts(fit, mask, value, default, Why::Other));
                     }
                 }

@@ -63,6 +63,12 @@ impl FieldValues {
     pub fn mask(&self) -> u64 {
         abide_reg::mask(self.shift, self.width)
     }
+
+    /// The field's bits of `value`, moved down to bit 0.
+    #[must_use]
+    pub fn bits_of(&self, value: u64) -> u64 {
+        (value & self.mask()) >> self.shift
+    }
 }
 
 /// What a write does.

@@ -138,7 +138,7 @@ fn look(line: &str) -> Option<(usize, usize, bool)> {
 }
 
 /// A guest may be saved in the middle of a line: its end comes later.
-fn whole_lines(console: &str) -> impl Iterator<Item = &str> {
+pub fn whole_lines(console: &str) -> impl Iterator<Item = &str> {
     console.split_inclusive('\n').filter(|line| line.ends_with('\n')).map(str::trim_end)
 }
 

@@ -1,10 +1,11 @@
 //! Performance monitors over a life on many hosts: what they hold, count, and are to interrupt.
 
+use super::abi;
 use super::host::{File, Host};
-use super::stay::{self, Begin, Stay};
+use super::stay::{Begin, Stay};
+use super::tour::{Life, live};
 use crate::tasks::guests;
-use anyhow::{Context, Result, ensure};
-use std::fs;
+use anyhow::{Result, ensure};
 
 /// What follows `abide run NAME --engine kvm`: the contract promises performance monitors.
 const RUN: &str = "--kernel /pmu.img --memory 8M --contract debian-neoverse-n1";
@@ -19,34 +20,21 @@ const WAY: [&str; 5] = ["6.12", "6.12", "7.2", "6.12", "6.1"];
 /// # Errors
 /// If a host refuses it, or it sees something.
 pub fn tour(birth: &Host, show: bool) -> Result<String> {
-    let program = fs::read(crate::abide::build_for_arm()?)?;
     let files = vec![File::data("pmu.img", guests::pmu()?)];
     let born = Stay { name: "pmu", begin: Begin::Run(RUN), until: UNTIL };
-    let first = stay::alone(birth, &program, files, born, show)?;
-    let mut life = first.console.clone();
-    let mut file = first.saved()?;
-    let mut hosts = vec![birth.kernel.to_string()];
-    for series in WAY {
-        let host = Host::debian(series, &birth.cpu);
-        let next = Stay { name: "pmu", begin: Begin::Restore(&file), until: UNTIL };
-        let next = stay::alone(&host, &program, Vec::new(), next, show)?;
-        let before = looks(&life)?;
-        life += &next.console;
-        file = next.saved().with_context(|| host.to_string())?;
-        let after = looks(&life).with_context(|| host.to_string())?;
-        ensure!(after > before, "the guest did not look on {host}");
-        hosts.push(series.to_owned());
-    }
-    let count = looks(&life)?;
+    let judge = |before: &str, life: &str| {
+        ensure!(looks(life)? > looks(before)?, "the guest did not look");
+        Ok(())
+    };
+    let Life { said, hosts } = live(birth, files, born, &WAY, judge, show)?;
+    let count = looks(&said)?;
     Ok(format!("{}: {count} looks, all registers, counts and interrupts right", hosts.join(" → ")))
 }
 
 /// How often the guest looked; each time all must have been right.
 fn looks(console: &str) -> Result<usize> {
     let mut count = 0;
-    // A guest may be saved in the middle of a line: its end comes later.
-    let lines = console.split_inclusive('\n').filter(|line| line.ends_with('\n'));
-    for line in lines.map(str::trim_end) {
+    for line in abi::whole_lines(console) {
         let Some((number, word)) =
             line.strip_prefix("pmu: ").and_then(|rest| rest.split_once(": "))
         else {

@@ -17,28 +17,54 @@ const CONTRACT: &str = "debian-neoverse-n1";
 /// # Errors
 /// If a host refuses it, or it sees something.
 pub fn of_abi(birth: &Host, show: bool) -> Result<String> {
-    let program = fs::read(crate::abide::build_for_arm()?)?;
     let files = vec![File::data("abi.img", guests::abi()?)];
     let run = format!("{} --contract {CONTRACT}", abi::RUN);
     let born = Stay { name: "abi", begin: Begin::Run(&run), until: abi::UNTIL };
-    let first = stay::alone(birth, &program, files, born, show)?;
-    let mut life = first.console.clone();
-    let mut file = first.saved()?;
-    let mut hosts = vec![birth.kernel.to_string()];
-    for series in WAY {
-        let host = Host::debian(series, &birth.cpu);
-        let next = Stay { name: "abi", begin: Begin::Restore(&file), until: abi::UNTIL };
-        let next = stay::alone(&host, &program, Vec::new(), next, show)?;
-        life += &next.console;
-        file = next.saved().with_context(|| host.to_string())?;
-        Looks::of(&life).with_context(|| host.to_string())?;
-        hosts.push(series.to_owned());
-    }
-    let Looks { values, count, excepted } = Looks::of(&life)?;
+    let judge = |_: &str, life: &str| Looks::of(life).map(drop);
+    let Life { said, hosts } = live(birth, files, born, &WAY, judge, show)?;
+    let Looks { values, count, excepted } = Looks::of(&said)?;
     let excepted: Vec<String> = excepted.iter().map(ToString::to_string).collect();
     Ok(format!(
         "{} under {CONTRACT}: {count} looks at {values} values, no difference but {}",
         hosts.join(" → "),
         if excepted.is_empty() { "none".to_owned() } else { excepted.join(", ") }
     ))
+}
+
+/// A life that went over many hosts.
+pub struct Life {
+    /// All that the guest said.
+    pub said: String,
+    pub hosts: Vec<String>,
+}
+
+/// A guest is born on a host and goes to others by save and restore; it stays on each as long as
+/// where it was born. `judge` is given what it had said before it came, and all until it left.
+///
+/// # Errors
+/// If a host refuses it, or `judge` does.
+pub fn live(
+    birth: &Host,
+    files: Vec<File>,
+    born: Stay,
+    way: &[&str],
+    judge: impl Fn(&str, &str) -> Result<()>,
+    show: bool,
+) -> Result<Life> {
+    let program = fs::read(crate::abide::build_for_arm()?)?;
+    let Stay { name, until, .. } = born;
+    let first = stay::alone(birth, &program, files, born, show)?;
+    let mut life = Life { said: first.console.clone(), hosts: vec![birth.kernel.to_string()] };
+    let mut file = first.saved()?;
+    for &series in way {
+        let host = Host::debian(series, &birth.cpu);
+        let next = Stay { name, begin: Begin::Restore(&file), until };
+        let next = stay::alone(&host, &program, Vec::new(), next, show)?;
+        let before = life.said.clone();
+        life.said += &next.console;
+        file = next.saved().with_context(|| host.to_string())?;
+        judge(&before, &life.said).with_context(|| host.to_string())?;
+        life.hosts.push(series.to_owned());
+    }
+    Ok(life)
 }

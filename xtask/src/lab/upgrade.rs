@@ -62,7 +62,7 @@ pub fn of_host(host: &Host, show: bool) -> Result<String> {
 /// What the first kernel's KVM does to a guest in a file with DAX; there the file is in the page
 /// cache instead.
 const STAGES: &str = "\
-fail() { echo \"abide-lab: $*\"; cat /tmp/words; exit 9; }
+fail() { echo \"abide-lab: $*\"; cat /words; exit 9; }
 attach() {
     mount -t ext4 -o dax=$1 /dev/pmem0 /pmem || fail \"no file system with dax=$1\"
     grep pmem /proc/mounts
@@ -70,13 +70,13 @@ attach() {
 cached() { sed -n 's/^Cached: *\\([0-9]*\\) kB$/\\1/p' /proc/meminfo; }
 begin() {
     before=$(cached)
-    /abide \"$@\" --engine kvm --state-dir /tmp/state </dev/null >>/pmem/console 2>/tmp/words &
+    /abide \"$@\" --engine kvm --state-dir /state </dev/null >>/pmem/console 2>/words &
     guest=$!
 }
 ended() {
     wait $guest
     code=$?
-    cat /tmp/words
+    cat /words
     [ $code -eq $1 ] || fail \"exit code $code, not $1\"
 }
 save() {
@@ -88,16 +88,16 @@ save() {
         sleep 0.2
     done
     echo \"abide-lab: cached $(($(cached) - before)) KiB\"
-    /abide save web $1 --keep-memory --state-dir /tmp/state || fail 'not saved'
+    /abide save web $1 --keep-memory --state-dir /state || fail 'not saved'
     ended 12
 }
 refused() {
     code=$1
     shift
-    /abide \"$@\" --engine kvm --state-dir /tmp/state </dev/null >/dev/null 2>/tmp/words
+    /abide \"$@\" --engine kvm --state-dir /state </dev/null >/dev/null 2>/words
     found=$?
     [ $found -eq $code ] || fail \"exit code $found, not $code\"
-    sed 's/^/abide-lab: refused: /' /tmp/words
+    sed 's/^/abide-lab: refused: /' /words
 }
 next() {
     echo $1 >/pmem/stage

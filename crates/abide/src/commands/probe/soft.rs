@@ -59,7 +59,7 @@ fn only_in(showing: Option<&Offer>, offer: &Offer) -> Vec<FieldValues> {
         let taken = taken.iter().find(|it| (it.shift, it.width) == (field.shift, field.width));
         field.values.retain(|number| taken.is_none_or(|taken| !taken.values.contains(number)));
         let own = offer.default.as_ref().and_then(Value::to_number).unwrap_or(0);
-        field.values.remove(&((own & field.mask()) >> field.shift));
+        field.values.remove(&field.bits_of(own));
     }
     more.retain(|field| !field.values.is_empty());
     more
