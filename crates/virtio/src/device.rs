@@ -1,7 +1,7 @@
 //! What stands behind the transport.
 
 use crate::{Guest, QueueError};
-use abide_reg::{Entry, Intake, IntakeError, RegDef};
+use abide_reg::{Entry, Gpa, Intake, IntakeError, RegDef};
 
 /// A device's number `[VIRTIO 5]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -16,8 +16,19 @@ impl DeviceId {
     pub const CONSOLE: Self = Self(3);
     /// A source of random bits.
     pub const ENTROPY: Self = Self(4);
+    /// A clock.
+    pub const CLOCK: Self = Self(17);
     /// Sockets between guest and host.
     pub const SOCKET: Self = Self(19);
+}
+
+/// Memory outside RAM that a device and its guest share `[VIRTIO 2.10]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SharedMemory {
+    /// Where it begins.
+    pub base: Gpa,
+    /// Its length, in bytes; not 0.
+    pub len: u64,
 }
 
 /// A device: a state machine that is called and answers at once. It does no I/O, reads no clock
@@ -35,6 +46,16 @@ pub trait Device: Sized {
 
     /// Its registers, besides the transport's; the same for every instance.
     const TABLE: &'static [RegDef];
+
+    /// Whether instances may have shared memory. Where not, `SHMSel` means nothing and is no
+    /// register.
+    const SHARES_MEMORY: bool = false;
+
+    /// Its region of shared memory with this number.
+    fn shared_memory(&self, id: u32) -> Option<SharedMemory> {
+        let _ = id;
+        None
+    }
 
     /// Feature bits of its own that it offers. Those of the transport are added.
     fn features(&self) -> u64;

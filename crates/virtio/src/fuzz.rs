@@ -1,9 +1,13 @@
 //! The fuzz target's body, a library function so that ordinary tests replay its corpus.
 
 use crate::block::{IoFailed, Storage};
+use crate::rtc::{CrossReading, RtcClock};
 use crate::spec::{interrupt, offset, status};
 use crate::vsock;
-use crate::{Block, Cable, Console, Device, Mmio, Net, RandomBits, Rng, Sockets, Terminal, Vsock};
+use crate::{
+    Block, Cable, Clocks, Console, Device, Mmio, Net, RandomBits, Rng, Rtc, Sockets, Terminal,
+    Vsock,
+};
 use abide_memory::{GuestRam, Order};
 use abide_reg::Gpa;
 
@@ -58,6 +62,14 @@ impl RandomBits for Host {
     fn next_u64(&mut self) -> Option<u64> {
         self.number += 1;
         (self.number & 63 != 0).then_some(self.number)
+    }
+}
+
+impl Clocks for Host {
+    fn read(&mut self, clock: RtcClock) -> Option<CrossReading> {
+        self.number += 1;
+        let reading = CrossReading { clock_ns: self.number, counter_value: self.number };
+        (clock != RtcClock::Tai || self.number & 1 == 0).then_some(reading)
     }
 }
 
@@ -250,14 +262,15 @@ pub fn fuzz_virtio(data: &[u8]) {
     let disk = vec![0; SECTORS * 512];
     let mut host =
         Host { disk, typed: vec![b'x'; 20], frames: Vec::new(), packets: Vec::new(), number: 0 };
-    // Inputs of the devices before keep their meaning: none of them began with 7.
-    match which & 7 {
+    // Inputs of the devices before keep their meaning: none of them began with 7, nor with more.
+    match which & 15 {
+        15 => drive(Rtc::default(), &mut host, data),
         7 => {
             let mut sockets = Vsock::new(3);
             sockets.reset_transport();
             drive(sockets, &mut host, data);
         }
-        which => drive_other(which, &mut host, data),
+        which => drive_other(which & 7, &mut host, data),
     }
 }
 

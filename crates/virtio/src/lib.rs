@@ -2,7 +2,7 @@
 //!
 //! **What the guest sees**: virtio 1.2 devices `[VIRTIO]` on the MMIO transport, version 2, with
 //! split virtqueues, indirect descriptors and event suppression. No legacy interface, no packed
-//! queues, no shared memory regions.
+//! queues.
 //!
 //! * [`Mmio`] is the transport of one device: registers, negotiation, status, interrupt.
 //! * [`Device`] is what stands behind it: a state machine that is told of a notified queue and
@@ -15,6 +15,7 @@
 //! |---|---|
 //! | features offered, largest queue sizes | carried; a version that lacks one of them: refused |
 //! | features accepted, status, interrupt status, selectors, generation | carried |
+//! | where a region of shared memory lies | carried |
 //! | size, addresses and positions of each queue | carried; addresses outside RAM: refused |
 //! | the device's own registers | carried, see each device |
 //! | requests in flight | there are none: a request is done when the notifying write returns |
@@ -38,6 +39,7 @@ pub mod net;
 mod queue;
 mod registers;
 mod rng;
+pub mod rtc;
 pub mod spec;
 mod transport;
 pub mod vsock;
@@ -45,12 +47,13 @@ pub mod vsock;
 pub use block::Block;
 pub use chain::{Chain, Segment};
 pub use console::{Console, Terminal};
-pub use device::{Device, DeviceId};
+pub use device::{Device, DeviceId, SharedMemory};
 pub use error::QueueError;
 pub use guest::Guest;
 pub use net::{Cable, Net};
 pub use queue::{QUEUE_SIZE_MAX, Virtqueue};
 pub use registers::{QUEUES_MAX, transport_table};
 pub use rng::{RandomBits, Rng};
+pub use rtc::{Clocks, Rtc};
 pub use transport::Mmio;
 pub use vsock::{Sockets, Vsock};

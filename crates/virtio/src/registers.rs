@@ -15,6 +15,8 @@ pub(crate) const DRIVER_FEATURES: RegDef =
 pub(crate) const DRIVER_FEATURES_SEL: RegDef =
     RegDef::state(RegId::named("virtio.driver_features_sel"), "DriverFeaturesSel", 4);
 pub(crate) const QUEUE_SEL: RegDef = RegDef::state(RegId::named("virtio.queue_sel"), "QueueSel", 4);
+/// Only of devices that may share memory.
+pub(crate) const SHM_SEL: RegDef = RegDef::state(RegId::named("virtio.shm_sel"), "SHMSel", 4);
 pub(crate) const STATUS: RegDef = RegDef::state(RegId::named("virtio.status"), "Status", 1);
 pub(crate) const INTERRUPT_STATUS: RegDef =
     RegDef::state(RegId::named("virtio.interrupt_status"), "InterruptStatus", 1);

@@ -40,8 +40,12 @@ pub mod offset {
     pub const QUEUE_DRIVER: u64 = 0x090;
     /// `QueueDeviceLow`, W; `QueueDeviceHigh` follows.
     pub const QUEUE_DEVICE: u64 = 0x0a0;
-    /// `SHMLenLow` and, to 0x0bf, length and base of the shared memory region selected.
+    /// `SHMSel`, W: the region of shared memory that the registers below speak of.
+    pub const SHM_SEL: u64 = 0x0ac;
+    /// `SHMLenLow`, R; `SHMLenHigh` follows. All ones where there is no such region.
     pub const SHM_LEN: u64 = 0x0b0;
+    /// `SHMBaseLow`, R; `SHMBaseHigh` follows.
+    pub const SHM_BASE: u64 = 0x0b8;
     /// One past `SHMBaseHigh`.
     pub const SHM_END: u64 = 0x0c0;
     /// `ConfigGeneration`, R.

@@ -1,7 +1,7 @@
 //! The MMIO transport, version 2 `[VIRTIO 4.2]`.
 
 use crate::spec::{MAGIC, VENDOR, VERSION, feature, interrupt, offset, status};
-use crate::{Device, Guest, QueueError, Virtqueue};
+use crate::{Device, Guest, QueueError, SharedMemory, Virtqueue};
 use abide_memory::GuestRam;
 use abide_reg::Gpa;
 
@@ -20,6 +20,7 @@ pub struct Mmio<D> {
     driver_features: u64,
     driver_features_sel: u32,
     queue_sel: u32,
+    shm_sel: u32,
     status: u8,
     interrupt_status: u8,
     config_generation: u32,
@@ -39,6 +40,7 @@ impl<D: Device> Mmio<D> {
             driver_features: 0,
             driver_features_sel: 0,
             queue_sel: 0,
+            shm_sel: 0,
             status: 0,
             interrupt_status: 0,
             config_generation: 0,
@@ -93,11 +95,19 @@ impl<D: Device> Mmio<D> {
             offset::QUEUE_READY => queue.map_or(0, |queue| queue.is_ready.into()),
             offset::INTERRUPT_STATUS => self.interrupt_status.into(),
             offset::STATUS => self.status.into(),
-            // No region: all ones for length and base [VIRTIO 4.2.2].
-            offset::SHM_LEN..offset::SHM_END => u32::MAX,
+            offset::SHM_LEN..offset::SHM_END => self.read_shm(at),
             offset::CONFIG_GENERATION => self.config_generation,
             _ => 0,
         })
+    }
+
+    /// All ones for length and base where there is no region `[VIRTIO 4.2.2]`.
+    fn read_shm(&self, at: u64) -> u32 {
+        let region = self.device.shared_memory(self.shm_sel);
+        let of_region = |region: SharedMemory| {
+            if at < offset::SHM_BASE { region.len } else { region.base.0 }
+        };
+        word(region.map_or(u64::MAX, of_region), u32::from(at & 4 != 0))
     }
 
     fn read_config(&self, at: u64, size: usize) -> u64 {
@@ -124,6 +134,7 @@ impl<D: Device> Mmio<D> {
             offset::DRIVER_FEATURES => self.write_driver_features(value),
             offset::DRIVER_FEATURES_SEL => self.driver_features_sel = value,
             offset::QUEUE_SEL => self.queue_sel = value,
+            offset::SHM_SEL if D::SHARES_MEMORY => self.shm_sel = value,
             offset::QUEUE_SIZE => self.set_up(|queue| queue.size = value),
             offset::QUEUE_READY => self.write_queue_ready(value, ram),
             offset::QUEUE_NOTIFY => self.write_queue_notify(value, ram, host),
@@ -247,6 +258,7 @@ impl<D: Device> Mmio<D> {
         self.driver_features = 0;
         self.driver_features_sel = 0;
         self.queue_sel = 0;
+        self.shm_sel = 0;
         self.status = 0;
         self.interrupt_status = 0;
         self.unserved = 0;
@@ -312,11 +324,11 @@ impl<D: Device> Mmio<D> {
     }
 }
 
-/// The 32-bit word of a feature set that a selector names.
-fn word(features: u64, select: u32) -> u32 {
+/// The 32-bit word of a 64-bit field that a selector names.
+fn word(field: u64, select: u32) -> u32 {
     let word = match select {
-        0 => features & 0xffff_ffff,
-        1 => features >> 32,
+        0 => field & 0xffff_ffff,
+        1 => field >> 32,
         _ => 0,
     };
     u32::try_from(word).unwrap_or(0)

@@ -7,7 +7,11 @@ use abide_testkit::golden;
 use abide_testkit::virtio::{Desc, DriverQueue, bring_up};
 use abide_virtio::Vsock;
 use abide_virtio::block::{IoFailed, Storage};
-use abide_virtio::{Block, Cable, Console, Device, Mmio, Net, RandomBits, Rng, Sockets, Terminal};
+use abide_virtio::rtc::{CrossReading, RtcClock};
+use abide_virtio::{
+    Block, Cable, Clocks, Console, Device, Mmio, Net, RandomBits, Rng, Rtc, SharedMemory, Sockets,
+    Terminal,
+};
 use common::{Wired, at, ram};
 
 /// A host that has nothing.
@@ -65,6 +69,12 @@ impl Cable for Nothing {
     }
 }
 
+impl Clocks for Nothing {
+    fn read(&mut self, _clock: RtcClock) -> Option<CrossReading> {
+        None
+    }
+}
+
 impl Sockets for Nothing {
     fn send(&mut self, _packet: &[u8]) -> bool {
         false
@@ -102,6 +112,8 @@ fn saved_devices_are_the_same_bytes_for_ever() {
     let block = Block::new(2048, false, *b"abide-disk0\0\0\0\0\0\0\0\0\0");
     golden::assert_golden("tests/golden/virtio-blk.bin", &lived(block, &mut Nothing));
     golden::assert_golden("tests/golden/virtio-rng.bin", &lived(Rng, &mut Nothing));
+    let rtc = Rtc::new(Some(SharedMemory { base: at(0x1000_0000), len: 0x1_0000 }));
+    golden::assert_golden("tests/golden/virtio-rtc.bin", &lived(rtc, &mut Nothing));
     golden::assert_golden("tests/golden/virtio-console.bin", &lived(Console, &mut Nothing));
     let net = Net::new([0x52, 0x54, 0, 0xab, 0x1d, 0xe0]);
     golden::assert_golden("tests/golden/virtio-net.bin", &lived(net, &mut Nothing));

@@ -3,7 +3,7 @@
 use super::Mmio;
 use crate::registers::{
     CONFIG_GENERATION, DEVICE_FEATURES, DEVICE_FEATURES_SEL, DEVICE_ID, DRIVER_FEATURES,
-    DRIVER_FEATURES_SEL, INTERRUPT_STATUS, QUEUE_SEL, QUEUES, QueueDefs, STATUS, UNSERVED,
+    DRIVER_FEATURES_SEL, INTERRUPT_STATUS, QUEUE_SEL, QUEUES, QueueDefs, SHM_SEL, STATUS, UNSERVED,
     transport_table,
 };
 use crate::spec::{feature, interrupt, status};
@@ -16,6 +16,9 @@ impl<D: Device> Mmio<D> {
     #[must_use]
     pub fn table() -> Vec<RegDef> {
         let mut table = transport_table(D::QUEUE_SIZES.len());
+        if D::SHARES_MEMORY {
+            table.push(SHM_SEL);
+        }
         table.extend_from_slice(D::TABLE);
         table
     }
@@ -30,6 +33,7 @@ impl<D: Device> Mmio<D> {
             driver_features,
             driver_features_sel,
             queue_sel,
+            shm_sel,
             status,
             interrupt_status,
             config_generation,
@@ -49,6 +53,9 @@ impl<D: Device> Mmio<D> {
             Entry::of(&UNSERVED, Value::u8(*unserved)),
         ];
         entries.extend(queues.iter().zip(&QUEUES).flat_map(|(queue, defs)| queue.save(defs)));
+        if D::SHARES_MEMORY {
+            entries.push(Entry::of(&SHM_SEL, Value::u32(*shm_sel)));
+        }
         entries.extend(device.save());
         entries
     }
@@ -84,6 +91,7 @@ impl<D: Device> Mmio<D> {
             .take(count)
             .map(|defs| Virtqueue::restore(defs, intake_ref, ram))
             .collect::<Result<_, _>>()?;
+        let shm_sel = if D::SHARES_MEMORY { intake_ref.u32(&SHM_SEL)? } else { 0 };
         let device = D::restore(device_features & !feature::OF_TRANSPORT, intake_ref)?;
         let restored = Self {
             device,
@@ -92,6 +100,7 @@ impl<D: Device> Mmio<D> {
             driver_features,
             driver_features_sel,
             queue_sel,
+            shm_sel,
             status,
             interrupt_status,
             config_generation,
