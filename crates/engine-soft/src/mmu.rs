@@ -203,9 +203,9 @@ impl Regime {
             let index_bits = (half.size_bits - shift).min(9);
             let index = va >> shift & ((1 << index_bits) - 1);
             let place = ram
-                .offset_of(Gpa(table + 8 * index), 8)
+                .place_of(Gpa(table + 8 * index), 8)
                 .ok_or(at_level(status::EXTERNAL_ON_WALK, level))?;
-            let descriptor: u64 = ram.load(place, Order::Relaxed);
+            let descriptor: u64 = ram.load(place.offset(), Order::Relaxed);
             let leaf = match (descriptor & 3, level) {
                 (1, 1 | 2) | (3, 3) => true,
                 (3, _) => false,

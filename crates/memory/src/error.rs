@@ -24,6 +24,14 @@ pub enum MemoryError {
         /// What the host said.
         source: std::io::Error,
     },
+    /// A page of a guest ABI cannot stand there.
+    #[error("the page of a guest ABI at {gpa} {why}: 64 KiB of its own, aligned, are allowed")]
+    Page {
+        /// Its address.
+        gpa: Gpa,
+        /// What is wrong with it.
+        why: &'static str,
+    },
     /// The range is not RAM.
     #[error("{len:#x} bytes at {gpa} are not inside guest RAM")]
     OutOfRange {

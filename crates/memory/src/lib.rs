@@ -9,13 +9,15 @@
 //! * [`RamOffset`]: a place in it. Translating a guest address to an offset is checked once; an
 //!   access by offset is bounds-checked again, cheaply, so a stale offset can never reach foreign
 //!   memory.
-//! * [`DirtyLog`]: which pages were written since the last harvest. It has three writers: vCPUs,
-//!   devices, and pages of guest ABIs. Software vCPUs mark a page when they install a write
+//! * [`DirtyLog`]: which pages were written since the last harvest. It has two writers: vCPUs
+//!   and devices. Software vCPUs mark a page when they install a write
 //!   translation for it, and drop those translations when [`DirtyLog::generation`] moves.
 //!
 //! * [`MissingPages`]: RAM whose content comes when it is first touched.
+//! * [`AbiPages`]: memory that CPUs reach beside RAM and the host writes, such as a clock's page.
 //!
-//! All `unsafe` code on guest memory is in this crate, in `ram.rs` and `missing.rs`.
+//! All `unsafe` code on guest memory is in this crate, in `ram.rs`, `reservation.rs` and
+//! `missing.rs`.
 //!
 //! ```
 //! use abide_memory::{GuestRam, Order};
@@ -32,10 +34,13 @@ mod atom;
 mod dirty;
 mod error;
 mod missing;
+mod pages;
 mod ram;
+mod reservation;
 
 pub use atom::{Atom, Order, Rmw};
 pub use dirty::{DirtyLog, PageSet};
 pub use error::MemoryError;
 pub use missing::{MissingError, MissingPages, Reach};
-pub use ram::{GuestRam, PAGE_SIZE, RamOffset, RamView};
+pub use pages::{AbiPages, PageAccess};
+pub use ram::{CpuPlace, GuestRam, PAGE_SIZE, RamOffset, RamView};

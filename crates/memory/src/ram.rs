@@ -1,11 +1,13 @@
 //! Guest RAM over a shared memfd, or a file.
 
-use crate::{Atom, DirtyLog, MemoryError, Order, Rmw};
+use crate::reservation::Reservation;
+use crate::{AbiPages, Atom, DirtyLog, MemoryError, Order, PageAccess, Rmw};
 use abide_reg::Gpa;
 use rustix::fs::{MemfdFlags, SealFlags, SeekFrom};
 use std::fs::File;
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 use vm_memory::volatile_memory::VolatileMemory;
 use vm_memory::{FileOffset, MmapRegion};
 
@@ -29,7 +31,26 @@ fn checked_len(base: Gpa, size: u64) -> Result<usize, MemoryError> {
         .ok_or(MemoryError::Size { base, size })
 }
 
-/// One contiguous range of guest RAM.
+/// What a guest's CPUs reach at a physical address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CpuPlace {
+    /// RAM.
+    Ram(RamOffset),
+    /// A page of a guest ABI, which stands behind RAM as offsets count.
+    Page(RamOffset, PageAccess),
+}
+
+impl CpuPlace {
+    /// The place by which it is loaded and stored.
+    #[must_use]
+    pub const fn offset(self) -> RamOffset {
+        match self {
+            Self::Ram(offset) | Self::Page(offset, _) => offset,
+        }
+    }
+}
+
+/// One contiguous range of guest RAM, and the pages of guest ABIs that CPUs reach beside it.
 #[derive(Debug)]
 pub struct GuestRam {
     mapping: MmapRegion,
@@ -37,11 +58,16 @@ pub struct GuestRam {
     // access.
     start: *mut u8,
     len: usize,
+    /// How many bytes are mapped from `start` on: RAM, and `pages` one behind the other.
+    reach: usize,
     base: Gpa,
     file: File,
     /// Where in `file` RAM begins, in bytes.
     file_offset: u64,
     dirty: DirtyLog,
+    pages: Vec<Arc<AbiPages>>,
+    /// What `mapping` is a part of, where `pages` are mapped behind it.
+    _reservation: Option<Reservation>,
 }
 
 #[expect(unsafe_code, reason = "the raw pointer hides that the mapping may be shared")]
@@ -58,10 +84,15 @@ impl GuestRam {
     /// # Errors
     /// [`MemoryError::Size`] or [`MemoryError::Host`].
     pub fn new(base: Gpa, size: u64) -> Result<Self, MemoryError> {
+        Self::named("abide-guest-ram", base, size)
+    }
+
+    /// As [`Self::new`], with the name under which the host shows it.
+    pub(crate) fn named(name: &str, base: Gpa, size: u64) -> Result<Self, MemoryError> {
         checked_len(base, size)?;
         let make = || -> rustix::io::Result<OwnedFd> {
             let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-            let fd = rustix::fs::memfd_create("abide-guest-ram", flags)?;
+            let fd = rustix::fs::memfd_create(name, flags)?;
             rustix::fs::ftruncate(&fd, size)?;
             // Nobody who is handed the descriptor can pull memory from under the others.
             rustix::fs::fcntl_add_seals(&fd, SealFlags::SHRINK | SealFlags::GROW)?;
@@ -99,7 +130,104 @@ impl GuestRam {
             .map_err(|error| host(std::io::Error::other(error)))?;
         let start = mapping.as_ptr();
         let dirty = DirtyLog::new(size / PAGE_SIZE);
-        Ok(Self { mapping, start, len, base, file, file_offset, dirty })
+        Ok(Self {
+            mapping,
+            start,
+            len,
+            reach: len,
+            base,
+            file,
+            file_offset,
+            dirty,
+            pages: Vec::new(),
+            _reservation: None,
+        })
+    }
+
+    /// The same RAM, with pages of guest ABIs beside it: before anybody knows where the host has it
+    /// mapped, for it is mapped anew.
+    ///
+    /// Guest addresses of theirs lead behind RAM, so who reaches RAM by offsets reaches them by the
+    /// very same instructions.
+    ///
+    /// # Errors
+    /// [`MemoryError::Page`] where one overlaps RAM or another; [`MemoryError::Host`].
+    pub fn with_pages(self, pages: Vec<Arc<AbiPages>>) -> Result<Self, MemoryError> {
+        let size = self.size();
+        if !size.is_multiple_of(AbiPages::LEN) || !self.base.0.is_multiple_of(AbiPages::LEN) {
+            return Err(MemoryError::Size { base: self.base, size });
+        }
+        for (number, page) in pages.iter().enumerate() {
+            let gpa = page.gpa();
+            let why = if gpa.0 + AbiPages::LEN > self.base.0 && gpa.0 < self.base.0 + size {
+                "is inside RAM"
+            } else if pages[..number].iter().any(|other| other.gpa() == gpa) {
+                "is there twice"
+            } else {
+                continue;
+            };
+            return Err(MemoryError::Page { gpa, why });
+        }
+        let host = |source: std::io::Error| MemoryError::Host { size, source };
+        let parts = pages.iter().map(|page| (page.host().fd(), 0, page.host().len));
+        let ram_part = (self.file.as_fd(), self.file_offset, self.len);
+        let all: Vec<_> = std::iter::once(ram_part).chain(parts).collect();
+        let (reservation, mapping) = Reservation::map(&all).map_err(host)?;
+        let reach = all.iter().map(|part| part.2).sum();
+        let start = mapping.as_ptr();
+        Ok(Self { mapping, start, reach, pages, _reservation: Some(reservation), ..self })
+    }
+
+    /// The pages of guest ABIs.
+    #[must_use]
+    pub fn pages(&self) -> &[Arc<AbiPages>] {
+        &self.pages
+    }
+
+    /// Where the host has the page with this number mapped for the guest: for
+    /// `KVM_SET_USER_MEMORY_REGION` only.
+    #[must_use]
+    pub fn page_host_address(&self, number: usize) -> Option<u64> {
+        (number < self.pages.len())
+            .then(|| self.host_address() + self.size() + number as u64 * AbiPages::LEN)
+    }
+
+    /// What a CPU of the guest reaches with `len` bytes at `gpa`, or `None` where any of them is
+    /// neither RAM nor in one page of a guest ABI.
+    #[inline]
+    #[must_use]
+    pub fn place_of(&self, gpa: Gpa, len: u64) -> Option<CpuPlace> {
+        self.offset_of(gpa, len).map(CpuPlace::Ram).or_else(|| self.page_of(gpa, len))
+    }
+
+    #[cold]
+    fn page_of(&self, gpa: Gpa, len: u64) -> Option<CpuPlace> {
+        let starts = (self.size()..).step_by(self.pages.first()?.host().len);
+        self.pages.iter().zip(starts).find_map(|(page, start)| {
+            let RamOffset(inside) = page.host().offset_of(gpa, len)?;
+            Some(CpuPlace::Page(RamOffset(start + inside), page.access()))
+        })
+    }
+
+    /// The guest physical address of a place that [`Self::place_of`] told.
+    #[inline]
+    #[must_use]
+    pub fn gpa_of(&self, offset: RamOffset) -> Gpa {
+        let Some(behind) = offset.0.checked_sub(self.size()) else {
+            return Gpa(self.base.0 + offset.0);
+        };
+        let number = usize::try_from(behind / AbiPages::LEN).unwrap_or(usize::MAX);
+        let base = self.pages.get(number).map_or(Gpa(u64::MAX), |page| page.gpa());
+        Gpa(base.0.wrapping_add(behind % AbiPages::LEN))
+    }
+
+    /// Takes note that the guest was refused a write at `gpa`, and tells whether that deserves a
+    /// line in the log.
+    pub fn note_refused_write(&self, gpa: Gpa) -> bool {
+        let mut pages = self.pages.iter();
+        pages
+            .find(|page| page.host().offset_of(gpa, 1).is_some())
+            .is_some_and(|page| page.note_refused_write())
     }
 
     /// The guest physical address of the first byte.
@@ -147,7 +275,7 @@ impl GuestRam {
     #[inline]
     #[must_use]
     pub fn view(&self) -> RamView<'_> {
-        RamView { start: self.start, len: self.len, ram: PhantomData }
+        RamView { start: self.start, len: self.reach, ram: PhantomData }
     }
 
     /// The number at `offset`, a multiple of its size.
@@ -258,7 +386,7 @@ pub struct RamView<'a> {
 #[cold]
 #[inline(never)]
 fn past_the_end(at: usize, len: usize) -> ! {
-    panic!("guest RAM has {len:#x} bytes, {at:#x} was asked for");
+    panic!("guest memory has {len:#x} bytes, {at:#x} was asked for");
 }
 
 impl<'a> RamView<'a> {
@@ -277,9 +405,9 @@ impl<'a> RamView<'a> {
         }
         #[expect(unsafe_code, reason = "the one place that turns a checked offset into memory")]
         // SAFETY: `at` is a multiple of T::SIZE below `len`, itself a multiple of 4096, so the
-        // whole number lies inside the mapping, which is page-aligned and lives as long as the
-        // `GuestRam` borrowed for `'a`. Atomics permit shared mutation, also by other mappings of
-        // the memfd.
+        // whole number lies inside what is mapped, which is page-aligned, readable and writable
+        // without a gap, and lives as long as the `GuestRam` borrowed for `'a`. Atomics permit
+        // shared mutation, also by other mappings of the memfd.
         unsafe {
             &*self.start.add(at).cast::<T::Atomic>()
         }
@@ -367,6 +495,65 @@ mod tests {
         let other = GuestRam::from_fd(ram.base(), ram.size(), fd).unwrap();
         ram.store::<u64>(RamOffset(0), 7, Order::SeqCst);
         assert_eq!(other.load::<u64>(RamOffset(0), Order::SeqCst), 7);
+    }
+
+    fn with_pages() -> (GuestRam, [Arc<AbiPages>; 2]) {
+        let page = |gpa, access| Arc::new(AbiPages::new(Gpa(gpa), access).unwrap());
+        let pages =
+            [page(0x90b_0000, PageAccess::ReadOnly), page(0x90a_0000, PageAccess::ReadWrite)];
+        (ram().with_pages(pages.to_vec()).unwrap(), pages)
+    }
+
+    #[test]
+    fn pages_are_reached_by_the_same_accesses_as_ram_and_are_none() {
+        let plain = ram();
+        plain.write(Gpa(0x4000_0000), b"before").unwrap();
+        let page = Arc::new(AbiPages::new(Gpa(0x90b_0000), PageAccess::ReadOnly).unwrap());
+        let ram = plain.with_pages(vec![Arc::clone(&page)]).unwrap();
+        let mut bytes = [0; 6];
+        ram.read(Gpa(0x4000_0000), &mut bytes).unwrap();
+        assert_eq!(&bytes, b"before", "what was in RAM stays there");
+        page.host().write(Gpa(0x90b_fff8), &7u64.to_le_bytes()).unwrap();
+        let Some(CpuPlace::Page(at, PageAccess::ReadOnly)) = ram.place_of(Gpa(0x90b_fff8), 8)
+        else {
+            panic!("no page");
+        };
+        assert_eq!(at, RamOffset(ram.size() + 0xfff8));
+        assert_eq!(ram.load::<u64>(at, Order::Relaxed), 7);
+        assert_eq!(ram.view().load::<u64>(at, Order::Relaxed), 7);
+        assert_eq!(ram.offset_of(Gpa(0x90b_0000), 1), None, "no device reaches it");
+        assert_eq!(ram.place_of(Gpa(0x90b_fff9), 8), None, "no access leaves it");
+        ram.store::<u32>(at, 9, Order::Relaxed);
+        let own = page.host().load::<u32>(RamOffset(0xfff8), Order::Relaxed);
+        assert_eq!(own, 9, "one memory, two ways");
+    }
+
+    #[test]
+    fn offsets_and_addresses_lead_back_to_each_other() {
+        let (ram, pages) = with_pages();
+        for gpa in [0x4000_0000, 0x4000_fff8, 0x90b_0000, 0x90b_1238, 0x90a_0008] {
+            let place = ram.place_of(Gpa(gpa), 8).unwrap();
+            assert_eq!(ram.gpa_of(place.offset()), Gpa(gpa));
+        }
+        let address = |number| ram.page_host_address(number);
+        assert_eq!(address(0), Some(ram.host_address() + ram.size()));
+        assert_eq!(address(1), Some(ram.host_address() + ram.size() + AbiPages::LEN));
+        assert_eq!(address(2), None);
+        assert!(ram.note_refused_write(Gpa(0x90b_0010)), "the first");
+        assert!(!ram.note_refused_write(Gpa(0x90b_0010)), "and no other is told");
+        assert_eq!(pages.map(|page| page.refused_writes()), [2, 0]);
+    }
+
+    #[test]
+    fn pages_that_stand_in_the_way_are_refused() {
+        let page = |gpa| AbiPages::new(Gpa(gpa), PageAccess::ReadOnly).map(Arc::new);
+        assert!(matches!(page(0x90b_1000), Err(MemoryError::Page { .. })));
+        for gpas in [vec![0x4000_0000], vec![0x90b_0000, 0x90b_0000]] {
+            let pages = gpas.into_iter().map(|gpa| page(gpa).unwrap()).collect();
+            assert!(matches!(ram().with_pages(pages), Err(MemoryError::Page { .. })));
+        }
+        let small = GuestRam::new(Gpa(0x4000_0000), PAGE_SIZE).unwrap();
+        assert!(matches!(small.with_pages(Vec::new()), Err(MemoryError::Size { .. })));
     }
 
     #[test]

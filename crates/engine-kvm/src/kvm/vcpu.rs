@@ -55,8 +55,8 @@ pub(super) struct KvmVcpu {
     calls: Arc<Calls>,
     /// CTR_EL0, where a guest reads something else than KVM tells.
     ctr: Option<Untrapped>,
-    /// The vCPU keeps the kernel's VM alive, and with it the memory slot that points here.
-    _ram: Arc<GuestRam>,
+    /// The vCPU keeps the kernel's VM alive, and with it the memory slots that point here.
+    ram: Arc<GuestRam>,
 }
 
 /// What to do after an exit.
@@ -127,7 +127,7 @@ impl KvmVcpu {
             told_no_syndrome: false,
             calls,
             ctr: None,
-            _ram: Arc::clone(&config.ram),
+            ram: Arc::clone(&config.ram),
         };
         if config.features.contains(Feature::Pmu) {
             vcpu.clear_pmu()?;
@@ -233,7 +233,9 @@ impl KvmVcpu {
         let id = self.id;
         match self.fd.run() {
             Ok(VcpuExit::MmioRead(gpa, data)) => Ok(answer_read(bus, id, Gpa(gpa), data)),
-            Ok(VcpuExit::MmioWrite(gpa, data)) => Ok(answer_write(bus, id, Gpa(gpa), data)),
+            Ok(VcpuExit::MmioWrite(gpa, data)) => {
+                Ok(answer_write(bus, id, &self.ram, Gpa(gpa), data))
+            }
             Ok(VcpuExit::SystemEvent(KVM_SYSTEM_EVENT_SHUTDOWN, _)) => {
                 Ok(After::Stop(Stop::System(SystemEvent::Off)))
             }
@@ -285,13 +287,31 @@ fn answer_read(bus: &dyn Bus, id: VcpuId, gpa: Gpa, data: &mut [u8]) -> After {
     }
 }
 
-fn answer_write(bus: &dyn Bus, id: VcpuId, gpa: Gpa, data: &[u8]) -> After {
+fn answer_write(bus: &dyn Bus, id: VcpuId, ram: &GuestRam, gpa: Gpa, data: &[u8]) -> After {
+    if ram.place_of(gpa, 1).is_some() {
+        refuse_write(id, ram, gpa);
+        return After::Abort;
+    }
     let mut bytes = [0; size_of::<u64>()];
     let len = data.len().min(bytes.len());
     bytes[..len].copy_from_slice(&data[..len]);
     match bus.mmio_write(id, gpa, data.len(), u64::from_le_bytes(bytes)) {
         Some(()) => After::Run,
         None => After::Abort,
+    }
+}
+
+/// A write to a slot that is only for reading comes out as one to a device
+/// `[linux Documentation/virt/kvm/api.rst 4.35]`; what the CPU gives no syndrome of, as one that
+/// cannot be decoded. Both end in an external abort.
+fn refuse_write(id: VcpuId, ram: &GuestRam, gpa: Gpa) {
+    if ram.note_refused_write(gpa) {
+        tracing::warn!(
+            vcpu = %id,
+            %gpa,
+            "the guest wrote to a page that it may only read; it takes an external abort, now and \
+             later"
+        );
     }
 }
 

@@ -1,4 +1,4 @@
-//! A VM: one memory slot, its vCPUs, its interrupt controller.
+//! A VM: its memory slots, its vCPUs, its interrupt controller.
 
 use super::forward::Calls;
 use super::irqchip::KvmGicV3;
@@ -7,17 +7,17 @@ use super::vcpu::KvmVcpu;
 use crate::host;
 use abide_arm64::features::Feature;
 use abide_engine::{Abi, EngineError, InterruptLines, Irqchip, Provider, Vcpu, Vm, VmConfig};
-use abide_memory::GuestRam;
+use abide_memory::{AbiPages, GuestRam, PageAccess};
 use abide_reg::VcpuId;
 use kvm_bindings::{
     KVM_CAP_ARM_NISV_TO_USER, KVM_CAP_ARM_WRITABLE_IMP_ID_REGS, KVM_MEM_LOG_DIRTY_PAGES,
-    kvm_enable_cap, kvm_userspace_memory_region,
+    KVM_MEM_READONLY, kvm_enable_cap, kvm_userspace_memory_region,
 };
 use kvm_ioctls::VmFd;
 use std::os::raw::c_ulong;
 use std::sync::Arc;
 
-/// The one memory slot.
+/// The memory slot of RAM. Those of pages of guest ABIs follow.
 const RAM_SLOT: u32 = 0;
 
 /// A VM of the host's kernel.
@@ -54,6 +54,7 @@ impl KvmVm {
         vm.report_accesses_without_syndrome()?;
         vm.let_names_be_written()?;
         vm.set_memory(false)?;
+        vm.set_pages()?;
         Ok(vm)
     }
 
@@ -117,6 +118,33 @@ impl KvmVm {
         let result = unsafe { self.fd.set_user_memory_region(region) };
         result.map_err(|error| host::refused("KVM_SET_USER_MEMORY_REGION", error.errno()))?;
         self.kernel_logs = logged;
+        Ok(())
+    }
+
+    /// Makes a slot for each page of a guest ABI. Their writes are not logged: they are no RAM.
+    fn set_pages(&self) -> Result<(), EngineError> {
+        let ram = &self.config.ram;
+        for ((page, number), slot) in ram.pages().iter().zip(0..).zip(RAM_SLOT + 1..) {
+            let Some(userspace_addr) = ram.page_host_address(number) else { break };
+            let flags = match page.access() {
+                PageAccess::ReadOnly => KVM_MEM_READONLY,
+                PageAccess::ReadWrite => 0,
+            };
+            let region = kvm_userspace_memory_region {
+                slot,
+                flags,
+                guest_phys_addr: page.gpa().0,
+                memory_size: AbiPages::LEN,
+                userspace_addr,
+            };
+            #[expect(unsafe_code, reason = "the kernel gives the guest what the request points to")]
+            // SAFETY: the range is mapped by `ram` behind its own memory and reached atomically
+            // only; it stays mapped for as long as the guest can run, as in `set_memory`.
+            let result = unsafe { self.fd.set_user_memory_region(region) };
+            result.map_err(|error| {
+                host::refused("KVM_SET_USER_MEMORY_REGION (a page of a guest ABI)", error.errno())
+            })?;
+        }
         Ok(())
     }
 }

@@ -5,7 +5,7 @@ use crate::lower::{Op, access as field, slot};
 use crate::mmu::{Access, Fault, sctlr, status};
 use crate::sysreg::Slot;
 use crate::tlb::{self, BLOCK_SHIFT, DEVICE, HALF, NO_TAG, PAGE_MASK};
-use abide_memory::{GuestRam, Order, PAGE_SIZE, RamOffset};
+use abide_memory::{CpuPlace, GuestRam, Order, PAGE_SIZE, PageAccess, RamOffset};
 use abide_reg::Gpa;
 
 use super::integer::extended;
@@ -60,15 +60,22 @@ impl Cpu {
             .translate(env.ram, va, access, half == 0)
             .map_err(|fault| Abort { va, fault })?;
         let page = Gpa(leaf.pa & PAGE_MASK);
-        let Some(RamOffset(start)) = env.ram.offset_of(page, PAGE_SIZE) else {
-            return Ok(Place::Outside(leaf.pa));
+        let start = match env.ram.place_of(page, PAGE_SIZE) {
+            Some(CpuPlace::Ram(RamOffset(start))) => {
+                if access == Access::Write {
+                    // Marked first: a harvest in between finds the page and drops the tag below.
+                    env.ram.dirty().mark(start, PAGE_SIZE);
+                }
+                start
+            }
+            Some(CpuPlace::Page(_, PageAccess::ReadOnly)) if access == Access::Write => {
+                return Err(refuse_write(env, va, leaf.pa));
+            }
+            Some(CpuPlace::Page(RamOffset(start), _)) => start,
+            None => return Ok(Place::Outside(leaf.pa)),
         };
         let device = leaf.is_device();
         let page_va = va & PAGE_MASK;
-        if access == Access::Write {
-            // Marked first: a harvest in between finds the page and drops the tag set below.
-            env.ram.dirty().mark(start, PAGE_SIZE);
-        }
         self.tlb.insert(
             half,
             va,
@@ -353,6 +360,20 @@ impl Cpu {
             }
         }
     }
+}
+
+/// A write to what is only for reading.
+#[cold]
+fn refuse_write(env: &Env, va: u64, pa: u64) -> Abort {
+    if env.ram.note_refused_write(Gpa(pa)) {
+        tracing::warn!(
+            vcpu = %env.id,
+            gpa = %Gpa(pa),
+            "the guest wrote to a page that it may only read; it takes an external abort, now and \
+             later"
+        );
+    }
+    Abort { va, fault: Fault(status::EXTERNAL) }
 }
 
 /// Reads from RAM at a place that is a multiple of `size`.

@@ -38,7 +38,7 @@ pub(super) fn execute(cpu: &mut Cpu, env: &Env, op: &Op) -> Flow {
     let register_bits = 8 << (op.aux & field::SIZE);
     if load {
         let value = read(env, offset, size, order);
-        cpu.monitor = Monitor { pa: env.ram.base().0 + offset, value, size: size as u8 };
+        cpu.monitor = Monitor { pa: env.ram.gpa_of(RamOffset(offset)).0, value, size: size as u8 };
         let mask = u128::MAX >> (128 - register_bits);
         cpu.x[usize::from(op.d)] = (value & mask) as u64;
         if has(field::PAIR) {
@@ -52,7 +52,7 @@ pub(super) fn execute(cpu: &mut Cpu, env: &Env, op: &Op) -> Flow {
         value |= (u128::from(cpu.x[usize::from(op.m)]) & mask) << register_bits;
     }
     let monitor = std::mem::take(&mut cpu.monitor);
-    let held = u64::from(monitor.size) == size && monitor.pa == env.ram.base().0 + offset;
+    let held = u64::from(monitor.size) == size && monitor.pa == env.ram.gpa_of(RamOffset(offset)).0;
     let stored = held && exchange(env, offset, size, monitor.value, value, order);
     let status = usize::from((op.aux >> field::STATUS_SHIFT) as u8);
     cpu.x[status] = u64::from(!stored);
@@ -64,8 +64,8 @@ pub(super) fn has_lost(cpu: &Cpu, env: &Env) -> bool {
     let Monitor { pa, value, size } = cpu.monitor;
     // A saved monitor may watch any place.
     let size = u64::from(size);
-    let place = env.ram.offset_of(Gpa(pa), size).filter(|_| size != 0 && pa % size == 0);
-    place.is_some_and(|RamOffset(offset)| read(env, offset, size, Order::Relaxed) != value)
+    let place = env.ram.place_of(Gpa(pa), size).filter(|_| size != 0 && pa % size == 0);
+    place.is_some_and(|place| read(env, place.offset().0, size, Order::Relaxed) != value)
 }
 
 fn read(env: &Env, offset: u64, size: u64, order: Order) -> u128 {

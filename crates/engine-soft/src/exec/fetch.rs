@@ -39,8 +39,8 @@ impl Cpu {
         let el0 = self.el == 0;
         let place = self.regime().translate(env.ram, va, Access::Execute, el0).and_then(|leaf| {
             let page = Gpa(leaf.pa & PAGE_MASK);
-            let offset = env.ram.offset_of(page, PAGE_SIZE).ok_or(Fault(status::EXTERNAL))?;
-            Ok((offset, leaf.block_log2))
+            let place = env.ram.place_of(page, PAGE_SIZE).ok_or(Fault(status::EXTERNAL))?;
+            Ok((place.offset(), leaf.block_log2))
         });
         let (offset, block_log2) = match place {
             Ok(place) => place,

@@ -316,8 +316,15 @@ fn cache_from_el0(cpu: &mut Cpu, code: &mut CodeCache, env: &Env, word: u32, va:
 
 /// A data cache instruction by address: nothing to do, but the address must be mapped.
 fn maintain(cpu: &mut Cpu, env: &Env, va: u64, access: Access) -> Flow {
-    match cpu.locate(env, va, access, cpu.half) {
-        Ok(_) => Flow::Next,
+    let found = if access == Access::Write {
+        // Only its translation counts: KVM lets it pass where the guest may only read, too.
+        let leaf = cpu.regime().translate(env.ram, va, access, cpu.half == 0);
+        leaf.map(|_| ()).map_err(|fault| Abort { va, fault })
+    } else {
+        cpu.locate(env, va, access, cpu.half).map(|_| ())
+    };
+    match found {
+        Ok(()) => Flow::Next,
         Err(abort) => cpu.data_abort(abort, esr::CM | esr::WNR),
     }
 }

@@ -361,7 +361,12 @@ impl Guest {
 
     /// The same on a CPU of `model`.
     pub fn with_mmu_and_model(model: &'static CpuModel) -> (Self, Tables) {
-        let mut guest = Self::with_model(model);
+        Self::with_model(model).switch_mmu_on()
+    }
+
+    /// The same of a guest that is there already.
+    pub fn switch_mmu_on(self) -> (Self, Tables) {
+        let mut guest = self;
         let mut tables = Tables::new(RAM_BASE + 0x80_0000);
         for at in (0..RAM_LEN).step_by(2 << 20) {
             let pa = RAM_BASE + at;
