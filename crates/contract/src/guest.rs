@@ -5,6 +5,7 @@ use crate::plan::Dropped;
 use crate::profile::{Profile, Whose};
 use crate::rules;
 use abide_gic::spec::{self, GRP_CPU_SYSREGS, ICC_CTLR_EL1};
+use abide_pvtime::{DEF_REVISION, REVISION_1_0, Revision};
 use abide_reg::{Class, Entry, Name, RegId, Scope, Value, VcpuId};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -45,6 +46,17 @@ struct Seen {
 
 /// The units whose registers an engine holds; the machine brings all others.
 const UNITS_OF_ENGINE: [&str; 5] = ["identity", "firmware", "cpu", "counter", "gic"];
+
+/// The unit of the vCPUs' records of stolen time; the engine keeps them, and how is a fact.
+const UNIT_OF_STOLEN_TIME: &str = "pvtime";
+
+/// The version that a vCPU's record belongs to. One that does not say is of revision 0.
+fn version_of_stolen_time(entries: &[Entry]) -> u32 {
+    let told = entries.iter().find(|entry| entry.id == DEF_REVISION.id);
+    let told = told.map_or(Some(REVISION_1_0), |entry| entry.value.to_u32().map(Revision));
+    // What is no revision at all is none that any host has.
+    told.and_then(Revision::version).unwrap_or(u32::MAX)
+}
 
 impl Guest {
     fn new(name: &str, held: Vec<Held>) -> Self {
@@ -105,7 +117,11 @@ impl Guest {
         alignment: u64,
     ) -> Self {
         let mut held = Vec::new();
+        let mut stolen_time = BTreeSet::new();
         for (unit, scope, entries) in units {
+            if unit.as_str() == UNIT_OF_STOLEN_TIME {
+                stolen_time.insert(version_of_stolen_time(entries));
+            }
             let of_machine = !UNITS_OF_ENGINE.contains(&unit.as_str());
             held.extend(entries.iter().map(|entry| Held {
                 scope,
@@ -124,7 +140,9 @@ impl Guest {
         // One for each number that a vCPU has seen: it should be one.
         let priority_bits: BTreeSet<u8> = held.iter().filter_map(priority_bits).collect();
         let priority_bits = priority_bits.into_iter().map(|n| (rules::PRIORITY_BITS, Value::u8(n)));
-        held.extend(facts.into_iter().chain(priority_bits).map(|(id, value)| Held {
+        let stolen_time = stolen_time.into_iter().map(|n| (rules::PVTIME, Value::u32(n)));
+        let of_vcpus = priority_bits.chain(stolen_time);
+        held.extend(facts.into_iter().chain(of_vcpus).map(|(id, value)| Held {
             scope: Scope::Vm,
             id,
             class: Class::Mandatory,

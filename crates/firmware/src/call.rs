@@ -1,6 +1,6 @@
 //! What a call is given, what it returns, and who answers it.
 
-use crate::{Firmware, psci, smccc, spec, trng};
+use crate::{Firmware, psci, pv_time, smccc, spec, trng};
 use abide_reg::{Gpa, VcpuId};
 
 /// The vCPU that called, as it was at the call.
@@ -58,6 +58,15 @@ pub trait Environment {
 
     /// Real time and the counter at one instant, or `None` where the machine cannot read both.
     fn ptp(&self, counter: PtpCounter) -> Option<PtpSample>;
+
+    /// Where the vCPU's record of stolen time is, or `None` where it has none, which is what a
+    /// machine without stolen time may leave it at.
+    fn stolen_time_record(&self, _vcpu: VcpuId) -> Option<Gpa> {
+        None
+    }
+
+    /// The vCPU asked for its record, which begins anew: all of it is 0 but its revision.
+    fn begin_stolen_time(&mut self, _vcpu: VcpuId) {}
 }
 
 /// What the machine has to do once `x0`–`x3` are written.
@@ -143,6 +152,9 @@ impl Firmware {
             | spec::TRNG_GET_UUID
             | spec::TRNG_RND32
             | spec::TRNG_RND64 => Some(trng::call(self, function, args, env)),
+            spec::PV_TIME_FEATURES | spec::PV_TIME_ST => {
+                Some(pv_time::call(self, caller, function, args, env))
+            }
             spec::VENDOR_HYP_CALL_UID
             | spec::VENDOR_HYP_KVM_FEATURES
             | spec::VENDOR_HYP_KVM_PTP

@@ -1,7 +1,7 @@
 //! The fuzz target's body, a library function so that ordinary tests replay its corpus.
 
 use crate::{Caller, Effect, Environment, Firmware, PtpCounter, PtpSample, spec};
-use abide_reg::{Registers, Value, VcpuId};
+use abide_reg::{Gpa, Registers, Value, VcpuId};
 
 /// Bytes taken one after another; zeros once they have run out.
 struct Bytes<'a>(&'a [u8]);
@@ -48,6 +48,10 @@ impl Environment for Machine {
     fn ptp(&self, _: PtpCounter) -> Option<PtpSample> {
         (self.seed & 1 != 0)
             .then_some(PtpSample { realtime_ns: self.seed, counter_ticks: !self.seed })
+    }
+
+    fn stolen_time_record(&self, vcpu: VcpuId) -> Option<Gpa> {
+        (self.seed & 2 != 0).then_some(Gpa(u64::from(vcpu.0) << 6))
     }
 }
 

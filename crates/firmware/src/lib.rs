@@ -2,8 +2,9 @@
 //!
 //! A guest reaches its firmware by `HVC #0` with a function id in `w0` and arguments in `x1`–`x3`.
 //! It asks for the power of its CPUs (PSCI `[DEN0022 5]`), for mitigations of speculative
-//! execution (SMCCC `[DEN0028 7]`), for random numbers (TRNG `[DEN0098]`), and for the services
-//! KVM adds `[linux Documentation/virt/kvm/arm/hypercalls.rst]`. Which of these exist, and what
+//! execution (SMCCC `[DEN0028 7]`), for random numbers (TRNG `[DEN0098]`), for where it is told of
+//! stolen time (`[DEN0057A 4]`; the record itself is `abide-pvtime`'s), and for the services KVM
+//! adds `[linux Documentation/virt/kvm/arm/hypercalls.rst]`. Which of these exist, and what
 //! they answer, follows from a few registers that have KVM's own ids
 //! `[linux Documentation/virt/kvm/arm/fw-pseudo-registers.rst]`. A contract pins them, and so the
 //! guest finds the same firmware on every host.
@@ -22,7 +23,7 @@
 //! | `VENDOR_HYP_BMAP_2` | subset of the host's | the same; dropped while 0 where the host has none |
 //! | `firmware.impl-count` | any | carried: the VMM answers, not KVM |
 //! | `firmware.impl-cpu-NN` | any | carried, as many as `firmware.impl-count` says |
-//! | power states, entropy, clocks | none | recomputed: they belong to vCPUs and machine |
+//! | power states, entropy, clocks, stolen time | none | they belong to vCPUs and machine |
 //!
 //! Nothing is bumped: the firmware has no state that could tell a guest of a move. A KVM host that
 //! protects better than the saved workaround level takes the write and keeps its own level; the
@@ -30,10 +31,8 @@
 //!
 //! Differences from KVM, all on purpose: PSCI 0.1 is refused (KVM takes it only for vCPUs made
 //! without `KVM_ARM_VCPU_PSCI_0_2`); a workaround's level is stored, not only checked; the list of
-//! implementations is answered, which KVM leaves to the VMM; the calls of paravirtual time are left
-//! to their own crate, and of them only `ARCH_FEATURES` is answered here, from `STD_HYP_BMAP`;
-//! `SYSTEM_SUSPEND`, which KVM offers after an opt-in, is not supported; a source of entropy may
-//! run dry, which KVM's never does.
+//! implementations is answered, which KVM leaves to the VMM; `SYSTEM_SUSPEND`, which KVM offers
+//! after an opt-in, is not supported; a source of entropy may run dry, which KVM's never does.
 //!
 //! ```
 //! use abide_firmware::{spec, Caller, Effect, Environment, Firmware, PtpCounter, PtpSample};
@@ -61,6 +60,7 @@ extern crate alloc;
 mod call;
 mod fuzz;
 mod psci;
+mod pv_time;
 mod registers;
 mod smccc;
 pub mod spec;

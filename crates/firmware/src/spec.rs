@@ -40,8 +40,11 @@ pub const SMCCC_ARCH_WORKAROUND_3: u32 = 0x8000_3fff;
 /// What `SMCCC_VERSION` answers: 1.1, as KVM does `[linux arch/arm64/kvm/hypercalls.c]`.
 pub const SMCCC_VERSION_1_1: u64 = 0x1_0001;
 
-/// `PV_TIME_FEATURES` `[DEN0057A 4.1]`: only its presence is told here.
+/// `PV_TIME_FEATURES` `[DEN0057A 4.1]`.
 pub const PV_TIME_FEATURES: u32 = 0xc500_0020;
+/// `PV_TIME_ST` `[DEN0057A 4.1]`: where the caller's record of stolen time is. Drafts before 1.0
+/// had 0xc500_0022.
+pub const PV_TIME_ST: u32 = 0xc500_0021;
 
 // ==== PSCI ====
 

@@ -16,11 +16,14 @@ struct Board {
     on: [bool; 4],
     entropy: Vec<u64>,
     sample: Option<PtpSample>,
+    /// Where the first vCPU's record of stolen time is, and how often it was begun.
+    record: (Option<Gpa>, u32),
 }
 
 impl Default for Board {
     fn default() -> Self {
-        Self { on: [true, false, false, false], entropy: Vec::new(), sample: None }
+        let on = [true, false, false, false];
+        Self { on, entropy: Vec::new(), sample: None, record: (None, 0) }
     }
 }
 
@@ -42,6 +45,13 @@ impl Environment for Board {
             PtpCounter::Virtual => sample,
             PtpCounter::Physical => PtpSample { counter_ticks: sample.counter_ticks + 7, ..sample },
         })
+    }
+    fn stolen_time_record(&self, vcpu: VcpuId) -> Option<Gpa> {
+        self.record.0.filter(|_| vcpu == VcpuId(0))
+    }
+    fn begin_stolen_time(&mut self, vcpu: VcpuId) {
+        assert_eq!(vcpu, VcpuId(0));
+        self.record.1 += 1;
     }
 }
 
@@ -238,6 +248,40 @@ fn architecture_calls_follow_the_workaround_registers() {
 }
 
 #[test]
+fn stolen_time_is_told_to_who_has_a_record_if_the_bitmap_has_it() {
+    let record = Gpa(0x90a_0040);
+    let told = |bit, found, vcpu| {
+        let firmware = with(0x6030_0000_0016_0001, bit);
+        let mut board = Board { record: (found, 0), ..Board::default() };
+        let mut call = |function: u64, about: u64| {
+            let reply =
+                firmware.call(Caller::aarch64(VcpuId(vcpu)), &[function, about, 7, 7], &mut board);
+            let reply = reply.expect("a function of the firmware");
+            assert_eq!((&reply.regs[1..], reply.effect), (&[0; 3][..], None));
+            reply.regs[0]
+        };
+        // The upper half of the argument has no meaning.
+        let about = [0xc500_0020, 0xc500_0021, 0xffff_ffff_c500_0021, 0xc500_0022, 0x8500_0020, 0];
+        let features = about.map(|about| call(0xc500_0020, about));
+        assert_eq!(features[0], features[1]);
+        assert_eq!(features[0], features[2]);
+        assert_eq!(features[3..], [NOT_SUPPORTED; 3]);
+        let answers = [features[0], call(0xc500_0021, 0)];
+        (answers, board.record.1)
+    };
+    assert_eq!(told(1, Some(record), 0), ([0, record.0], 1));
+    for (bit, found, vcpu) in [(0, Some(record), 0), (1, None, 0), (1, Some(record), 1)] {
+        assert_eq!(told(bit, found, vcpu), ([NOT_SUPPORTED; 2], 0));
+    }
+    // The number of drafts, and the functions as they would be with 32-bit arguments.
+    for function in [0xc500_0022, 0x8500_0020, 0x8500_0021] {
+        let mut board = Board { record: (Some(record), 0), ..Board::default() };
+        let args = [function, 0, 0, 0];
+        assert_eq!(Firmware::default().call(Caller::aarch64(VcpuId(0)), &args, &mut board), None);
+    }
+}
+
+#[test]
 fn trng_gives_the_bits_asked_for() {
     let firmware = Firmware::default();
     assert_eq!(answer(&firmware, [0x8400_0050, 0, 0, 0]), [0x1_0000, 0, 0, 0]);
@@ -318,7 +362,7 @@ fn implementations_are_told_from_the_list() {
 
 #[test]
 fn functions_of_others_are_left_alone() {
-    for function in [0xc500_0020, 0xc500_0021, 0x8600_0002, 0x8200_0000, 0x8400_0020, 0x95c1_ba5e] {
+    for function in [0xc500_0022, 0x8500_0020, 0x8600_0002, 0x8200_0000, 0x8400_0020, 0x95c1_ba5e] {
         let args = [function, 0, 0, 0];
         let caller = Caller::aarch64(VcpuId(0));
         let reply = Firmware::newest().call(caller, &args, &mut Board::default());
