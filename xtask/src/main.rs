@@ -80,6 +80,8 @@ enum Task {
     Guests(tasks::guests::Arguments),
     /// Fetch Debian arm64 kernels into the user's cache and print where they are
     GuestKernel(debian::kernel::Arguments),
+    /// Build a driver of Linux for a guest's kernel that lacks it, and print its path
+    GuestDriver(debian::driver::Arguments),
     /// Make a small Debian for guests, as a RAM disk and as a disk, and print where they are
     GuestDebian(debian::root::Arguments),
     /// Install what the tasks need on a Debian machine, as root
@@ -115,6 +117,7 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Golden(arguments) => tasks::golden::task(&arguments)?,
         Task::Guests(arguments) => tasks::guests::task(&arguments)?,
         Task::GuestKernel(arguments) => debian::kernel::task(&arguments)?,
+        Task::GuestDriver(arguments) => debian::driver::task(&arguments)?,
         Task::GuestDebian(arguments) => debian::root::task(&arguments)?,
         Task::Setup(arguments) => tasks::setup::task(&arguments)?,
     }

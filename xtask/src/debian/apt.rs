@@ -37,11 +37,10 @@ impl Suite {
     /// # Errors
     /// As [`Suite::open`].
     pub fn open_for_machine(release: &str, name: &str) -> Result<Self> {
-        let architecture = process::capture(Command::new("dpkg").arg("--print-architecture"))?;
         let suite = Self {
             name: name.into(),
             folder: paths::cache()?.join("apt").join(format!("machine-{name}")),
-            architecture: architecture.trim().into(),
+            architecture: Self::architecture_here()?,
             status: PathBuf::from("/var/lib/dpkg/status"),
         };
         let extra = if name == release { "" } else { name };
@@ -108,6 +107,30 @@ impl Suite {
         version
             .map(str::to_owned)
             .with_context(|| format!("suite {} has no package {package}", self.name))
+    }
+
+    /// The names of the packages that `package` depends on.
+    ///
+    /// # Errors
+    /// If the suite does not offer it.
+    pub fn depends(&self, package: &str) -> Result<Vec<String>> {
+        let mut show = self.command("apt-cache");
+        let shown = process::capture(show.args(["show", "--no-all-versions", package]))?;
+        let depends = shown.lines().find_map(|line| line.strip_prefix("Depends: "));
+        let each = depends.unwrap_or_default().split(',').filter_map(|one| {
+            let name = one.split_whitespace().next()?;
+            Some(name.split(':').next().unwrap_or(name).to_owned())
+        });
+        Ok(each.collect())
+    }
+
+    /// The architecture of this machine's own packages.
+    ///
+    /// # Errors
+    /// If dpkg does not say.
+    pub fn architecture_here() -> Result<String> {
+        let said = process::capture(Command::new("dpkg").arg("--print-architecture"))?;
+        Ok(said.trim().to_owned())
     }
 
     /// Downloads `package` and unpacks it into `folder`.

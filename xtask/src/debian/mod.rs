@@ -3,6 +3,7 @@
 //! apt checks what it fetches: the signature of the suite, and by it every package's checksum.
 
 pub mod apt;
+pub mod driver;
 pub mod kernel;
 pub mod modules;
 pub mod programs;

@@ -9,10 +9,17 @@ use std::process::Command;
 
 /// Rust targets besides the machine's own: arm64 hosts, bare arm64 guests.
 const TARGETS: [&str; 2] = ["aarch64-unknown-linux-gnu", "aarch64-unknown-none-softfloat"];
-/// Packages for building fuzz targets and programs for arm64 hosts, for running the latter, and for
-/// guests' disks.
-const COMPILERS: [&str; 6] =
-    ["g++", "gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross", "qemu-user", "e2fsprogs", "xz-utils"];
+/// Packages for building fuzz targets, and programs and drivers for arm64, for running the former,
+/// and for guests' disks.
+const COMPILERS: [&str; 7] = [
+    "g++",
+    "make",
+    "gcc-aarch64-linux-gnu",
+    "libc6-dev-arm64-cross",
+    "qemu-user",
+    "e2fsprogs",
+    "xz-utils",
+];
 /// The package with the emulator that the lab's hosts run in.
 const QEMU: &str = "qemu-system-arm";
 /// Older ones do not emulate virtualization well enough for KVM.
