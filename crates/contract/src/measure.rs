@@ -9,8 +9,12 @@ use abide_arm64::kvm;
 use abide_reg::{Field, Fit, Readback, RegError, RegId, Registers, Value};
 use std::collections::BTreeSet;
 
-/// Fields that a host may take only together: floating point and Advanced SIMD.
-const TOGETHER: [(RegId, u8, u8); 1] = [(RegId::Kvm(0x6030_0000_0013_c020), 16, 8)];
+/// Fields that a host may take only together, by their lowest bit and their number of bits:
+/// floating point and Advanced SIMD of ID_AA64PFR0_EL1; the levels of coherence and unification of
+/// CLIDR_EL1, where 0 in some of them means that data caches need no cleaning, and KVM refuses
+/// that if CTR_EL0.IDC says otherwise `[linux arch/arm64/kvm/sys_regs.c set_clidr]`.
+const TOGETHER: [(RegId, u8, u8); 2] =
+    [(RegId::Kvm(0x6030_0000_0013_c020), 16, 8), (RegId::Kvm(0x6030_0000_0013_c801), 21, 9)];
 
 /// Adds to `profile` what `registers`, those of one fresh vCPU, offer.
 ///
@@ -20,7 +24,9 @@ pub fn measure(registers: &mut dyn Registers, profile: &mut Profile) -> Result<(
     for id in registers.reg_ids() {
         let value = registers.load(id)?;
         let scope = if kvm::is_vm_scoped(id) { Whose::Vm } else { Whose::Vcpu };
-        let offer = if rules::is_pinned(id) {
+        let offer = if rules::is_made_with(id) {
+            Offer::fixed(scope, value)
+        } else if rules::is_pinned(id) {
             pinned(registers, id, scope, &value)?
         } else {
             plain(registers, id, scope, value)?
@@ -90,25 +96,37 @@ fn pinned(
         let other = number ^ bit;
         free |= if read_after(registers, id, other, value)? == Some(other) { bit } else { 0 };
     }
-    let turned = number ^ free;
     let could_be_free = free == all || (free != 0 && fit == Fit::Exact);
-    if could_be_free && read_after(registers, id, turned, value)? == Some(turned) {
+    if could_be_free && is_free(registers, id, value, free)? {
         let is_all = free == all;
         let offer = Offer::taking(scope, value.clone(), Accepts::Any);
         return Ok(Offer { writable: if is_all { u64::MAX } else { free }, ..offer });
     }
-    let tried: Vec<u64> = match fit {
-        Fit::Fields(fields) => {
-            let Measured { fields, ignored } = measure_fields(registers, id, value, fields)?;
-            let is_fixed = fields.is_empty() && ignored == 0;
-            return if is_fixed { Ok(fixed) } else { taking(Accepts::Fields(fields), ignored) };
-        }
-        // Levels, bits, and versions of PSCI.
-        Fit::AtMost | Fit::Subset => (0..=0x1f).chain(0x1_0000..=0x1_0010).collect(),
-        Fit::Exact | Fit::Any => (0..u64::BITS).map(|bit| number ^ 1 << bit).collect(),
+    let in_parts: Option<&[Field]> = match fit {
+        Fit::Fields(fields) => Some(fields),
+        // Bits of which some can be turned alone, and not all together.
+        Fit::Exact | Fit::Any if free != 0 => Some(&[]),
+        Fit::Exact | Fit::Any => return Ok(fixed),
+        Fit::AtMost | Fit::Subset => None,
     };
+    if let Some(fields) = in_parts {
+        let Measured { fields, ignored } = measure_fields(registers, id, value, fields)?;
+        if fields.is_empty() && ignored == 0 {
+            return Ok(fixed);
+        }
+        let is_known = matches!(fit, Fit::Fields(_));
+        let accepts = if is_known || together(registers, id, value, &fields)? {
+            Accepts::Fields(fields)
+        } else {
+            // What each part takes is known only while the others are as they were.
+            Accepts::Values(one_at_a_time(number, &fields))
+        };
+        return taking(accepts, ignored);
+    }
+    // Levels, bits, and versions of PSCI.
+    let tried = (0..=0x1f).chain(0x1_0000..=0x1_0010);
     let (mut values, mut ignored): (BTreeSet<u64>, u64) = ([number].into(), 0);
-    for other in tried.into_iter().filter(|other| other & !all == 0) {
+    for other in tried.filter(|other| other & !all == 0) {
         if let Some(read) = read_after(registers, id, other, value)? {
             values.insert(other);
             // A level that is checked and not stored.
@@ -155,6 +173,54 @@ fn measure_fields(
         }
     }
     Ok(found)
+}
+
+/// Whether these bits, of which each can be turned alone, can be turned all together, and no other
+/// bit with them.
+fn is_free(
+    registers: &mut dyn Registers,
+    id: RegId,
+    value: &Value,
+    free: u64,
+) -> Result<bool, RegError> {
+    let turned = value.to_number().unwrap_or(0) ^ free;
+    if read_after(registers, id, turned, value)? != Some(turned) {
+        return Ok(false);
+    }
+    let fixed = ones(value.width()) & !free;
+    for bit in (0..u64::BITS).map(|bit| 1 << bit).filter(|bit| fixed & bit != 0) {
+        if read_after(registers, id, turned ^ bit, value)? == Some(turned ^ bit) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Whether parts of a register of which each takes other numbers take them all together.
+fn together(
+    registers: &mut dyn Registers,
+    id: RegId,
+    value: &Value,
+    fields: &[FieldValues],
+) -> Result<bool, RegError> {
+    let number = value.to_number().unwrap_or(0);
+    let mut turned = number;
+    for field in fields {
+        let own = (number & field.mask()) >> field.shift;
+        // The one that is least like the host's own.
+        let other = field.values.iter().max_by_key(|bits| (*bits ^ own).count_ones());
+        turned = turned & !field.mask() | other.map_or(own, |bits| *bits) << field.shift;
+    }
+    Ok(read_after(registers, id, turned, value)? == Some(turned))
+}
+
+/// The values that differ from `number` in one part at most.
+fn one_at_a_time(number: u64, fields: &[FieldValues]) -> BTreeSet<u64> {
+    let of = |field: &FieldValues| {
+        let (rest, shift) = (number & !field.mask(), field.shift);
+        field.values.iter().map(move |bits| rest | bits << shift).collect::<Vec<u64>>()
+    };
+    fields.iter().flat_map(of).collect()
 }
 
 /// All 64 bits in parts that are tried one at a time: known fields, and the rest in runs that do
@@ -290,6 +356,42 @@ mod tests {
         assert_eq!(offer.accepts, Accepts::Values([2, 0x1_0000, 0x1_0001].into()));
         assert_eq!(measured(CLIDR, 3, Some).accepts, Accepts::Any);
         assert_eq!(measured(CLIDR, 3, |value| (value == 3).then_some(3)).writable, 0);
+    }
+
+    /// As KVM on a CPU whose data caches need cleaning (CTR_EL0.IDC is 0).
+    fn clidr_without_idc(value: u64) -> Option<u64> {
+        let level = |shift: u32| value >> shift & 7;
+        let (louis, loc, louu) = (level(21), level(24), level(27));
+        let needs_no_cleaning = loc == 0 || (louis == 0 && louu == 0);
+        (value >> 47 == 0 && !needs_no_cleaning).then_some(value)
+    }
+
+    #[test]
+    fn levels_that_are_judged_together_are_measured_together() {
+        let offer = measured(CLIDR, 0x0920_0003, clidr_without_idc);
+        // Another host's, which differs in six bits.
+        assert!(keeps(&offer, CLIDR, 0x0a20_0023));
+        for value in [0x0a20_0123, 0x0220_0023, 0x0a00_0023] {
+            assert!(keeps(&offer, CLIDR, value), "{value:#x}");
+        }
+        // It can be told in a profile's text.
+        let offers = [(CLIDR, offer.clone())].into();
+        let profile = Profile { name: "a".into(), offers, ..Profile::default() };
+        let text = crate::codec::write_profile(&profile);
+        assert_eq!(crate::codec::read_profile(&text).unwrap(), profile);
+        // No level of coherence; no level of unification.
+        for value in [0x0820_0023, 0x0200_0023, 1 << 47 | 0x0920_0003] {
+            assert!(!keeps(&offer, CLIDR, value), "{value:#x}");
+        }
+    }
+
+    #[test]
+    fn parts_that_depend_on_each_other_are_told_one_at_a_time() {
+        // At most two bits besides the lowest.
+        let offer = measured(CLIDR, 1, |value| (value.count_ones() <= 3).then_some(value));
+        assert!(keeps(&offer, CLIDR, 0x3) && keeps(&offer, CLIDR, 0x31));
+        assert!(!keeps(&offer, CLIDR, 0x110), "two parts were not tried");
+        assert!(!keeps(&offer, CLIDR, 0x17));
     }
 
     #[test]

@@ -19,6 +19,8 @@ pub const MAX_TEXT_LEN: usize = 4 << 20;
 pub const MAX_REGISTERS: usize = 20_000;
 /// The longest name, and the longest line about a host, in bytes.
 pub const MAX_LINE_LEN: usize = 200;
+/// The longest text in a list, in bytes: all numbers of a field of nine bits.
+pub const MAX_LIST_TEXT_LEN: usize = 4096;
 
 /// What a text says it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! Taking TOML apart, with the place of everything that is wrong.
 
-use super::{Kind, MAX_LINE_LEN, MAX_REGISTERS, MAX_TEXT_LEN};
+use super::{Kind, MAX_LINE_LEN, MAX_LIST_TEXT_LEN, MAX_REGISTERS, MAX_TEXT_LEN};
 use abide_reg::{Name, RegId, Value};
 use std::fmt;
 use toml_edit::{Document, Item, TableLike};
@@ -269,7 +269,8 @@ pub(super) fn texts<'a>(node: &Node<'a>) -> Result<Vec<&'a str>, ReadError> {
     if list.len() > MAX_REGISTERS {
         return Err(node.problem(ReadProblem::TooMany));
     }
-    let texts = list.iter().map(|value| value.as_str().filter(|text| text.len() <= MAX_LINE_LEN));
+    let texts =
+        list.iter().map(|value| value.as_str().filter(|text| text.len() <= MAX_LIST_TEXT_LEN));
     let texts: Option<Vec<&str>> = texts.collect();
     texts.ok_or_else(|| node.problem(ReadProblem::Needed("a list of texts in quotes")))
 }
