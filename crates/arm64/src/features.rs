@@ -108,23 +108,29 @@ pub fn vector_lengths(bytes: &[u8]) -> Option<VectorLengths> {
     lengths.try_into().ok().filter(|_| rest.is_empty())
 }
 
+/// Which common events performance monitors count, as PMCEID0_EL0 and PMCEID1_EL0 tell a guest
+/// `[DDI0487 D24.5]`. Fixed when the vCPU is made.
+pub type PmuEvents = [u64; 2];
+
 /// The features with which the vCPUs of a VM are made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CpuFeatures {
     bits: u8,
     /// The vector lengths of SVE; the host's where it is not told.
     pub vector_lengths: Option<VectorLengths>,
+    /// The events of which a guest is told; the host's where it is not told.
+    pub pmu_events: Option<PmuEvents>,
 }
 
 impl CpuFeatures {
     /// None of them.
-    pub const NONE: Self = Self { bits: 0, vector_lengths: None };
+    pub const NONE: Self = Self { bits: 0, vector_lengths: None, pmu_events: None };
 
     /// These.
     #[must_use]
     pub fn of(features: &[Feature]) -> Self {
         let bits = features.iter().fold(0, |bits, feature| bits | 1 << *feature as u8);
-        Self { bits, vector_lengths: None }
+        Self { bits, ..Self::NONE }
     }
 
     /// Those that the ID registers of a vCPU show; `content` tells what a register holds.

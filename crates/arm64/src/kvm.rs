@@ -178,13 +178,18 @@ pub fn is_firmware(id: RegId) -> bool {
     }
 }
 
+/// PMCEID0_EL0 and PMCEID1_EL0, u64 each, as a guest reads them: registers of abide's own, for KVM
+/// has none. Its event filter, which is the VM's, hides events
+/// `[linux Documentation/virt/kvm/devices/vcpu.rst 1.3]`.
+pub const PMU_EVENTS: [RegId; 2] = [RegId::named("cpu.pmceid0"), RegId::named("cpu.pmceid1")];
+
 /// Whether the register is the whole VM's rather than one vCPU's.
 ///
 /// KVM shows ID registers (feature-ID range `[linux Documentation/virt/kvm/api.rst 4.139]`) and
 /// counts on every vCPU but keeps one copy for the VM.
 #[must_use]
 pub fn is_vm_scoped(id: RegId) -> bool {
-    if is_firmware(id) {
+    if is_firmware(id) || PMU_EVENTS.contains(&id) {
         return true;
     }
     match to_sysreg(id) {

@@ -54,7 +54,7 @@ pub fn place(id: RegId) -> Place {
         kvm::TIMER_CVAL | kvm::PTIMER_CVAL => Place::Comparator,
         kvm::TIMER_CTL | kvm::PTIMER_CTL => Place::TimerControl,
         kvm::MPIDR_EL1 => Place::Identity,
-        _ if rules::is_feature_id(id) => Place::Identity,
+        _ if rules::is_feature_id(id) || kvm::PMU_EVENTS.contains(&id) => Place::Identity,
         _ if kvm::set_clear_pair(id).is_some_and(|pair| pair.clear == id) => Place::Clear,
         _ => Place::State,
     }

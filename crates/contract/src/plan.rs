@@ -329,7 +329,8 @@ fn kept(id: RegId, offer: &Offer, value: &Value) -> Verdict {
 /// Whether a guest that sees `value` does not see something of `host`. Room that a host has beyond
 /// the guest is nothing that could be seen.
 fn hides(id: RegId, value: &Value, host: &Value) -> bool {
-    if rules::is_fact(id) || value == host {
+    // A VM that is made to show this has nothing else that a write could hide.
+    if rules::is_fact(id) || rules::is_made_with(id) || value == host {
         return false;
     }
     match (rules::rule(id).fit, value.to_number().zip(host.to_number())) {

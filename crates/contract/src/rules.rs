@@ -61,6 +61,9 @@ pub fn rule(id: RegId) -> Rule {
     if let Some(def) = abide_firmware::spec::DEFS.iter().find(|def: &&RegDef| def.id == id) {
         return def.rule;
     }
+    if is_made_with(id) {
+        return Rule { fit: Fit::Subset, ..Rule::IDENTITY };
+    }
     match id {
         NR_IRQS | GICD_IIDR => Rule::IDENTITY,
         GICD_TYPER => Rule { fit: Fit::Fields(&TYPER_FIELDS), ..Rule::IDENTITY },
@@ -93,6 +96,13 @@ pub fn to_save(id: RegId, original: &Value, shown: &Value, found: &Value) -> Val
 #[must_use]
 pub fn is_fact(id: RegId) -> bool {
     FACTS.iter().any(|(fact, _, _)| *fact == id)
+}
+
+/// Whether the register has its value since the vCPUs were made, so that a write only tells whether
+/// it is that: which events performance monitors count.
+#[must_use]
+pub fn is_made_with(id: RegId) -> bool {
+    kvm::PMU_EVENTS.contains(&id)
 }
 
 /// Whether a contract holds the register's value, rather than only that it is there: what a guest
@@ -128,6 +138,8 @@ pub fn name(id: RegId) -> String {
         GICD_IIDR => "GICD_IIDR".to_owned(),
         GICD_TYPER => "GICD_TYPER".to_owned(),
         REG_IMPL_COUNT => "IMPL_COUNT".to_owned(),
+        _ if id == kvm::PMU_EVENTS[0] => "PMCEID0_EL0".to_owned(),
+        _ if id == kvm::PMU_EVENTS[1] => "PMCEID1_EL0".to_owned(),
         _ => abide_arm64::names::register_name(id).unwrap_or_else(|| id.to_string()),
     }
 }

@@ -469,3 +469,32 @@ fn what_a_guest_can_miss_of_its_promise_is_hidden_where_it_is_and_no_step() {
     let extra = |plan: &Plan| plan.extras.iter().any(|it| name(it.id) == "VENDOR_HYP_BMAP_2");
     assert!(extra(&new) && !extra(&old));
 }
+
+/// Kernels tell of different events on one CPU; those that can hide some promise what all have.
+#[test]
+fn events_that_only_some_hosts_count_are_hidden_on_the_others() {
+    use abide_contract::{Accepts, Offer, Whose};
+    use abide_reg::Value;
+    let [first, second] = abide_arm64::kvm::PMU_EVENTS;
+    let host = |name: &str, events: u64| {
+        let offer = |value| Offer::taking(Whose::Vm, Value::u64(value), Accepts::Rule);
+        let offers = [(first, offer(events)), (second, offer(0x18))].into();
+        Profile { name: name.into(), offers, ..Profile::default() }
+    };
+    let hosts = [host("old", 0x2_0001), host("new", 0x4002_0001)];
+    let contract = baseline("test", &hosts).unwrap();
+    assert_eq!(contract.pinned[&first].value, Value::u64(0x2_0001));
+    for host in &hosts {
+        assert!(plan(&Guest::promised(&contract), host).is_fine());
+    }
+    assert_eq!(name(first), "PMCEID0_EL0");
+    let [old, new] = hosts;
+    assert!(plan(&Guest::fresh(&old), &new).is_fine());
+    let back = plan(&Guest::fresh(&new), &old);
+    let [refused] = back.refusals().collect::<Vec<_>>()[..] else { panic!("{back:?}") };
+    assert_eq!((refused.id, refused.reason().contains("0x20001")), (first, true), "{refused:?}");
+    // A host without an event filter shows its own and nothing else.
+    let fixed = Offer { writable: 0, ..new.offers[&first].clone() };
+    let stiff = Profile { offers: [(first, fixed)].into(), ..new };
+    assert!(!plan(&Guest::fresh(&old), &stiff).is_fine());
+}

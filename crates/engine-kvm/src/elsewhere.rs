@@ -34,6 +34,14 @@ impl KvmEngine {
         match self.0 {}
     }
 
+    /// Whether guests can be told of fewer events of performance monitors than the host has.
+    ///
+    /// # Errors
+    /// None in this build, in which there is no engine.
+    pub fn hides_events(&self) -> Result<bool, EngineError> {
+        match self.0 {}
+    }
+
     /// The version of stolen time that guests are told of.
     ///
     /// # Errors

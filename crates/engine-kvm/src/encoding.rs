@@ -1,5 +1,6 @@
 //! How the kernel numbers and measures things; no system call is made here.
 
+use abide_arm64::features::PmuEvents;
 use abide_gic::spec::{
     GICR_STATUSR, GRP_CPU_SYSREGS, GRP_DIST_REGS, GRP_LEVEL_INFO, GRP_NR_IRQS, GRP_REDIST_REGS,
     PRIVATE_COUNT, SPECIAL_FIRST, WORD_INTIDS,
@@ -81,6 +82,19 @@ pub(crate) fn nr_irqs_is_legal(intids: u32) -> bool {
     (NR_IRQS_MIN..=NR_IRQS_MAX).contains(&intids) && intids.is_multiple_of(WORD_INTIDS)
 }
 
+/// The numbers of the events that PMCEID0_EL0 and PMCEID1_EL0 tell of with these contents: the
+/// low halves are the events from 0 on, the high halves those from 0x4000 on `[DDI0487 D24.5]`.
+pub(crate) fn events(told: PmuEvents) -> impl Iterator<Item = u16> {
+    const EXTENDED: u16 = 0x4000;
+    let bits = (0u16..64).flat_map(|bit| [(bit, 0u16), (bit, 1)]);
+    bits.filter(move |(bit, register)| told[usize::from(*register)] >> bit & 1 == 1).map(
+        |(bit, register)| {
+            let half = if bit < 32 { 0 } else { EXTENDED };
+            half + 32 * register + bit % 32
+        },
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,6 +103,15 @@ mod tests {
     fn number(id: RegId) -> u64 {
         let RegId::Kvm(number) = id else { panic!("{id} is no ONE_REG id") };
         number
+    }
+
+    #[test]
+    fn events_have_the_numbers_of_their_bits() {
+        let mut all: Vec<u16> = events([1 << 0x1e | 1 << 32, 1 << 5 | 1 << 63]).collect();
+        all.sort_unstable();
+        assert_eq!(all, [0x1e, 0x25, 0x4000, 0x403f]);
+        assert_eq!(events([0; 2]).count(), 0);
+        assert_eq!(events([u64::MAX; 2]).count(), 128);
     }
 
     #[test]

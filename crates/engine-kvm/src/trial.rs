@@ -4,6 +4,7 @@
 //! own kind; no capability tells. So a guest of a few instructions is run, with a limit of time.
 
 use crate::ENGINE_NAME;
+use abide_arm64::features::{CpuFeatures, Feature, PmuEvents};
 use abide_arm64::{SysReg, kvm};
 use abide_engine::{
     AfterCall, Bus, Clock, Engine, EngineError, InterruptLines, SMCCC_REGISTERS, Stop, SystemEvent,
@@ -35,6 +36,8 @@ const INTIDS: u32 = 64;
 pub(crate) const POWER_OFF: [u32; 4] = [0x52b0_8000, 0x7280_0100, 0xd400_0002, 0x1400_0000];
 /// `mrs x19, ctr_el0`: what a guest reads there, KVM may tell its user otherwise.
 const READ_CTR: u32 = 0xd53b_0033;
+/// `mrs x20, pmceid0_el0; mrs x21, pmceid1_el0`: no register of KVM's tells.
+const READ_EVENTS: [u32; 2] = [0xd53b_9cd4, 0xd53b_9cf5];
 /// What it does before it is off.
 const PROGRAM: [u32; 5] = [READ_CTR, POWER_OFF[0], POWER_OFF[1], POWER_OFF[2], POWER_OFF[3]];
 
@@ -100,18 +103,40 @@ impl Bus for Nothing {
     fn set_ppi(&self, _vcpu: VcpuId, _intid: u32, _level: bool) {}
 }
 
-/// Runs the tiny guest in a VM of its own, for [`LIMIT`] at most. Returns what it read of CTR_EL0.
+/// What the tiny guest read that KVM does not tell, or tells otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// CTR_EL0.
+    pub ctr: u64,
+    /// PMCEID0_EL0 and PMCEID1_EL0, where it had performance monitors.
+    pub pmu_events: Option<PmuEvents>,
+}
+
+/// Runs the tiny guest in a VM of its own, for [`LIMIT`] at most; its vCPU is made with these
+/// features.
 ///
 /// # Errors
 /// [`EngineError::Unavailable`], with what was seen and what to do; or what making the VM gave.
-pub fn run(engine: &dyn Engine, cntfrq_hz: u64, kind: Kind) -> Result<Option<u64>, EngineError> {
+pub fn run(
+    engine: &dyn Engine,
+    cntfrq_hz: u64,
+    features: CpuFeatures,
+    kind: Kind,
+) -> Result<Option<Seen>, EngineError> {
     let ram = Arc::new(GuestRam::new(RAM_BASE, RAM_LEN).map_err(|error| no_ram(&error))?);
-    let mut vm = engine.create_vm(config(Arc::clone(&ram), cntfrq_hz))?;
+    let mut vm = engine.create_vm(VmConfig { features, ..config(Arc::clone(&ram), cntfrq_hz) })?;
     let mut vcpu = vm.create_vcpu(VcpuId(0), Arc::new(InterruptLines::default()))?;
     let _irqchip = vm.create_irqchip()?;
     prepare(vcpu.as_mut(), &ram, kind)?;
+    let has_pmu = features.contains(Feature::Pmu);
+    if has_pmu {
+        write(&ram, RAM_BASE, [&READ_EVENTS[..], &PROGRAM].concat().as_slice())?;
+    }
     let vcpu = finish(vcpu, kind, LIMIT)?;
-    Ok(vcpu.load(kvm::x(19))?.to_u64())
+    let read = |number| vcpu.load(kvm::x(number)).map(|value| value.to_u64());
+    let events = read(20)?.zip(read(21)?).filter(|_| has_pmu);
+    let pmu_events = events.map(|(first, second)| [first, second]);
+    Ok(read(19)?.map(|ctr| Seen { ctr, pmu_events }))
 }
 
 /// Runs the guest that begins at `entry` of this RAM in a VM of its own: it must power itself off.
@@ -184,7 +209,7 @@ pub(crate) fn config(ram: Arc<GuestRam>, cntfrq_hz: u64) -> VmConfig {
         gicd: Gpa(0x0800_0000),
         gicr: Gpa(0x080a_0000),
         gic_intids: INTIDS,
-        features: abide_arm64::features::CpuFeatures::NONE,
+        features: CpuFeatures::NONE,
     }
 }
 

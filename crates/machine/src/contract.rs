@@ -6,7 +6,7 @@ use crate::machine::Machine;
 use crate::save::cpu_unit;
 use crate::units::Unit;
 use abide_arm64::features::{CpuFeatures, vector_lengths};
-use abide_arm64::kvm::SVE_VLS;
+use abide_arm64::kvm::{PMU_EVENTS, SVE_VLS};
 use abide_arm64::order;
 use abide_contract::codec::{canonical_contract, read_contract};
 use abide_contract::{Contract, Extra, Guest, Profile, Refused, Step, Verdict, plan, rules};
@@ -174,6 +174,8 @@ impl GuestContract {
         let lengths = self.contract.pinned.get(&SVE_VLS);
         let lengths = lengths.and_then(|pinned| vector_lengths(pinned.value.as_bytes()));
         features.vector_lengths = lengths;
+        let [first, second] = PMU_EVENTS.map(|id| self.number(id));
+        features.pmu_events = first.zip(second).map(|(first, second)| [first, second]);
         features
     }
 

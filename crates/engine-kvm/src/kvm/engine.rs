@@ -1,6 +1,7 @@
 //! `/dev/kvm`.
 
 use super::{irqchip, kick, vm};
+use crate::trial::Seen;
 use crate::{ENGINE_NAME, HostFacts, encoding, host, trial};
 use abide_arm64::features::{CpuFeatures, Feature};
 use abide_engine::{Engine, EngineError, Vm, VmConfig};
@@ -26,8 +27,8 @@ const CAPABILITIES_END: u32 = 512;
 pub struct KvmEngine {
     kvm: Kvm,
     cntfrq_hz: u64,
-    /// What the tiny guest read of CTR_EL0, once one was run.
-    ctr_seen: OnceLock<u64>,
+    /// What the tiny guest read, once one was run.
+    seen: OnceLock<Seen>,
 }
 
 impl KvmEngine {
@@ -59,7 +60,7 @@ impl KvmEngine {
             return Err(host::lacks("external aborts for guests (KVM_CAP_ARM_INJECT_EXT_DABT)"));
         }
         kick::install_handler()?;
-        let engine = Self { kvm, cntfrq_hz: host_cntfrq_hz(), ctr_seen: OnceLock::new() };
+        let engine = Self { kvm, cntfrq_hz: host_cntfrq_hz(), seen: OnceLock::new() };
         engine.check_gicv3()?;
         Ok(engine)
     }
@@ -69,11 +70,31 @@ impl KvmEngine {
     /// # Errors
     /// [`EngineError::Unavailable`], with what was seen and what to do.
     pub fn try_guest(&self, kind: trial::Kind) -> Result<(), EngineError> {
-        if let Some(ctr) = trial::run(self, self.cntfrq_hz, kind)? {
+        // What monitors count only a guest that has them can tell.
+        let has_pmu = self.kvm.check_extension_raw(c_ulong::from(KVM_CAP_ARM_PMU_V3)) > 0;
+        let features = if has_pmu { CpuFeatures::of(&[Feature::Pmu]) } else { CpuFeatures::NONE };
+        if let Some(seen) = trial::run(self, self.cntfrq_hz, features, kind)? {
             // Every guest reads the same.
-            self.ctr_seen.get_or_init(|| ctr);
+            self.seen.get_or_init(|| seen);
         }
         Ok(())
+    }
+
+    /// Whether guests can be told of fewer events of performance monitors than the host has: one
+    /// that is told of all but the first is asked.
+    ///
+    /// # Errors
+    /// [`EngineError`] where the guest that is asked cannot be made or run.
+    pub fn hides_events(&self) -> Result<bool, EngineError> {
+        let Some([first, second]) = self.seen.get().and_then(|seen| seen.pmu_events) else {
+            return Ok(false);
+        };
+        // Without its lowest bit, unless that is none.
+        let fewer = [first & first.wrapping_sub(1), second];
+        let mut features = CpuFeatures::of(&[Feature::Pmu]);
+        features.pmu_events = Some(fewer);
+        let seen = trial::run(self, self.cntfrq_hz, features, trial::Kind::Born)?;
+        Ok(seen.and_then(|seen| seen.pmu_events) == Some(fewer))
     }
 
     /// The frequency of the host's system counter, in Hz: that of every guest's.
@@ -170,7 +191,7 @@ impl Engine for KvmEngine {
         }
         self.check_features(config.features)?;
         let fd = self.create_fd_for(&config)?;
-        Ok(Box::new(vm::KvmVm::new(fd, config, self.ctr_seen.get().copied())?))
+        Ok(Box::new(vm::KvmVm::new(fd, config, self.seen.get().copied())?))
     }
 }
 

@@ -1,9 +1,11 @@
 //! Performance monitors of a vCPU.
 
-use crate::host;
+use crate::{encoding, host};
+use abide_arm64::features::PmuEvents;
 use abide_engine::{EngineError, PMU_INTID};
 use kvm_bindings::{
-    KVM_ARM_VCPU_PMU_V3_CTRL, KVM_ARM_VCPU_PMU_V3_INIT, KVM_ARM_VCPU_PMU_V3_IRQ, kvm_device_attr,
+    KVM_ARM_VCPU_PMU_V3_CTRL, KVM_ARM_VCPU_PMU_V3_FILTER, KVM_ARM_VCPU_PMU_V3_INIT,
+    KVM_ARM_VCPU_PMU_V3_IRQ, KVM_PMU_EVENT_DENY, kvm_device_attr, kvm_pmu_event_filter,
 };
 use kvm_ioctls::{DeviceFd, VcpuFd};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd};
@@ -14,6 +16,9 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd};
 /// when these belong to others: so this is a second descriptor of the vCPU
 /// `[linux Documentation/virt/kvm/devices/vcpu.rst 1]`.
 pub(super) struct Pmu(DeviceFd);
+
+/// As the filter takes it.
+const DENY: u8 = KVM_PMU_EVENT_DENY.to_le_bytes()[0];
 
 impl Pmu {
     /// Those of the vCPU behind `fd`, which was made with the feature.
@@ -28,6 +33,19 @@ impl Pmu {
         // SAFETY: the descriptor is nobody else's from here on. KVM_SET_DEVICE_ATTR, all that is
         // asked of it, is the same request for vCPUs as for devices.
         Ok(Self(unsafe { DeviceFd::from_raw_fd(own.into_raw_fd()) }))
+    }
+
+    /// Hides events from the guests of the VM, whose PMCEID0_EL0 and PMCEID1_EL0 would tell of
+    /// them. An event that is hidden is not counted any more. CHAIN is no event to count: the
+    /// kernel chains counters all the same.
+    pub(super) fn hide(&self, hidden: PmuEvents) -> Result<(), EngineError> {
+        for base_event in encoding::events(hidden) {
+            let filter =
+                kvm_pmu_event_filter { base_event, nevents: 1, action: DENY, ..Default::default() };
+            self.set(KVM_ARM_VCPU_PMU_V3_FILTER, &raw const filter as u64)
+                .map_err(|errno| host::refused("KVM_ARM_VCPU_PMU_V3_FILTER", errno))?;
+        }
+        Ok(())
     }
 
     /// Gives them their interrupt, and starts them.

@@ -7,8 +7,9 @@ use crate::encoding;
 use crate::host;
 use crate::implementations::Implementations;
 use crate::named::{self, Serror};
+use crate::trial::Seen;
 use crate::untrapped::Untrapped;
-use abide_arm64::features::{Feature, VectorLengths};
+use abide_arm64::features::{CpuFeatures, Feature, PmuEvents, VectorLengths};
 use abide_arm64::rules::{PMCR_EL0, PMCR_STATE};
 use abide_arm64::{SysReg, kvm, order};
 use abide_engine::{Bus, EngineError, Kick, PowerState, Stop, SystemEvent, Vcpu, VmConfig};
@@ -55,9 +56,14 @@ pub(super) struct KvmVcpu {
     calls: Arc<Calls>,
     /// CTR_EL0, where a guest reads something else than KVM tells.
     ctr: Option<Untrapped>,
+    /// PMCEID0_EL0 and PMCEID1_EL0, where it has them and it is known what guests read.
+    pmu_events: Option<PmuEvents>,
     /// The vCPU keeps the kernel's VM alive, and with it the memory slots that point here.
     ram: Arc<GuestRam>,
 }
+
+const MADE_WITH_LENGTHS: &str = "the vector lengths that the vCPUs were made with";
+const MADE_WITH_EVENTS: &str = "events that this host has (KVM_ARM_VCPU_PMU_V3_FILTER hides more)";
 
 /// What to do after an exit.
 enum After {
@@ -91,15 +97,23 @@ fn finalize_sve(fd: &VcpuFd, lengths: Option<VectorLengths>) -> Result<(), Engin
         .map_err(|error| host::refused("KVM_ARM_VCPU_FINALIZE (SVE)", error.errno()))
 }
 
+/// The events of which performance monitors tell the guest, if it has them: those that it is to be
+/// told of and the host has.
+fn events_shown(features: CpuFeatures, seen: Option<Seen>) -> Option<PmuEvents> {
+    let host = seen?.pmu_events.filter(|_| features.contains(Feature::Pmu))?;
+    let told = features.pmu_events.unwrap_or(host);
+    Some([host[0] & told[0], host[1] & told[1]])
+}
+
 impl KvmVcpu {
     /// Makes vCPU `id`; the first starts powered on, the others wait for PSCI CPU_ON.
-    /// `ctr_seen` is what guests of this host read of CTR_EL0, where one was asked.
+    /// `seen` is what guests of this host read, where one was asked.
     pub(super) fn new(
         vm: &VmFd,
         config: &VmConfig,
         id: VcpuId,
         calls: Arc<Calls>,
-        ctr_seen: Option<u64>,
+        seen: Option<Seen>,
     ) -> Result<Self, EngineError> {
         let fd = vm
             .create_vcpu(u64::from(id.0))
@@ -127,6 +141,7 @@ impl KvmVcpu {
             told_no_syndrome: false,
             calls,
             ctr: None,
+            pmu_events: events_shown(config.features, seen),
             ram: Arc::clone(&config.ram),
         };
         if config.features.contains(Feature::Pmu) {
@@ -134,7 +149,7 @@ impl KvmVcpu {
         }
         vcpu.list().map_err(|errno| host::refused("KVM_GET_REG_LIST", errno))?;
         let told = vcpu.load(CTR_EL0)?.to_u64();
-        vcpu.ctr = ctr_seen.zip(told).and_then(|(seen, told)| Untrapped::new(seen, told));
+        vcpu.ctr = seen.zip(told).and_then(|(seen, told)| Untrapped::new(seen.ctr, told));
         Ok(vcpu)
     }
 
@@ -397,13 +412,18 @@ impl KvmVcpu {
         Ok(())
     }
 
-    /// The vector lengths are fixed since the vCPU was made.
-    fn check_vector_lengths(&self, id: RegId, value: &Value) -> Result<(), RegError> {
+    /// What is fixed since the vCPU was made.
+    fn check_same(&self, id: RegId, value: &Value, allowed: &'static str) -> Result<(), RegError> {
         if *value == self.load(id)? {
             return Ok(());
         }
-        let allowed = "the vector lengths that the vCPUs were made with";
         Err(RegError::Refused { id, found: value.clone(), allowed })
+    }
+
+    fn load_events(&self, id: RegId) -> Result<Value, RegError> {
+        let events = self.pmu_events.ok_or(RegError::Unknown { id })?;
+        let at = usize::from(id == kvm::PMU_EVENTS[1]);
+        Ok(Value::u64(events[at]))
     }
 
     fn load_ctr(&self) -> Result<Value, RegError> {
@@ -442,7 +462,8 @@ impl Registers for KvmVcpu {
         debug_assert!(!numbers.is_empty(), "KVM_GET_REG_LIST fails only for vCPUs not initialised");
         numbers.sort_by_key(|&number| order::place(RegId::Kvm(number)));
         let kernel = numbers.into_iter().map(RegId::Kvm);
-        let facts = std::iter::once(named::CNTFRQ);
+        let events = self.pmu_events.iter().flat_map(|_| kvm::PMU_EVENTS);
+        let facts = std::iter::once(named::CNTFRQ).chain(events);
         let calls = self.calls.reg_ids();
         facts.chain(kernel).chain(calls).chain([named::SERROR, named::MP_STATE]).collect()
     }
@@ -456,6 +477,7 @@ impl Registers for KvmVcpu {
             kvm::TIMER_CTL | kvm::PTIMER_CTL => self.load_timer_ctl(id),
             id if Implementations::has(id) => self.calls.load(id),
             CTR_EL0 => self.load_ctr(),
+            id if kvm::PMU_EVENTS.contains(&id) => self.load_events(id),
             RegId::Kvm(number) => self.load_one_reg(id, number),
             _ => Err(RegError::Unknown { id }),
         }
@@ -467,7 +489,8 @@ impl Registers for KvmVcpu {
             named::SERROR => self.store_serror(value),
             named::CNTFRQ => self.check_cntfrq(value),
             CTR_EL0 => self.store_ctr(value),
-            kvm::SVE_VLS => self.check_vector_lengths(id, value),
+            kvm::SVE_VLS => self.check_same(id, value, MADE_WITH_LENGTHS),
+            id if kvm::PMU_EVENTS.contains(&id) => self.check_same(id, value, MADE_WITH_EVENTS),
             id if Implementations::has(id) => self.calls.store(id, value),
             RegId::Kvm(number) => {
                 self.store_one_reg(id, number, value)?;

@@ -5,7 +5,8 @@ use super::irqchip::KvmGicV3;
 use super::pmu::Pmu;
 use super::vcpu::KvmVcpu;
 use crate::host;
-use abide_arm64::features::Feature;
+use crate::trial::Seen;
+use abide_arm64::features::{Feature, PmuEvents};
 use abide_engine::{Abi, EngineError, InterruptLines, Irqchip, Provider, Vcpu, Vm, VmConfig};
 use abide_memory::{AbiPages, GuestRam, PageAccess};
 use abide_reg::VcpuId;
@@ -30,16 +31,12 @@ pub(super) struct KvmVm {
     /// The performance monitors of vCPUs, which wait for the interrupt controller.
     pmus: Vec<Pmu>,
     calls: Arc<Calls>,
-    /// What guests of this host read of CTR_EL0, where one was asked.
-    ctr_seen: Option<u64>,
+    /// What guests of this host read, where one was asked.
+    seen: Option<Seen>,
 }
 
 impl KvmVm {
-    pub(super) fn new(
-        fd: VmFd,
-        config: VmConfig,
-        ctr_seen: Option<u64>,
-    ) -> Result<Self, EngineError> {
+    pub(super) fn new(fd: VmFd, config: VmConfig, seen: Option<Seen>) -> Result<Self, EngineError> {
         let fd = Arc::new(fd);
         let mut vm = Self {
             calls: Calls::of(&fd),
@@ -49,7 +46,7 @@ impl KvmVm {
             has_irqchip: false,
             kernel_logs: false,
             pmus: Vec::new(),
-            ctr_seen,
+            seen,
         };
         vm.report_accesses_without_syndrome()?;
         vm.let_names_be_written()?;
@@ -93,12 +90,21 @@ impl KvmVm {
             return Err(host::unsupported("vCPUs after the interrupt controller"));
         }
         let calls = Arc::clone(&self.calls);
-        let vcpu = KvmVcpu::new(&self.fd, &self.config, id, calls, self.ctr_seen)?;
+        let vcpu = KvmVcpu::new(&self.fd, &self.config, id, calls, self.seen)?;
         if self.config.features.contains(Feature::Pmu) {
             self.pmus.push(vcpu.pmu()?);
         }
         self.vcpus_made += 1;
         Ok(vcpu)
+    }
+
+    /// The events of performance monitors that the host has and the guest is not told of.
+    fn hidden_events(&self) -> PmuEvents {
+        let host = self.seen.and_then(|seen| seen.pmu_events);
+        match host.zip(self.config.features.pmu_events) {
+            Some((host, told)) => [host[0] & !told[0], host[1] & !told[1]],
+            None => [0; 2],
+        }
     }
 
     /// Makes the slot, or changes whether its writes are logged.
@@ -173,6 +179,10 @@ impl Vm for KvmVm {
         let VmConfig { gicd, gicr, gic_intids, .. } = self.config;
         let gic = KvmGicV3::new(Arc::clone(&self.fd), gicd, gicr, gic_intids)?;
         self.has_irqchip = true;
+        if let Some(pmu) = self.pmus.first() {
+            // For all of them, and before any is started.
+            pmu.hide(self.hidden_events())?;
+        }
         for pmu in self.pmus.drain(..) {
             pmu.start()?;
         }

@@ -36,6 +36,9 @@ impl Pending {
             CpuFeatures::shown_by(|id| entry(of_vm, id).and_then(|value| value.to_u64()));
         features.vector_lengths = entry(of_boot_cpu, kvm::SVE_VLS)
             .and_then(|value| features::vector_lengths(value.as_bytes()));
+        let number = |id| entry(of_vm, id).and_then(|value| value.to_u64());
+        let [first, second] = kvm::PMU_EVENTS.map(number);
+        features.pmu_events = first.zip(second).map(|(first, second)| [first, second]);
         features
     }
 }

@@ -4,6 +4,7 @@
 use super::{Fresh, Wish, info, range};
 use crate::cli::CpuName;
 use abide_arm64::features::{CpuFeatures, Feature};
+use abide_arm64::kvm::PMU_EVENTS;
 use abide_contract::measure::measure;
 use abide_contract::scope::{measure_scopes, takes_another};
 use abide_contract::{Accepts, Offer, Profile, Whose, rules};
@@ -38,6 +39,12 @@ pub fn probe(engine: &KvmEngine, cpu: Option<CpuName>, features: CpuFeatures) ->
         ..Profile::default()
     };
     measure_vcpus(engine, &wish, &mut profile)?;
+    if features.contains(Feature::Pmu) && engine.hides_events()? {
+        for id in PMU_EVENTS {
+            // Any part of them.
+            profile.offers.entry(id).and_modify(|offer| offer.writable = u64::MAX);
+        }
+    }
     profile.offers.extend(of_host(&facts, engine.stolen_time_version()?));
     profile.offers.extend(implementations(engine, &wish)?);
     profile.offers.insert(rules::NR_IRQS, intids(engine, &wish)?);
