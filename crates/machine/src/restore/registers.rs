@@ -2,9 +2,9 @@
 //! by a thread of their own.
 
 use super::{Pending, RestoreError, register_error};
-use crate::error::{MachineError, Refusals};
+use crate::error::Refusals;
 use crate::machine::Machine;
-use crate::save::{cpu_unit, entries_of};
+use crate::save::cpu_unit;
 use crate::units::Unit;
 use abide_arm64::order;
 use abide_contract::{Dropped, Guest, Held, Profile, Refused, Step, Verdict, extras, rules, step};
@@ -206,6 +206,11 @@ impl Pending {
     }
 }
 
+fn missing_register(unit: Unit, scope: Scope, id: RegId) -> RestoreError {
+    let (unit, name) = (unit.name(), crate::names::register_name(id));
+    RestoreError::MissingRegister { unit, scope, name, id }
+}
+
 impl Machine {
     /// Writes the registers of the VM's record of a unit through the first vCPU.
     pub(super) fn restore_vm(
@@ -240,14 +245,17 @@ impl Machine {
             records.push((scope, pending.take(UNIT, scope)?));
         }
         let planner = pending.planner();
+        let required = self.required(UNIT);
+        // All that can be done beside another vCPU is done there, not only the calls.
         let all_done = on_each(&mut self.vcpus, records, |vcpu, (scope, entries)| {
-            (scope, planner.write(vcpu, scope, entries))
+            let done = planner.write(vcpu, scope, entries);
+            let missing = required.iter().find(|id| !done.written.contains(*id)).copied();
+            (scope, done, missing)
         });
-        for (scope, done) in all_done {
+        for (scope, done, missing) in all_done {
             let noted = self.note_done(UNIT, scope, done, pending);
             let noted = noted.and_then(|written| {
-                self.check_required(UNIT, scope, &written)?;
-                Ok(written)
+                missing.map_or(Ok(written), |id| Err(missing_register(UNIT, scope, id)))
             });
             if noted.is_err() {
                 // What was found before is the reason, and this may follow from it.
@@ -300,12 +308,15 @@ impl Machine {
         scope: Scope,
         written: &BTreeSet<RegId>,
     ) -> Result<(), RestoreError> {
+        let missing = self.required(unit).into_iter().find(|id| !written.contains(id));
+        missing.map_or(Ok(()), |id| Err(missing_register(unit, scope, id)))
+    }
+
+    /// The registers that every record of a unit must have.
+    fn required(&self, unit: Unit) -> Vec<RegId> {
         let vcpu = &self.vcpus[0];
-        let missing =
-            |id: &&RegId| cpu_unit(**id) == unit && !written.contains(*id) && vcpu.requires(**id);
-        let Some(&id) = self.known.iter().find(missing) else { return Ok(()) };
-        let (unit, name) = (unit.name(), crate::names::register_name(id));
-        Err(RestoreError::MissingRegister { unit, scope, name, id })
+        let known = self.known.iter().copied();
+        known.filter(|id| cpu_unit(*id) == unit && vcpu.requires(*id)).collect()
     }
 
     /// Hides what only this host has.
@@ -318,14 +329,5 @@ impl Machine {
             pending.refused.extend(refused.into_iter().map(|step| (unit, step)));
             pending.report.hidden.push(extra);
         }
-    }
-
-    /// The registers of all vCPUs as the engine shows them, each read by a thread.
-    pub(super) fn cpus_as_shown(&mut self) -> Result<Vec<(Scope, Vec<Entry>)>, MachineError> {
-        let scopes = (0..self.board.vcpu_count).map(|n| Scope::Vcpu(VcpuId(n))).collect();
-        let read = |vcpu: &mut dyn Vcpu, scope| {
-            entries_of(vcpu, Unit::Cpu, scope).map(|entries| (scope, entries))
-        };
-        on_each(&mut self.vcpus, scopes, read).into_iter().collect()
     }
 }
