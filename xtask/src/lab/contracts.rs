@@ -106,9 +106,9 @@ pub fn profile_file(kernel: &str, cpu: &str) -> PathBuf {
     PathBuf::from(profile_name(kernel, cpu)).with_added_extension("toml")
 }
 
-/// A CPU's name without its properties.
-fn short(cpu: &str) -> &str {
-    cpu.split(',').next().unwrap_or(cpu)
+/// A CPU's name without its properties, as a part of a file's name.
+fn short(cpu: &str) -> String {
+    cpu.split(',').next().unwrap_or(cpu).replace(' ', "-").to_lowercase()
 }
 
 /// Puts the measured profiles beside the table.
@@ -143,6 +143,8 @@ mod tests {
     #[test]
     fn profiles_have_the_names_of_those_that_come_with_abide() {
         assert_eq!(profile_name("6.1", "max,pauth=off"), "debian-6.1-max");
+        let name = profile_name("6.1", "neoverse-n1 without PMU");
+        assert_eq!(name, "debian-6.1-neoverse-n1-without-pmu");
         assert_eq!(profile_file("7.2", "cortex-a57"), Path::new("debian-7.2-cortex-a57.toml"));
     }
 }

@@ -1,6 +1,6 @@
 //! A guest of hosts with different CPUs: it sees one name on both engines, and is told of all.
 
-use super::abi::{self, Looks};
+use super::abi::{self, Kind, Looks};
 use super::host::{File, Host, tail};
 use super::stay::{self, Begin, Stay, Visit};
 use crate::process;
@@ -45,7 +45,7 @@ pub fn told(host: &Host, show: bool) -> Result<String> {
     let next = stay::alone(host, &program, Vec::new(), next, show)?;
     life += &next.console;
     next.saved()?;
-    let looks = Looks::of(&life)?;
+    let looks = Looks::of(&life, Kind { cpu: &host.cpu, is_promised: true })?;
     ensure!(looks.count >= 6, "{} looks in two stays", looks.count);
     let contract = String::from_utf8(finished.file("two.toml")?)?;
     let on_kvm = answers(&life);

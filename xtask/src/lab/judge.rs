@@ -1,7 +1,7 @@
 //! What a plan predicts of a move, what the restore reported, what came of it, and whether they
 //! agree, register by register.
 
-use super::abi::{self, Looks};
+use super::abi::{self, Kind, Looks};
 use super::stay::{HUNG, Stayed};
 use crate::abide::{HOST_CANNOT, SAVED_AWAY};
 use anyhow::{Context, Result};
@@ -132,13 +132,14 @@ fn reported(report: &[u8]) -> Option<Verdicts> {
     steps.map(verdict).collect()
 }
 
-/// Looks at what came of a move: the stay, the guest's console before it, and the differences of
-/// its two files.
+/// Looks at what came of a guest's move: the stay, the guest's console before it, and the
+/// differences of its two files.
 ///
 /// # Errors
 /// If the files cannot be compared.
 pub fn outcome(
     abide: &Path,
+    guest: Kind,
     life: &str,
     stayed: &Stayed,
     files: Option<(&Path, &Path)>,
@@ -163,9 +164,9 @@ pub fn outcome(
         sort_in(line, &mut outcome);
     }
     let whole = format!("{life}{}", stayed.console);
-    match Looks::of(&whole) {
+    match Looks::of(&whole, guest) {
         Ok(looks) => {
-            outcome.excepted = looks.excepted.iter().map(|change| change.name.clone()).collect();
+            outcome.excepted = looks.excepted.iter().map(ToString::to_string).collect();
             outcome.gic = abi::Gic::of(&whole, &stayed.console);
         }
         Err(error) => {

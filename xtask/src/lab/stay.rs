@@ -156,8 +156,9 @@ pub fn here(program: &Path, stay: &Stay) -> Result<Stayed> {
     one(stay.name, |file| fs::read(out.join(file)).with_context(|| format!("no file {file}")))
 }
 
-/// Many times what a guest takes elsewhere.
+/// Many times what a guest takes elsewhere, and what each more takes to be refused.
 const AT_RISK: Duration = Duration::from_secs(150);
+const AT_RISK_EACH: Duration = Duration::from_secs(30);
 
 /// Guests that stay on a host, one after another.
 pub struct Visit<'a> {
@@ -219,12 +220,19 @@ pub fn alone(
     visit.run()?.1.pop().context("one stay")
 }
 
-/// Lets one guest stay on a host that is known to hang, and soon gives it up.
-pub fn at_risk(host: &Host, program: &[u8], stay: &Stay, show: bool) -> Stayed {
-    let stays = std::slice::from_ref(stay);
-    let visit = Visit { host, program, files: Vec::new(), first: "", stays, show };
-    let came = visit.within(AT_RISK);
-    came.ok().and_then(|(_, mut stayed)| stayed.pop()).unwrap_or_else(Stayed::hung)
+/// Lets guests stay on a host that is known to hang, and soon gives it up. If it does hang, each
+/// has one to itself, so that none is judged by what came of another.
+pub fn at_risk(host: &Host, program: &[u8], stays: &[Stay], show: bool) -> Vec<Stayed> {
+    let visit = |stays| Visit { host, program, files: Vec::new(), first: "", stays, show };
+    let together = AT_RISK + AT_RISK_EACH * u32::try_from(stays.len()).unwrap_or(u32::MAX);
+    if let Ok((_, stayed)) = visit(stays).within(together) {
+        return stayed;
+    }
+    let alone = |stay| {
+        let came = visit(std::slice::from_ref(stay)).within(AT_RISK);
+        came.ok().and_then(|(_, mut stayed)| stayed.pop()).unwrap_or_else(Stayed::hung)
+    };
+    stays.iter().map(alone).collect()
 }
 
 fn one(name: &str, file: impl Fn(&str) -> Result<Vec<u8>>) -> Result<Stayed> {

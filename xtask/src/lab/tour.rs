@@ -1,6 +1,6 @@
 //! One life on many hosts.
 
-use super::abi::{self, Looks};
+use super::abi::{self, Kind, Looks};
 use super::host::{File, Host};
 use super::stay::{self, Begin, Stay};
 use crate::tasks::guests;
@@ -20,9 +20,10 @@ pub fn of_abi(birth: &Host, show: bool) -> Result<String> {
     let files = vec![File::data("abi.img", guests::abi()?)];
     let run = format!("{} --contract {CONTRACT}", abi::RUN);
     let born = Stay { name: "abi", begin: Begin::Run(&run), until: abi::UNTIL };
-    let judge = |_: &str, life: &str| Looks::of(life).map(drop);
+    let guest = Kind { cpu: &birth.cpu, is_promised: true };
+    let judge = |_: &str, life: &str| Looks::of(life, guest).map(drop);
     let Life { said, hosts } = live(birth, files, born, &WAY, judge, show)?;
-    let Looks { values, count, excepted } = Looks::of(&said)?;
+    let Looks { values, count, excepted } = Looks::of(&said, guest)?;
     let excepted: Vec<String> = excepted.iter().map(ToString::to_string).collect();
     Ok(format!(
         "{} under {CONTRACT}: {count} looks at {values} values, no difference but {}",
