@@ -24,6 +24,7 @@ impl Line {
     /// sum that Linux and every other reader computes. Before it, the difference wraps, and the
     /// result is centuries off: a writer's reference point must not lie ahead of any counter.
     #[must_use]
+    #[inline]
     pub const fn time_at(&self, counter: u64) -> Time {
         let Time(since) = self.period.of_ticks(counter.wrapping_sub(self.counter_value));
         Time(self.time.0.wrapping_add(since))
@@ -31,6 +32,7 @@ impl Line {
 
     /// The largest error of [`Self::time_at`]. A reader's rounding is within it.
     #[must_use]
+    #[inline]
     pub const fn maxerror_at(&self, counter: u64) -> Time {
         let rate = Period { frac_sec: self.period_maxerror, shift: self.period.shift };
         let Time(grown) = rate.of_ticks_up(counter.wrapping_sub(self.counter_value));

@@ -81,6 +81,7 @@ impl Body {
 
     /// The fields in these words. Each pattern of bits is some page: nothing is refused.
     #[must_use]
+    #[inline]
     pub const fn from_words(words: &[u64; spec::BODY_WORDS]) -> Self {
         let [
             disruption_marker,
@@ -120,6 +121,7 @@ impl Body {
 
     /// Whether all of these flags are set.
     #[must_use]
+    #[inline]
     pub const fn has(&self, flags: u64) -> bool {
         self.flags & flags == flags
     }

@@ -158,14 +158,19 @@ pub struct Reader {
     counter_id: u8,
     attempts: u32,
     noted: Option<(u64, u64)>,
+    /// Whether the page had a generation counter when note was taken.
+    tells_generation: bool,
 }
+
+/// Where `vm_generation_counter` is among the words of the body.
+const GENERATION_WORD: usize = (spec::OFFSET_VM_GENERATION_COUNTER - spec::BODY) / 8;
 
 impl Reader {
     /// A reader of a page with these constants, on a CPU whose counter is `counter_id`. It gives
     /// up after so many attempts: an update takes less than a microsecond.
     #[must_use]
     pub const fn new(constants: Constants, counter_id: u8, attempts: u32) -> Self {
-        Self { constants, counter_id, attempts, noted: None }
+        Self { constants, counter_id, attempts, noted: None, tells_generation: false }
     }
 
     /// One consistent look at the page. `counter` must not be executed early: the caller orders
@@ -173,6 +178,7 @@ impl Reader {
     ///
     /// # Errors
     /// [`NoTime::Busy`].
+    #[inline]
     pub fn look<C: Cells>(
         &self,
         page: &C,
@@ -204,12 +210,28 @@ impl Reader {
     /// Takes note: events up to this look were acted upon.
     pub const fn note(&mut self, look: &Look) {
         self.noted = Some((look.body.disruption_marker, look.body.vm_generation_counter));
+        self.tells_generation = self.has_generation(&look.body);
+    }
+
+    /// Whether the guest may be one of several copies made since [`Self::note`], by one load: for
+    /// who must know at every request. Nothing before the first note, and where the page does not
+    /// tell.
+    ///
+    /// It needs no look: a host that restores a copy writes the page before the guest runs there,
+    /// and the counter is one word.
+    #[must_use]
+    #[inline]
+    pub fn is_copy<C: Cells>(&self, page: &C) -> bool {
+        self.noted.is_some_and(|(_, generation)| {
+            self.tells_generation && page.word(GENERATION_WORD) != generation
+        })
     }
 
     /// The time at a look.
     ///
     /// # Errors
     /// [`NoTime`].
+    #[inline]
     pub fn time(&self, look: &Look) -> Result<Reading, NoTime> {
         let Look { body, counter, .. } = look;
         let counter_id = self.constants.counter_id;
@@ -237,12 +259,17 @@ impl Reader {
 
     /// The body without what the page does not have: both the size and the flag must say that
     /// the generation counter is there.
+    #[inline]
     const fn known(&self, mut body: Body) -> Body {
-        let is_there = self.constants.size_bytes as usize >= spec::LEN
-            && body.has(spec::FLAG_VM_GEN_COUNTER_PRESENT);
-        if !is_there {
+        if !self.has_generation(&body) {
             body.vm_generation_counter = 0;
         }
         body
+    }
+
+    #[inline]
+    const fn has_generation(&self, body: &Body) -> bool {
+        self.constants.size_bytes as usize >= spec::LEN
+            && body.has(spec::FLAG_VM_GEN_COUNTER_PRESENT)
     }
 }

@@ -61,6 +61,7 @@ pub fn update<C: Cells, const N: usize>(
 }
 
 /// One attempt at reading, with `inside` done within it; nothing if an update was under way.
+#[inline]
 pub fn try_read<C: Cells, T, const N: usize>(
     cells: &C,
     inside: impl FnOnce() -> T,

@@ -4,6 +4,11 @@ use core::fmt;
 
 /// Nanoseconds of a second.
 const NS: u128 = 1_000_000_000;
+const NS_PER_SEC: u64 = 1_000_000_000;
+
+/// Units of a nanosecond, times 2^60, rounded up: so near that less than a second of nanoseconds
+/// comes out as if it had been divided.
+const UNITS_OF_NS: u128 = (1 << 124) / NS + 1;
 
 /// A point in time, or a length of it, in units of 2^-64 s. Points are seconds since the epoch of
 /// the page's `time_type`.
@@ -13,6 +18,7 @@ pub struct Time(pub i128);
 impl Time {
     /// From `time_sec` and `time_frac_sec`.
     #[must_use]
+    #[inline]
     pub const fn from_parts(sec: u64, frac_sec: u64) -> Self {
         // Seconds past 2^63 are no time that anybody counts; they wrap, as the fields do.
         Self(((sec as u128) << 64 | frac_sec as u128) as i128)
@@ -26,8 +32,11 @@ impl Time {
 
     /// So many nanoseconds, rounded down to the unit.
     #[must_use]
+    #[inline]
     pub const fn from_ns(ns: u64) -> Self {
-        Self((((ns as u128) << 64) / NS) as i128)
+        // A division of 128 bits would take longer than all else that a reader does.
+        let (sec, rest) = (ns / NS_PER_SEC, ns % NS_PER_SEC);
+        Self::from_parts(sec, low_half(((rest as u128 * UNITS_OF_NS) >> 60) as i128))
     }
 
     /// In nanoseconds, rounded down.
@@ -131,17 +140,21 @@ impl Period {
     /// How long `ticks` take, rounded down, as every reader reckons
     /// `[linux drivers/ptp/ptp_vmclock.c]`. 64 by 64 bits always fit.
     #[must_use]
+    #[inline]
     pub const fn of_ticks(self, ticks: u64) -> Time {
-        let product = (ticks as u128 * self.frac_sec as u128) >> self.shift;
+        let product = (ticks as u128 * self.frac_sec as u128) >> (self.shift & Self::SHIFT_MAX);
         Time(if product > i128::MAX as u128 { i128::MAX } else { product as i128 })
     }
 
     /// The same, rounded up: for bounds.
     #[must_use]
+    #[inline]
     pub const fn of_ticks_up(self, ticks: u64) -> Time {
-        let exact = (ticks as u128 * self.frac_sec as u128).trailing_zeros() >= self.shift as u32;
+        let product = ticks as u128 * self.frac_sec as u128;
+        let rest = (1 << (self.shift & Self::SHIFT_MAX)) - 1;
+        let is_exact = low_half(product as i128) & rest == 0;
         let Time(down) = self.of_ticks(ticks);
-        Time(if exact { down } else { down.saturating_add(1) })
+        Time(if is_exact { down } else { down.saturating_add(1) })
     }
 
     /// So many parts in 10^12 of this period, rounded up: an error of a frequency.
@@ -201,6 +214,17 @@ mod tests {
         // The largest product.
         let all = Period { frac_sec: u64::MAX, shift: 0 }.of_ticks(u64::MAX);
         assert_eq!(all, Time(i128::MAX));
+    }
+
+    #[test]
+    fn nanoseconds_are_what_a_division_gives() {
+        let divided = |ns: u64| Time(((u128::from(ns) << 64) / NS) as i128);
+        let ends = [0, 1, 2, 999_999_999, 1_000_000_000, 1_000_000_001, u64::MAX - 1, u64::MAX];
+        // Every remainder class of 5^9, the denominator that is left, comes up.
+        let spread = (0..4_000_000u64).map(|n| n * 249 + 1);
+        for ns in ends.into_iter().chain(spread) {
+            assert_eq!(Time::from_ns(ns), divided(ns), "{ns}");
+        }
     }
 
     #[test]
