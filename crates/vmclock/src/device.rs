@@ -2,7 +2,7 @@
 
 use crate::nest::{Promises, Verdict};
 use crate::seqlock::{self, Cells};
-use crate::{Body, Constants, Line, spec};
+use crate::{Body, Constants, Line, Time, spec};
 
 /// What the host says of its clock, in the guest's counter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +20,21 @@ pub struct Claim {
     pub leap_indicator: u8,
     /// Whether the host's clock follows a source; without one its errors only grow.
     pub is_synchronised: bool,
+}
+
+impl Claim {
+    /// The same with another line, and what that adds to what is likely wrong.
+    fn with_line(&self, line: Line) -> Self {
+        let shifted_ns = line.time.distance(self.line.time).to_ns_up();
+        let theirs = self.line.period.with_shift(line.period.shift).frac_sec;
+        let shifted = line.period.frac_sec.abs_diff(theirs);
+        Self {
+            line,
+            time_esterror_ns: self.time_esterror_ns.saturating_add(shifted_ns),
+            period_esterror: self.period_esterror.saturating_add(shifted),
+            ..*self
+        }
+    }
 }
 
 /// Why the guest is somewhere else than before.
@@ -121,19 +136,12 @@ impl Vmclock {
     pub fn claim(&mut self, claim: Claim, window_ticks: u64) -> Outcome {
         match self.promises.judge(&claim.line, window_ticks) {
             Verdict::Follow { line, is_monotonic } => {
-                let shifted_ns = line.time.distance(claim.line.time).to_ns_up();
-                let shifted = line.period.frac_sec.abs_diff(claim.line.period.frac_sec);
                 self.promises.publish(line, window_ticks);
                 self.is_monotonic = is_monotonic;
-                self.claim = Some(Claim {
-                    line,
-                    time_esterror_ns: claim.time_esterror_ns.saturating_add(shifted_ns),
-                    period_esterror: claim.period_esterror.saturating_add(shifted),
-                    ..claim
-                });
+                self.claim = Some(claim.with_line(line));
                 Outcome::Updated
             }
-            Verdict::Keep => self.keep(&claim),
+            Verdict::Keep => self.keep(&claim, window_ticks),
             Verdict::Contradiction | Verdict::CounterWentBack => {
                 self.disrupt();
                 self.promises.publish(claim.line, window_ticks);
@@ -148,16 +156,25 @@ impl Vmclock {
         self.claim = None;
     }
 
-    /// The line stays; what else the host says is taken.
-    fn keep(&mut self, claim: &Claim) -> Outcome {
-        let Some(standing) = &mut self.claim else {
+    /// The line stays; what else the host says is taken. As that is said of the reference point,
+    /// the line then begins where the host said it.
+    fn keep(&mut self, claim: &Claim, window_ticks: u64) -> Outcome {
+        let Some(standing) = self.promises.line().copied() else {
             return Outcome::Unchanged;
         };
-        let before = *standing;
-        standing.is_synchronised = claim.is_synchronised;
-        standing.tai_offset_sec = claim.tai_offset_sec;
-        standing.leap_indicator = claim.leap_indicator;
-        if *standing == before { Outcome::Unchanged } else { Outcome::Updated }
+        let said =
+            |claim: &Claim| (claim.is_synchronised, claim.tai_offset_sec, claim.leap_indicator);
+        if self.claim.is_some_and(|before| said(&before) == said(claim)) {
+            return Outcome::Unchanged;
+        }
+        let at = claim.line.counter_value;
+        // Two sums that are rounded down may be a unit less than one.
+        let time = standing.time_at(at) + Time(1);
+        let time_maxerror_ns = standing.maxerror_at(at).to_ns_up().saturating_add(1);
+        let line = Line { counter_value: at, time, time_maxerror_ns, ..standing };
+        self.promises.publish(line, window_ticks);
+        self.claim = Some(claim.with_line(line));
+        Outcome::Updated
     }
 
     fn disrupt(&mut self) {

@@ -5,7 +5,7 @@ use super::tree::{Tree, code_of, crate_of};
 use toml_edit::{DocumentMut, Item};
 
 /// Every crate and its layer. `None` is for tests only: no layer may use it outside of them.
-const LAYERS: [(&str, Option<u8>); 20] = [
+const LAYERS: [(&str, Option<u8>); 21] = [
     ("reg", Some(1)),
     ("memory", Some(1)),
     ("arm64", Some(2)),
@@ -19,6 +19,7 @@ const LAYERS: [(&str, Option<u8>); 20] = [
     ("engine", Some(3)),
     ("engine-kvm", Some(4)),
     ("engine-soft", Some(4)),
+    ("host-time", Some(4)),
     ("net", Some(4)),
     ("interop", Some(5)),
     ("machine", Some(5)),
