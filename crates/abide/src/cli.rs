@@ -7,6 +7,9 @@ use abide_net::{MacAddress, NetConfig};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
+mod vmclock;
+pub use vmclock::VmclockArgs;
+
 const EXIT_CODES: &str = "\
 Exit codes:
    0  fine; of run and restore: the guest powered itself off
@@ -320,6 +323,8 @@ pub struct RunArgs {
     /// or the engine cannot keep it, nothing is started and every register in the way is named.
     #[arg(long, value_name = "FILE|NAME", conflicts_with_all = ["cpu", "asymmetric", "features"])]
     pub contract: Option<PathBuf>,
+    #[command(flatten)]
+    pub vmclock: VmclockArgs,
     /// Let executed instructions make time pass, so that every run is the same to the last bit;
     /// standard input is not read, and the end shows a hash over the whole guest state
     #[arg(long)]

@@ -104,6 +104,9 @@ fn file_that_is_removed_while_memory_comes_is_read_to_its_end() {
     said.read_line(&mut words).unwrap();
     assert!(words.contains("; memory lazy: userfaultfd"), "{words}");
     std::fs::remove_file(sandbox.path("web.abide")).unwrap();
+    // Once it answers on its console, it does so on its socket.
+    again.type_in("time\n");
+    again.wait_for("abide> ");
     // A save needs all of it, and another file takes the name.
     let saved = sandbox.abide(&["save", "again", "web.abide", "--keep-running"]);
     assert_eq!(code(&saved), 0, "{}", stderr(&saved));

@@ -8,7 +8,9 @@ use crate::state;
 use crate::sysreg::Slot;
 use crate::timer::Timer;
 use abide_arm64::rules::rule;
-use abide_engine::{Bus, Clock, EngineError, InterruptLines, Kick, PowerState, Stop, Vcpu};
+use abide_engine::{
+    Bus, Clock, EngineError, GuestCounter, InterruptLines, Kick, PowerState, Stop, Vcpu,
+};
 use abide_reg::{Absent, Class, Gpa, RegId, VcpuId};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -135,6 +137,26 @@ impl SoftVcpu {
     }
 }
 
+/// CNTVCT_EL0, for others than vCPUs.
+struct SoftCounter {
+    shared: Arc<Shared>,
+    clock: Arc<dyn Clock>,
+}
+
+impl GuestCounter for SoftCounter {
+    fn now(&self) -> u64 {
+        Timer::Virtual.count(&self.shared, &*self.clock)
+    }
+
+    fn off_ticks(&self) -> u64 {
+        0
+    }
+
+    fn stops_with_machine(&self) -> bool {
+        true
+    }
+}
+
 impl Vcpu for SoftVcpu {
     fn id(&self) -> VcpuId {
         self.id
@@ -175,6 +197,11 @@ impl Vcpu for SoftVcpu {
                 Exit::System(event) => return Ok(Stop::System(event)),
             }
         }
+    }
+
+    fn counter(&self) -> Result<Option<Arc<dyn GuestCounter>>, EngineError> {
+        let (shared, clock) = (Arc::clone(&self.shared), Arc::clone(&self.clock));
+        Ok(Some(Arc::new(SoftCounter { shared, clock })))
     }
 
     fn deadline_ticks(&self) -> Option<u64> {

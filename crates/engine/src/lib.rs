@@ -30,6 +30,6 @@ pub use irqchip::Irqchip;
 pub use lines::InterruptLines;
 pub use parking::Parking;
 pub use traits::{
-    Abi, Engine, Kick, PMU_INTID, PowerState, Provider, Stop, SystemEvent, Unimplemented, Vcpu, Vm,
-    VmConfig,
+    Abi, Engine, GuestCounter, Kick, PMU_INTID, PowerState, Provider, Stop, SystemEvent,
+    Unimplemented, Vcpu, Vm, VmConfig,
 };

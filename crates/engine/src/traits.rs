@@ -172,6 +172,18 @@ pub trait Kick: Send + Sync {
     fn kick(&self);
 }
 
+/// CNTVCT_EL0 of a guest, read from any thread while its vCPUs execute.
+pub trait GuestCounter: Send + Sync {
+    /// What the guest would read now.
+    fn now(&self) -> u64;
+
+    /// By how many ticks that may be less or more than what it reads.
+    fn off_ticks(&self) -> u64;
+
+    /// Whether it stands still while the machine's clock does.
+    fn stops_with_machine(&self) -> bool;
+}
+
 /// An ID register that shows what its engine does not do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unimplemented {
@@ -233,6 +245,15 @@ pub trait Vcpu: Registers + Send {
     /// it. They are the VM's; a guest that does without has no trace of them in its files.
     fn takes_too(&self) -> Vec<(RegId, usize)> {
         Vec::new()
+    }
+
+    /// The virtual counter as this vCPU reads it, for who pairs it with the host's clock. It is
+    /// right until a register of the counter is stored. `None`: this engine cannot tell.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    fn counter(&self) -> Result<Option<Arc<dyn GuestCounter>>, EngineError> {
+        Ok(None)
     }
 
     /// A handle that makes it stop.

@@ -3,6 +3,7 @@
 //! Addresses and interrupts are those of QEMU's `virt` machine, so that guests built for it, and
 //! state that came from it, fit.
 
+use crate::devices::vmclock::VmclockConfig;
 use crate::error::ConfigError;
 use abide_arm64::features::CpuFeatures;
 use abide_reg::Gpa;
@@ -22,6 +23,11 @@ pub const GICR_LEN: u64 = 0x00f6_0000;
 pub const UART_BASE: Gpa = Gpa(0x0900_0000);
 /// PL031 real-time clock.
 pub const RTC_BASE: Gpa = Gpa(0x0901_0000);
+/// The page with the time, 64 KiB of its own. QEMU's board has nothing from here to the virtio
+/// devices; below it are its stolen time (0x090a_0000), secure GPIO and PCI hotplug.
+pub const VMCLOCK_BASE: Gpa = Gpa(0x0910_0000);
+/// The page with the generation, another 64 KiB.
+pub const VMGENID_BASE: Gpa = Gpa(0x0911_0000);
 /// Virtio devices, one slot after another.
 pub const VIRTIO_BASE: Gpa = Gpa(0x0a00_0000);
 /// Length of a slot's registers, in bytes.
@@ -39,6 +45,10 @@ pub const SPI_BASE: u32 = 32;
 pub const UART_INTID: u32 = SPI_BASE + 1;
 /// The real-time clock's interrupt: SPI 2.
 pub const RTC_INTID: u32 = SPI_BASE + 2;
+/// The interrupt of the page with the time: SPI 10. QEMU's board has nothing at 10 to 15.
+pub const VMCLOCK_INTID: u32 = SPI_BASE + 10;
+/// The interrupt of the page with the generation: SPI 11.
+pub const VMGENID_INTID: u32 = SPI_BASE + 11;
 /// The interrupt of the first virtio slot, SPI 16; those of the others follow.
 pub const VIRTIO_INTID: u32 = SPI_BASE + 16;
 /// INTIDs that the interrupt controller has: 32 private ones and 256 shared ones.
@@ -77,6 +87,8 @@ pub struct BoardConfig {
     pub virtio: Vec<DeviceId>,
     /// The features with which its vCPUs are made. Saved as what ID registers show.
     pub features: CpuFeatures,
+    /// The page with the time and the one with the generation, if it has them. Saved as these.
+    pub vmclock: Option<VmclockConfig>,
 }
 
 impl BoardConfig {
@@ -87,6 +99,7 @@ impl BoardConfig {
         cntfrq_hz: 62_500_000,
         virtio: Vec::new(),
         features: CpuFeatures::NONE,
+        vmclock: None,
     };
 
     /// Checks every choice.
@@ -107,6 +120,9 @@ impl BoardConfig {
         if self.virtio.len() > VIRTIO_SLOTS {
             let (found, most) = (self.virtio.len() as u64, VIRTIO_SLOTS as u64);
             return Err(out_of("virtio devices", found, 0, most));
+        }
+        if let Some(config) = self.vmclock.filter(|config| !config.is_possible()) {
+            return Err(ConfigError::VmclockSize { found: config.size_bytes });
         }
         // Below 1 MHz Linux keeps no time, above 1 GHz the architecture allows none.
         if !(1_000_000..=1_000_000_000).contains(&self.cntfrq_hz) {

@@ -7,6 +7,7 @@ use crate::board::{
 use crate::clock::MachineClock;
 use crate::console::Console;
 use crate::devices::virtio::{Outside, VirtioDevice};
+use crate::devices::vmclock::VmclockDevice;
 use crate::devices::{Pl011, Pl031};
 use crate::doorbell::Doorbell;
 use crate::entropy::Entropy;
@@ -31,6 +32,8 @@ pub struct MachineBus {
     pub(crate) panicked: AtomicBool,
     pub(crate) uart: Mutex<Pl011>,
     pub(crate) rtc: Mutex<Pl031>,
+    /// The page with the time and the one with the generation.
+    pub(crate) vmclock: Option<Mutex<VmclockDevice>>,
     /// The virtio devices, slot by slot.
     pub(crate) virtio: Vec<Mutex<VirtioDevice>>,
     /// Rung for them from outside.
@@ -183,6 +186,12 @@ impl MachineBus {
         let mut rtc = lock(&self.rtc);
         rtc.tick(self.clock.wall_s());
         self.drive(RTC_INTID, rtc.irq_level());
+    }
+
+    /// An interrupt that the controller takes by its edge.
+    pub(crate) fn pulse(&self, intid: u32) {
+        self.drive(intid, true);
+        self.drive(intid, false);
     }
 
     fn drive(&self, intid: u32, level: bool) {

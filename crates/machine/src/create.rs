@@ -6,6 +6,7 @@ use crate::clock::MachineClock;
 use crate::console::Console;
 use crate::contract::{GuestContract, Kept};
 use crate::devices::virtio::{VirtioConfig, VirtioDevice};
+use crate::devices::vmclock::VmclockDevice;
 use crate::devices::{Pl011, Pl031};
 use crate::doorbell::Doorbell;
 use crate::entropy::{self, Entropy};
@@ -21,7 +22,7 @@ use abide_engine::{Abi, Engine, InterruptLines, Irqchip, Provider, Vcpu, Vm, VmC
 use abide_firmware::Firmware;
 use abide_firmware::spec::REG_PSCI_VERSION;
 use abide_gic::GicV3;
-use abide_memory::GuestRam;
+use abide_memory::{GuestRam, MemoryError};
 use abide_net::NetConfig;
 use abide_reg::{Value, VcpuId};
 use abide_snapshot::{LazyRam, MemoryFile};
@@ -81,6 +82,7 @@ pub(crate) struct Parts {
     pub(crate) console: Console,
     pub(crate) uart: Pl011,
     pub(crate) rtc: Pl031,
+    pub(crate) vmclock: Option<VmclockDevice>,
     pub(crate) virtio: Vec<VirtioDevice>,
     pub(crate) doorbell: Arc<Doorbell>,
     pub(crate) firmware: Firmware,
@@ -101,6 +103,7 @@ impl Parts {
             console,
             uart,
             rtc,
+            vmclock,
             virtio,
             doorbell,
             firmware,
@@ -124,6 +127,7 @@ impl Parts {
             console: Mutex::new(console),
             uart: Mutex::new(uart),
             rtc: Mutex::new(rtc),
+            vmclock: vmclock.map(Mutex::new),
             has_virtio_console: virtio.iter().any(|device| device.id() == DeviceId::CONSOLE),
             virtio: virtio.into_iter().map(Mutex::new).collect(),
             doorbell,
@@ -154,6 +158,7 @@ impl Parts {
             vm,
             lazy,
             memory_file,
+            publisher: None,
             carried: Vec::new(),
             carried_records: Vec::new(),
             #[cfg(feature = "next-version")]
@@ -198,6 +203,15 @@ pub(crate) fn create_ram(
     let Some(path) = file else { return Ok((GuestRam::new(RAM_BASE, len)?, None)) };
     let file = MemoryFile::create(path, len, entropy::memory_id()?)?;
     Ok((file.map(RAM_BASE)?, Some(file)))
+}
+
+/// The same RAM, with the pages of these devices beside it.
+pub(crate) fn with_pages(
+    ram: GuestRam,
+    vmclock: Option<&VmclockDevice>,
+) -> Result<GuestRam, MemoryError> {
+    let pages = vmclock.map_or_else(Vec::new, VmclockDevice::pages);
+    if pages.is_empty() { Ok(ram) } else { ram.with_pages(pages) }
 }
 
 /// Makes sure that guests of `engine` run from this file.
@@ -287,14 +301,20 @@ impl Machine {
         board.check()?;
         let (ram, memory_file) = create_ram(board.ram_len, birth.memory_file)?;
         memory_file.as_ref().map_or(Ok(()), |file| try_memory(engine, file))?;
-        let ram = Arc::new(ram);
+        let mut entropy = match birth.time {
+            TimeSource::Host => Entropy::Host,
+            TimeSource::Virtual => Entropy::Seeded { state: DETERMINISTIC_SEED },
+        };
+        let rng_seed = entropy.seed();
+        let vmclock = match board.vmclock {
+            Some(config) => Some(VmclockDevice::new(config, entropy.generation()?)?),
+            None => None,
+        };
+        let ram = Arc::new(with_pages(ram, vmclock.as_ref())?);
         let loaded = loader::load(&ram, birth.kernel, birth.initrd)?;
-        let (clock, mut entropy) = match birth.time {
-            TimeSource::Host => (MachineClock::new_host(board.cntfrq_hz), Entropy::Host),
-            TimeSource::Virtual => (
-                MachineClock::new_virtual(board.cntfrq_hz),
-                Entropy::Seeded { state: DETERMINISTIC_SEED },
-            ),
+        let clock = match birth.time {
+            TimeSource::Host => MachineClock::new_host(board.cntfrq_hz),
+            TimeSource::Virtual => MachineClock::new_virtual(board.cntfrq_hz),
         };
         let firmware = birth.firmware;
         let promised = contract.and_then(|contract| contract.number(REG_PSCI_VERSION));
@@ -302,7 +322,7 @@ impl Machine {
         let chosen = Chosen {
             bootargs: birth.bootargs,
             initrd: loaded.initrd,
-            rng_seed: entropy.seed(),
+            rng_seed,
             psci_version: u32::try_from(psci_version).unwrap_or(u32::MAX),
         };
         let tree = fdt::build(&board, &chosen)?;
@@ -322,6 +342,7 @@ impl Machine {
             console: Console::new(birth.console),
             uart: Pl011::default(),
             rtc: Pl031::new(),
+            vmclock,
             virtio,
             doorbell,
             firmware,

@@ -53,6 +53,17 @@ impl Entropy {
         seed
     }
 
+    /// What names a guest, and nobody else's copy of it.
+    ///
+    /// # Errors
+    /// [`MachineError::Random`] where the host has no random bits.
+    pub fn generation(&mut self) -> Result<[u8; 16], MachineError> {
+        let mut word = || self.next_u64().ok_or(std::io::ErrorKind::UnexpectedEof);
+        let both = word().and_then(|low| Ok([low, word()?]));
+        let [low, high] = both.map_err(|kind| MachineError::Random { source: kind.into() })?;
+        Ok((u128::from(high) << 64 | u128::from(low)).to_le_bytes())
+    }
+
     /// The source's registers.
     #[must_use]
     pub fn save(&self) -> Vec<Entry> {

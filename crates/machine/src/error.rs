@@ -42,6 +42,12 @@ pub enum ConfigError {
         /// Where programs of the host would find the guest.
         path: PathBuf,
     },
+    /// The page with the time cannot have this size.
+    #[error("a vmclock of {found} bytes asked for; 4K, 8K, 16K, 32K or 64K are allowed")]
+    VmclockSize {
+        /// The size found, in bytes.
+        found: u32,
+    },
     /// Memory comes in whole MiB.
     #[error("{found} bytes of memory asked for, a multiple of 1 MiB is allowed")]
     MemoryGranule {

@@ -4,8 +4,10 @@
 use crate::board::{
     APB_CLOCK_HZ, BoardConfig, DEVICE_LEN, GICD_BASE, GICD_LEN, GICR_BASE, GICR_LEN,
     PHYSICAL_TIMER_INTID, PMU_INTID, RAM_BASE, RTC_BASE, RTC_INTID, SPI_BASE, UART_BASE,
-    UART_INTID, VIRTIO_BASE, VIRTIO_INTID, VIRTIO_STRIDE, VIRTUAL_TIMER_INTID, mpidr,
+    UART_INTID, VIRTIO_BASE, VIRTIO_INTID, VIRTIO_STRIDE, VIRTUAL_TIMER_INTID, VMCLOCK_BASE,
+    VMCLOCK_INTID, VMGENID_BASE, VMGENID_INTID, mpidr,
 };
+use crate::devices::vmclock::VmclockConfig;
 use crate::error::LoadError;
 use abide_arm64::features::Feature;
 use abide_reg::Gpa;
@@ -20,6 +22,12 @@ const GIC_SPI: u32 = 0;
 const GIC_PPI: u32 = 1;
 /// Third cell: active high, level triggered.
 const LEVEL_HIGH: u32 = 4;
+
+/// Third cell: edge triggered, rising.
+const EDGE_RISING: u32 = 1;
+
+/// Bytes of the page with the generation that the guest is told of.
+const VMGENID_LEN: u64 = 0x1000;
 
 /// The PPIs start at this INTID.
 const PPI_BASE: u32 = 16;
@@ -66,6 +74,9 @@ pub fn build(board: &BoardConfig, chosen: &Chosen<'_>) -> Result<Vec<u8>, LoadEr
     }
     gic_node(&mut fdt)?;
     device_nodes(&mut fdt)?;
+    if let Some(config) = board.vmclock {
+        vmclock_nodes(&mut fdt, config)?;
+    }
     virtio_nodes(&mut fdt, board)?;
     fdt.end_node(root)?;
     Ok(fdt.finish()?)
@@ -174,6 +185,23 @@ fn device_nodes(fdt: &mut FdtWriter) -> Result<(), LoadError> {
     rtc.node(fdt, "arm,pl031", &["apb_pclk"])
 }
 
+/// Neither page is in a memory node, so no kernel takes it for RAM: nothing needs to be reserved
+/// `[linux Documentation/devicetree/bindings/ptp/amazon,vmclock.yaml]`,
+/// `[linux Documentation/devicetree/bindings/rng/microsoft,vmgenid.yaml]`.
+fn vmclock_nodes(fdt: &mut FdtWriter, config: VmclockConfig) -> Result<(), LoadError> {
+    for (name, compatible, base, len, intid) in [
+        ("ptp", "amazon,vmclock", VMCLOCK_BASE, config.size_bytes.into(), VMCLOCK_INTID),
+        ("vmgenid", "microsoft,vmgenid", VMGENID_BASE, VMGENID_LEN, VMGENID_INTID),
+    ] {
+        let node = fdt.begin_node(&named_at(name, base))?;
+        fdt.property_string("compatible", compatible)?;
+        fdt.property_array_u64("reg", &[base.0, len])?;
+        fdt.property_array_u32("interrupts", &[GIC_SPI, intid - SPI_BASE, EDGE_RISING])?;
+        fdt.end_node(node)?;
+    }
+    Ok(())
+}
+
 /// One node for each slot that has a device; which one, the device's own registers say.
 fn virtio_nodes(fdt: &mut FdtWriter, board: &BoardConfig) -> Result<(), LoadError> {
     for (slot, _) in (0u32..).zip(&board.virtio) {
@@ -252,6 +280,22 @@ mod tests {
         // PPI 7, level high.
         assert!(has(&tree, b"\0\0\0\x01\0\0\0\x07\0\0\0\x04"));
         assert!(!has(&tree_of(&BoardConfig::DEFAULT), b"pmu"));
+    }
+
+    #[test]
+    fn pages_have_nodes_where_the_board_has_them() {
+        let vmclock = Some(VmclockConfig { size_bytes: 0x1_0000 });
+        let tree_of = |board: &BoardConfig| build(board, &chosen("")).unwrap();
+        let has = |tree: &[u8], text: &[u8]| tree.windows(text.len()).any(|bytes| bytes == text);
+        let tree = tree_of(&BoardConfig { vmclock, ..BoardConfig::DEFAULT });
+        assert!(has(&tree, b"ptp@9100000\0") && has(&tree, b"amazon,vmclock\0"));
+        assert!(has(&tree, b"vmgenid@9110000\0") && has(&tree, b"microsoft,vmgenid\0"));
+        // 64 KiB at their place; SPI 10 and 11, edge.
+        assert!(has(&tree, b"\x09\x10\0\0\0\0\0\0\0\x01\0\0"));
+        assert!(has(&tree, b"\0\0\0\0\0\0\0\x0a\0\0\0\x01"));
+        assert!(has(&tree, b"\0\0\0\0\0\0\0\x0b\0\0\0\x01"));
+        let without = tree_of(&BoardConfig::DEFAULT);
+        assert!(!has(&without, b"vmclock") && !has(&without, b"vmgenid"));
     }
 
     #[test]

@@ -36,6 +36,7 @@ mod originals;
 pub mod restore;
 pub mod runner;
 mod save;
+pub mod time_of_day;
 pub mod units;
 
 pub use contract::{GuestContract, Kept};

@@ -20,6 +20,10 @@
 //! [`MachineClock::pause`]: crate::clock::MachineClock::pause
 //! [`ORDER`]: crate::units::ORDER
 
+use crate::board::VMGENID_INTID;
+use crate::bus::lock;
+use crate::devices::vmclock;
+use crate::entropy;
 use crate::error::MachineError;
 use crate::machine::Machine;
 use crate::restore::RestoreReport;
@@ -62,18 +66,53 @@ impl Prepared {
 
     /// Commits and activates: from here on this is the guest, and it may run.
     ///
-    /// Whatever the intent, network cards make themselves known where others must learn where they
-    /// are, and guests with virtio sockets are told that all their connections are over; nothing
-    /// else has anything to tell its guest yet.
+    /// A guest with a page of time is told of the disruption, and a copy of being one. Whatever the
+    /// intent, network cards make themselves known where others must learn where they
+    /// are, and guests with virtio sockets are told that all their connections are over.
     ///
     /// # Errors
-    /// [`MachineError::MemoryFile`] if a file that RAM is in does not take that its guest runs now.
+    /// [`MachineError::MemoryFile`] if a file that RAM is in does not take that its guest runs now;
+    /// [`MachineError::Random`] if the host has no random bits for a copy's generation.
     pub fn commit(mut self, intent: Intent) -> Result<Machine, MachineError> {
         if let Some(file) = &mut self.machine.memory_file {
             file.begin()?;
         }
         tracing::debug!(?intent, registers = self.report.registers, "guest goes on");
+        self.machine.tell_of_arrival(intent)?;
         self.machine.bus.activate();
         Ok(self.machine)
+    }
+}
+
+impl Machine {
+    /// Writes the pages of time and generation, and raises their interrupts: the controller is
+    /// restored, and no vCPU runs.
+    ///
+    /// In virtual time nothing is told: such a run is repeated to the last bit, and the restored
+    /// one *is* the run that was saved.
+    fn tell_of_arrival(&self, intent: Intent) -> Result<(), MachineError> {
+        let Some(device) = &self.bus.vmclock else { return Ok(()) };
+        if self.is_repeatable() {
+            return Ok(());
+        }
+        let told = match intent {
+            Intent::Move => vmclock::Intent::Move,
+            Intent::Restore | Intent::Clone | Intent::Fork => vmclock::Intent::Copy,
+        };
+        let generation = entropy::memory_id()?.0;
+        let mut device = lock(device);
+        device.arrive(told, generation);
+        let has_generation = device.has_generation();
+        drop(device);
+        self.bus.notify_vmclock();
+        if told == vmclock::Intent::Copy && has_generation {
+            self.bus.pulse(VMGENID_INTID);
+        }
+        Ok(())
+    }
+
+    /// Whether its run repeats itself: time is instructions, and the engine counts them.
+    pub(crate) fn is_repeatable(&self) -> bool {
+        self.clock.is_virtual() && self.vm.counts_instructions()
     }
 }

@@ -5,8 +5,9 @@ use crate::bus::{MachineBus, lock};
 use crate::clock::MachineClock;
 use crate::contract::GuestContract;
 use crate::originals::Originals;
+use crate::time_of_day::Publisher;
 use abide_engine::{Clock, InterruptLines, Irqchip, Provider, Vcpu, Vm};
-use abide_memory::GuestRam;
+use abide_memory::{AbiPages, GuestRam};
 use abide_reg::RegId;
 use abide_snapshot::{ForeignRecord, LazyRam, MemoryFile, UnitRecord};
 use std::sync::Arc;
@@ -39,6 +40,8 @@ pub struct Machine {
     pub(crate) lazy: Option<LazyRam>,
     /// The file that RAM is in, if it is not this process's alone.
     pub(crate) memory_file: Option<MemoryFile>,
+    /// Who writes the page with the time.
+    pub(crate) publisher: Option<Publisher>,
     /// Registers that this version does not know and passes on.
     pub(crate) carried: Vec<UnitRecord>,
     /// Records of kinds that this version does not know and passes on.
@@ -104,6 +107,12 @@ impl Machine {
     #[must_use]
     pub fn vcpus_on(&self) -> Option<u32> {
         (self.firmware_provider == Provider::Machine).then(|| self.bus.powered_count())
+    }
+
+    /// The page with the time as it stands in the guest's memory, if it has one.
+    #[must_use]
+    pub fn vmclock_page(&self) -> Option<Arc<AbiPages>> {
+        self.bus.vmclock.as_ref().map(|device| Arc::clone(lock(device).clock_page()))
     }
 
     /// Bytes that the guest has printed on its console.

@@ -7,10 +7,11 @@
 use crate::board::{self, BoardConfig};
 use crate::clock::MachineClock;
 use crate::console::Console;
-use crate::create::{Parts, try_memory};
+use crate::create::{Parts, try_memory, with_pages};
+use crate::devices::vmclock::VmclockDevice;
 use crate::devices::{Pl011, Pl031};
 use crate::entropy::Entropy;
-use crate::error::RestoreError;
+use crate::error::{MachineError, RestoreError};
 use crate::lifecycle::Prepared;
 use crate::machine::Machine;
 use crate::save::{CNTFRQ_HZ, RAM_LEN, VCPU_COUNT};
@@ -147,6 +148,18 @@ impl Pending {
     ) -> Result<Option<T>, RestoreError> {
         let is_there = self.states.contains_key(&(unit.name(), scope));
         is_there.then(|| self.build(unit, scope, build)).transpose()
+    }
+
+    /// The page with the time, and the one with the generation, if the guest was born with them.
+    fn build_vmclock(&mut self) -> Result<Option<VmclockDevice>, RestoreError> {
+        let device = Scope::Device(0);
+        let clock = self.build_if_there(Unit::Vmclock, device, VmclockDevice::restore_clock)?;
+        // A generation alone stays where it is, and is refused as a unit that nothing has.
+        let Some(clock) = clock else { return Ok(None) };
+        let restore = VmclockDevice::restore_generation;
+        let generation = self.build_if_there(Unit::Vmgenid, device, restore)?;
+        let made = VmclockDevice::restored(clock, generation).map_err(MachineError::from)?;
+        Ok(Some(made))
     }
 
     /// Takes one register out of a record.
@@ -326,8 +339,11 @@ fn restore_parts(
         pending.build(Unit::Console, device, |entries| Console::restore(console, entries))?;
     let uart = pending.build(Unit::Uart, device, Pl011::restore)?;
     let rtc = pending.build(Unit::Rtc, device, Pl031::restore)?;
+    let vmclock = pending.build_vmclock()?;
+    board.vmclock = vmclock.as_ref().map(VmclockDevice::config);
     let wanted = elsewhere.memory_file.as_deref();
     let (ram, memory_file) = memory::place(board.ram_len, kept, wanted)?;
+    let ram = with_pages(ram, vmclock.as_ref()).map_err(MachineError::from)?;
     let doorbell = Arc::default();
     let host = virtio::Host { elsewhere, clock: &clock, doorbell: &doorbell };
     let virtio = pending.build_virtio(&board, &ram, &host)?;
@@ -343,6 +359,7 @@ fn restore_parts(
         console,
         uart,
         rtc,
+        vmclock,
         virtio,
         doorbell,
         firmware: Firmware::default(),
@@ -357,6 +374,7 @@ fn restore_board(entries: Vec<Entry>) -> Result<(BoardConfig, Leftover), IntakeE
         cntfrq_hz: intake.u64(&CNTFRQ_HZ)?,
         virtio: virtio::restore_slots(&mut intake)?,
         features: CpuFeatures::NONE,
+        vmclock: None,
     };
     // With each value in turn in a board that is possible: so the refusal names the right one.
     let BoardConfig { ram_len, vcpu_count, cntfrq_hz, .. } = board;
@@ -381,7 +399,7 @@ impl Machine {
         match unit {
             // Made with their state, before the machine was.
             Unit::Contract | Unit::Board | Unit::Clock | Unit::Entropy | Unit::Console => Ok(()),
-            Unit::Uart | Unit::Rtc => Ok(()),
+            Unit::Uart | Unit::Rtc | Unit::Vmclock | Unit::Vmgenid => Ok(()),
             Unit::Disk | Unit::VirtioBlock | Unit::VirtioRng | Unit::VirtioConsole => Ok(()),
             Unit::Cable | Unit::VirtioNet | Unit::Sockets | Unit::VirtioVsock => Ok(()),
             Unit::Firmware if self.firmware_provider == Provider::Machine => {

@@ -32,8 +32,8 @@ pub(crate) const OWN_IDENTITIES: RegDef =
 const _: () = assert!(crate::board::VCPU_MAX <= u64::BITS);
 
 pub(crate) fn save_board(board: &BoardConfig) -> Vec<Entry> {
-    // The ID registers tell the features.
-    let BoardConfig { ram_len, vcpu_count, cntfrq_hz, virtio, features: _ } = board;
+    // The ID registers tell the features, and the pages' own units that they are there.
+    let BoardConfig { ram_len, vcpu_count, cntfrq_hz, virtio, features: _, vmclock: _ } = board;
     let mut entries = vec![
         Entry::of(&RAM_LEN, Value::u64(*ram_len)),
         Entry::of(&VCPU_COUNT, Value::u32(*vcpu_count)),
@@ -114,6 +114,14 @@ impl Machine {
             Unit::Console => device(lock(&self.bus.console).save()),
             Unit::Uart => device(lock(&self.bus.uart).save()),
             Unit::Rtc => device(lock(&self.bus.rtc).save()),
+            Unit::Vmclock => {
+                let clock = self.bus.vmclock.iter().map(|device| lock(device).save_clock());
+                Ok(clock.map(|entries| (Scope::Device(0), entries)).collect())
+            }
+            Unit::Vmgenid => {
+                let own = self.bus.vmclock.as_ref().and_then(|it| lock(it).save_generation());
+                Ok(own.into_iter().map(|entries| (Scope::Device(0), entries)).collect())
+            }
             Unit::Disk
             | Unit::Cable
             | Unit::Sockets

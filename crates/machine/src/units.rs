@@ -19,6 +19,10 @@ pub enum Unit {
     Uart,
     /// The real-time clock.
     Rtc,
+    /// The page with the time.
+    Vmclock,
+    /// The page with the generation.
+    Vmgenid,
     /// Where each disk's content is on the host.
     Disk,
     /// Each virtio disk.
@@ -83,6 +87,8 @@ pub const ORDER: &[Place] = &[
     saved(Unit::Console, "the UART prints through it"),
     saved(Unit::Uart, "devices exist before the interrupt controller listens to their lines"),
     saved(Unit::Rtc, "as the UART"),
+    saved(Unit::Vmclock, "its page is memory, and memory is there before what looks at it"),
+    saved(Unit::Vmgenid, "as the clock, whose copies it names"),
     saved(Unit::Disk, "a disk is open, locked and measured before its device"),
     saved(Unit::VirtioBlock, "as the UART"),
     saved(Unit::VirtioRng, "as the UART"),
@@ -110,6 +116,8 @@ impl Unit {
             Self::Console => "console",
             Self::Uart => "uart",
             Self::Rtc => "rtc",
+            Self::Vmclock => "vmclock",
+            Self::Vmgenid => "vmgenid",
             Self::Disk => "disk",
             Self::VirtioBlock => "virtio-blk",
             Self::VirtioRng => "virtio-rng",

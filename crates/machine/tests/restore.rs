@@ -54,8 +54,8 @@ fn places(machine: &Machine) -> Vec<(Name, Scope)> {
     let state = machine.state().expect("readable");
     let places: Vec<_> = state.into_iter().map(|record| (record.unit, record.scope)).collect();
     // Virtio devices are for boards that are asked for them; `virtio.rs` has one.
-    // Contracts are for guests that are promised one: `contract.rs`.
-    let absent = ["contract", "disk", "cable", "sockets"];
+    // Contracts are for guests that are promised one: `contract.rs`; pages: `vmclock.rs`.
+    let absent = ["contract", "disk", "cable", "sockets", "vmclock", "vmgenid"];
     let is_absent = |name: &str| absent.contains(&name) || name.starts_with("virtio-");
     let plain = ORDER.iter().filter(|place| !is_absent(place.unit.name().as_str())).count();
     assert_eq!(places.len(), plain + 3, "a second vCPU's, and two more of the GIC");

@@ -50,6 +50,7 @@ pub fn run(args: &RunArgs) -> Result<Exit> {
         vcpu_count: args.vcpus,
         cntfrq_hz,
         features,
+        vmclock: args.vmclock.config(),
         ..BoardConfig::DEFAULT
     };
     let time = if args.deterministic { TimeSource::Virtual } else { TimeSource::Host };

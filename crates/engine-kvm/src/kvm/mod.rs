@@ -1,5 +1,6 @@
 //! The engine itself, on arm64 hosts.
 
+mod counter;
 mod engine;
 mod forward;
 mod irqchip;

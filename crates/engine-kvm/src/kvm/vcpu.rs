@@ -1,5 +1,6 @@
 //! A vCPU: running it, and its registers.
 
+use super::counter::KvmCounter;
 use super::forward::Calls;
 use super::kick::KvmKick;
 use super::pmu::Pmu;
@@ -12,7 +13,9 @@ use crate::untrapped::Untrapped;
 use abide_arm64::features::{CpuFeatures, Feature, PmuEvents, VectorLengths};
 use abide_arm64::rules::{PMCR_EL0, PMCR_STATE};
 use abide_arm64::{SysReg, kvm, order};
-use abide_engine::{Bus, EngineError, Kick, PowerState, Stop, SystemEvent, Vcpu, VmConfig};
+use abide_engine::{
+    Bus, EngineError, GuestCounter, Kick, PowerState, Stop, SystemEvent, Vcpu, VmConfig,
+};
 use abide_firmware::spec::REG_VENDOR_HYP_BMAP_2;
 use abide_memory::GuestRam;
 use abide_reg::{Class, Gpa, RegError, RegId, Registers, Value, VcpuId};
@@ -523,6 +526,11 @@ impl Vcpu for KvmVcpu {
                 After::Stop(stop) => return Ok(stop),
             }
         }
+    }
+
+    fn counter(&self) -> Result<Option<Arc<dyn GuestCounter>>, EngineError> {
+        let guest = || self.load(kvm::TIMER_CNT).map(|value| value.to_u64().unwrap_or(0));
+        Ok(Some(Arc::new(KvmCounter::measure(guest)?)))
     }
 
     /// The kernel's timers wake the guest by themselves.

@@ -15,6 +15,7 @@ mod pl031;
 #[cfg(test)]
 mod pl031_tests;
 pub mod virtio;
+pub mod vmclock;
 
 use abide_reg::{Intake, IntakeError, RegDef, Value};
 

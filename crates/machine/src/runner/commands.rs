@@ -13,12 +13,15 @@ pub(super) struct Run<'a> {
     pub(super) config: &'a RunConfig,
     pub(super) paused: bool,
     pub(super) failed_saves: Vec<(PathBuf, MachineError)>,
+    /// The machine's clock stood still since vCPUs last executed.
+    pub(super) time_stood: bool,
     next_save_point: usize,
 }
 
 impl<'a> Run<'a> {
     pub(super) fn new(machine: &'a mut Machine, config: &'a RunConfig) -> Self {
-        Self { machine, config, paused: false, failed_saves: Vec::new(), next_save_point: 0 }
+        let failed_saves = Vec::new();
+        Self { machine, config, paused: false, failed_saves, time_stood: true, next_save_point: 0 }
     }
 
     /// Does what is asked; the run may end with it.
@@ -27,7 +30,7 @@ impl<'a> Run<'a> {
             Command::Status => (Reply::Status(self.status()), None),
             Command::Pause => {
                 self.paused = true;
-                self.machine.clock.pause();
+                self.stop_time();
                 (Reply::Done, None)
             }
             Command::Resume => {
@@ -50,12 +53,17 @@ impl<'a> Run<'a> {
         }
     }
 
+    fn stop_time(&mut self) {
+        self.machine.clock.pause();
+        self.time_stood = true;
+    }
+
     fn save_with(
         &mut self,
         keep_running: bool,
         save: impl FnOnce(&mut Machine) -> Result<u64, MachineError>,
     ) -> (Reply, Option<Outcome>) {
-        self.machine.clock.pause();
+        self.stop_time();
         let saved = save(self.machine);
         if !self.paused {
             self.machine.clock.resume();
@@ -92,7 +100,7 @@ impl<'a> Run<'a> {
     }
 
     fn save_at(&mut self, point: &SavePoint, last: bool) -> bool {
-        self.machine.clock.pause();
+        self.stop_time();
         let saved = if last && self.config.keep_memory {
             self.machine.save_keeping_memory(&point.path, true, false)
         } else {

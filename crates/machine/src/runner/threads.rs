@@ -320,7 +320,7 @@ impl Coordinator<'_, '_> {
                 return Ok(outcome);
             }
             if !self.run.paused {
-                self.start();
+                self.start()?;
             }
             let rests = self.run.paused || self.run.machine.vcpus_on() == Some(0);
             match self.queue.wait(Some(TICK), rests) {
@@ -339,17 +339,21 @@ impl Coordinator<'_, '_> {
             if !self.run.paused {
                 self.run.machine.bus.deliver_input();
                 self.run.machine.bus.tick_rtc();
+                self.run.machine.tick_time();
             }
         }
     }
 
-    fn start(&mut self) {
+    fn start(&mut self) -> Result<(), MachineError> {
         if !self.is_started {
+            let stood = std::mem::take(&mut self.run.time_stood);
+            self.run.machine.time_goes_on(stood)?;
             let point = self.run.next_save_point().unwrap_or(NO_SAVE_POINT);
             self.floor.save_point.store(point, Ordering::Relaxed);
             self.floor.start(&mut self.run.machine.vcpus);
             self.is_started = true;
         }
+        Ok(())
     }
 
     fn rest(&mut self) -> Result<(), MachineError> {

@@ -310,6 +310,7 @@ pub const BOARD: BoardConfig = BoardConfig {
     cntfrq_hz: 62_500_000,
     virtio: Vec::new(),
     features: abide_arm64::features::CpuFeatures::NONE,
+    vmclock: None,
 };
 
 /// A guest that was just born.

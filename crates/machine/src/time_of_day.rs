@@ -1,0 +1,156 @@
+//! The time in the guest's page: who vouches for it, and when it is written.
+//!
+//! The runner is the publisher. Before the vCPUs execute, for the first time and after each rest in
+//! which the guest's counter may have stood still, the page is written from what the host says now;
+//! so no instruction of the guest ever reads a page that another moment or another host wrote.
+//! While they execute the host is looked at on every tick of the runner, and the source's policy
+//! says what becomes of it.
+//!
+//! Virtual time has no publisher: a run that can be repeated reads no clock of the host's, so its
+//! page says that it tells no time.
+
+use crate::board::VMCLOCK_INTID;
+use crate::bus::{MachineBus, lock};
+use crate::error::MachineError;
+use crate::machine::Machine;
+use abide_engine::GuestCounter;
+use abide_vmclock::{Body, Claim, Outcome, spec};
+use std::sync::Arc;
+
+/// How long after a claim's reference point its page has to stand there, as a part of a second.
+const WINDOW_PER_SECOND: u64 = 100;
+/// How often a page that came too late is made anew.
+const ATTEMPTS: usize = 3;
+
+/// The guest's counter, to be paired with the host's clock.
+pub struct GuestTicks<'a> {
+    counter: &'a dyn GuestCounter,
+    /// Its nominal frequency, in Hz.
+    pub hz: u64,
+}
+
+impl GuestTicks<'_> {
+    /// What the guest reads now.
+    #[must_use]
+    pub fn now(&self) -> u64 {
+        self.counter.now()
+    }
+
+    /// By how many ticks that may be wrong.
+    #[must_use]
+    pub fn off_ticks(&self) -> u64 {
+        self.counter.off_ticks()
+    }
+}
+
+/// What becomes of the page on a tick.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Publish {
+    /// It is written.
+    pub write: bool,
+    /// The guest is interrupted, after that.
+    pub notify: bool,
+}
+
+/// Where the time comes from.
+pub trait TimeOfDay: Send {
+    /// What the host vouches for now; `None`: nothing.
+    fn claim(&mut self, counter: &GuestTicks<'_>) -> Option<Claim>;
+
+    /// The guest's counter stood still since the last claim, or was set.
+    fn counter_disturbed(&mut self);
+
+    /// What becomes of a page that says `standing` where the host can claim that. Not asked where
+    /// the guest goes on: then the page is written, and it is interrupted if anything is new.
+    fn decide(&mut self, standing: &Body, claim: Option<&Claim>) -> Publish;
+}
+
+/// The publisher of one machine.
+pub(crate) struct Publisher {
+    source: Box<dyn TimeOfDay>,
+    /// The counter, since vCPUs last began to execute.
+    counter: Option<Arc<dyn GuestCounter>>,
+}
+
+impl Machine {
+    /// Lets the guest's page tell this time. Without it, without a page, and in virtual time the
+    /// page says that it tells none.
+    pub fn set_time_of_day(&mut self, source: Box<dyn TimeOfDay>) {
+        if self.bus.vmclock.is_some() && !self.clock.is_virtual() {
+            self.publisher = Some(Publisher { source, counter: None });
+        }
+    }
+
+    /// The vCPUs are about to execute; `stood` says whether the machine's clock did since.
+    pub(crate) fn time_goes_on(&mut self, stood: bool) -> Result<(), MachineError> {
+        let Some(publisher) = &mut self.publisher else { return Ok(()) };
+        let Some(vcpu) = self.vcpus.first() else { return Ok(()) };
+        publisher.counter = vcpu.counter()?;
+        let Some(counter) = publisher.counter.clone() else { return Ok(()) };
+        if stood && counter.stops_with_machine() {
+            publisher.source.counter_disturbed();
+        }
+        if publisher.publish(&self.bus, counter.as_ref(), self.board.cntfrq_hz) {
+            self.bus.notify_vmclock();
+        }
+        Ok(())
+    }
+
+    /// Looks at the host's time while vCPUs execute.
+    pub(crate) fn tick_time(&mut self) {
+        let Some(publisher) = &mut self.publisher else { return };
+        let Some(counter) = publisher.counter.clone() else { return };
+        let Some(device) = &self.bus.vmclock else { return };
+        let ticks = GuestTicks { counter: counter.as_ref(), hz: self.board.cntfrq_hz };
+        let claim = publisher.source.claim(&ticks);
+        let standing = lock(device).body();
+        let action = publisher.source.decide(&standing, claim.as_ref());
+        if action.write {
+            publisher.write(&self.bus, &ticks, claim);
+        }
+        if action.notify {
+            self.bus.notify_vmclock();
+        }
+    }
+}
+
+impl Publisher {
+    /// Writes what the host says now; tells whether that is anything new.
+    fn publish(&mut self, bus: &MachineBus, counter: &dyn GuestCounter, hz: u64) -> bool {
+        let ticks = GuestTicks { counter, hz };
+        let claim = self.source.claim(&ticks);
+        self.write(bus, &ticks, claim)
+    }
+
+    /// Writes `claim`, or a fresh one if it comes too late; tells whether the page changed.
+    fn write(&mut self, bus: &MachineBus, ticks: &GuestTicks<'_>, claim: Option<Claim>) -> bool {
+        let Some(device) = &bus.vmclock else { return false };
+        let mut device = lock(device);
+        let window_ticks = ticks.hz / WINDOW_PER_SECOND;
+        let (mut claim, mut has_changed) = (claim, false);
+        for _ in 0..ATTEMPTS {
+            let Some(claimed) = claim else { break };
+            let reference = claimed.line.counter_value;
+            has_changed |= device.claim(claimed, window_ticks) != Outcome::Unchanged;
+            if ticks.now().wrapping_sub(reference) <= window_ticks {
+                return has_changed;
+            }
+            claim = self.source.claim(ticks);
+        }
+        // The host says nothing, or nothing that is still so when it stands in the page.
+        if device.body().clock_status != spec::STATUS_UNRELIABLE {
+            device.update(abide_vmclock::Vmclock::doubt);
+            has_changed = true;
+        }
+        has_changed
+    }
+}
+
+impl MachineBus {
+    /// Tells the guest that its page has changed.
+    pub(crate) fn notify_vmclock(&self) {
+        if self.vmclock.as_ref().is_some_and(|device| lock(device).notifies()) {
+            self.pulse(VMCLOCK_INTID);
+        }
+    }
+}
