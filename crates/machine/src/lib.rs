@@ -12,6 +12,7 @@
 //! * [`lifecycle`]: the steps of a save and a restore, and what may not happen in each.
 //! * [`runner`]: lets it run, and carries out what is asked of it meanwhile.
 
+pub mod acpi;
 pub mod board;
 mod bus;
 pub mod clock;

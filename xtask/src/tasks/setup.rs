@@ -10,8 +10,9 @@ use std::process::Command;
 /// Rust targets besides the machine's own: arm64 hosts, bare arm64 guests.
 const TARGETS: [&str; 2] = ["aarch64-unknown-linux-gnu", "aarch64-unknown-none-softfloat"];
 /// Packages for building fuzz targets, and programs and drivers for arm64, for running the former,
-/// and for guests' disks.
-const COMPILERS: [&str; 7] = [
+/// for guests' disks, and for judging ACPI tables.
+const COMPILERS: [&str; 8] = [
+    "acpica-tools",
     "g++",
     "make",
     "gcc-aarch64-linux-gnu",
