@@ -1,7 +1,7 @@
 //! The cells of the lab: what runs on which host, and what must come of it.
 
 use super::host::{Errand, File, Finished, Host, tail};
-use super::{implementations, kvm_to_kvm, linux, pmu, restore, tour, two_hosts, upgrade};
+use super::{implementations, kvm_to_kvm, linux, pmu, refusals, restore, tour, two_hosts, upgrade};
 use crate::abide::{self, Linux, POWERED_OFF, Ran, SAVED_AWAY};
 use anyhow::{Context, Result, ensure};
 use std::fs;
@@ -35,6 +35,8 @@ enum Work {
     Pmu,
     /// A guest is told of CPUs that other hosts of its contract have.
     Implementations,
+    /// What KVM cannot give is asked for.
+    Refusals,
     /// A Debian guest that works goes twice round all kernels, under [`CONTRACT`].
     LinuxTour,
     /// A Debian guest that works goes from the host's KVM to the software engine, which does not
@@ -107,6 +109,7 @@ pub fn all() -> Vec<Cell> {
         cell("tour-abi", ("6.1", "neoverse-n1"), Work::Tour),
         cell("pmu", ("6.1", "neoverse-n1"), Work::Pmu),
         cell("implementations", ("7.2", "neoverse-n1"), Work::Implementations),
+        cell("refusals", ("6.12", "neoverse-n1"), Work::Refusals),
         cell("tour-linux", ("6.1", "neoverse-n1"), Work::LinuxTour),
         cell("both-ways", A57, Work::BothWays),
         cell("accepted-on-soft", ("6.1", "cortex-a57"), Work::Accepted),
@@ -191,6 +194,7 @@ impl Cell {
             Work::TwoHosts => two_hosts::by_wire(&self.host, show),
             Work::Pmu => pmu::tour(&self.host, show),
             Work::Implementations => implementations::told(&self.host, show),
+            Work::Refusals => refusals::by_name(&self.host, show),
             Work::RestoreCount => restore::counted(&self.host, show),
             Work::RestoreShares => restore::shares(&self.host, show),
             Work::LinuxTour => linux::tour(&self.host, CONTRACT, show),

@@ -16,6 +16,7 @@ mod linux;
 mod matrix;
 mod persistent;
 mod pmu;
+mod refusals;
 mod restore;
 mod stay;
 mod table;

@@ -74,6 +74,7 @@ impl Move {
             End::Refused => {
                 format!("refused, {} registers in the way", predicted.names("refuse").len())
             }
+            End::Unusable(_) if self.at_risk => "host unusable, as the note says".to_owned(),
             End::Unusable(why) => format!("host unusable: {}", first_words(why)),
             End::Failed => "failed".to_owned(),
         };
