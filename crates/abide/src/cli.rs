@@ -365,6 +365,12 @@ pub struct RestoreArgs {
     pub memory_file: Option<PathBuf>,
     /// Name of the guest from here on [default: the file's name without ending, if free]
     pub name: Option<String>,
+    /// Go on as the same guest: take the right to run from a file of `save --move`, for good
+    ///
+    /// Else the guest is told that it is a copy. The file is marked before the guest's first
+    /// instruction. A copy of the file made before has a right of its own.
+    #[arg(long = "move")]
+    pub moves: bool,
     /// What executes the guest [default: kvm where it works and can do what is asked, else soft]
     #[arg(long, value_enum)]
     pub engine: Option<EngineName>,
@@ -449,6 +455,9 @@ pub struct SaveArgs {
     /// Let the guest go on here; else it ends here and goes on where the file is restored
     #[arg(long)]
     pub keep_running: bool,
+    /// Move the guest: the file gives the right to run, once, to `restore --move`
+    #[arg(long = "move", conflicts_with = "keep_running")]
+    pub moves: bool,
     /// Compress memory (lz4); such a file cannot be mapped
     #[arg(long)]
     pub compress: bool,

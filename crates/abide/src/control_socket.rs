@@ -40,6 +40,15 @@ pub enum Request {
         /// Whether an existing file may be replaced.
         overwrite: bool,
     },
+    /// Write it to a file that gives the right to run; it ends here.
+    SaveMoving {
+        /// The file, with an absolute path.
+        path: PathBuf,
+        /// Whether memory is compressed.
+        compress: bool,
+        /// Whether an existing file may be replaced.
+        overwrite: bool,
+    },
     /// Write all but its memory, which stays in its file; it ends here.
     SaveKeepingMemory {
         /// The file, with an absolute path.
@@ -48,6 +57,9 @@ pub enum Request {
         overwrite: bool,
         /// Whether the memory is hashed.
         hash_ram: bool,
+        /// Whether the file gives the right to run.
+        #[serde(default)]
+        gives_right: bool,
     },
 }
 
@@ -152,8 +164,11 @@ fn answer(request: Request, requests: &Requests) -> Response {
         Request::Save { path, keep_running, compress, overwrite } => {
             Command::Save { path, keep_running, compress, overwrite }
         }
-        Request::SaveKeepingMemory { path, overwrite, hash_ram } => {
-            Command::SaveKeepingMemory { path, overwrite, hash_ram }
+        Request::SaveMoving { path, compress, overwrite } => {
+            Command::SaveMoving { path, compress, overwrite }
+        }
+        Request::SaveKeepingMemory { path, overwrite, hash_ram, gives_right } => {
+            Command::SaveKeepingMemory { path, overwrite, hash_ram, gives_right }
         }
     };
     match requests.ask(command) {
@@ -199,7 +214,9 @@ pub fn ask(state: &StateDir, name: &str, request: &Request) -> Result<Response> 
     refuse_if_stopped(name, &stream)?;
     stream.set_write_timeout(Some(PATIENCE))?;
     let patience = match request {
-        Request::Save { .. } | Request::SaveKeepingMemory { .. } => None,
+        Request::Save { .. } | Request::SaveMoving { .. } | Request::SaveKeepingMemory { .. } => {
+            None
+        }
         // It is asked in turn, and a list should not wait for one of its lines.
         Request::Status => Some(STATUS_PATIENCE),
         Request::Pause | Request::Resume | Request::Stop => Some(PATIENCE),

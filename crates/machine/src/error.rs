@@ -339,6 +339,21 @@ pub enum MachineError {
         /// What was seen, and what to do.
         source: EngineError,
     },
+    /// A file that gives the right to run may be on the disk, and could not be removed.
+    #[error(
+        "{}: may give the right to run, and can neither be completed nor removed: {source}. The \
+         guest does not go on here; restore that file, or else it is lost",
+        path.display()
+    )]
+    RightInDoubt {
+        /// The file.
+        path: PathBuf,
+        /// What the host said.
+        source: std::io::Error,
+    },
+    /// The right to run could not be taken.
+    #[error(transparent)]
+    Right(#[from] abide_snapshot::RightError),
     /// RAM cannot stay where it is, for it goes with the process.
     #[error("its memory is in no file, so it cannot be kept; `run --memory-file` gives it one")]
     NoMemoryFile,

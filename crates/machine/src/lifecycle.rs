@@ -27,6 +27,8 @@ use crate::entropy;
 use crate::error::MachineError;
 use crate::machine::Machine;
 use crate::restore::RestoreReport;
+use abide_snapshot::RightToRun;
+use std::path::Path;
 
 /// Why a guest comes to life again. It decides what the guest has to be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +64,19 @@ impl Prepared {
     #[must_use]
     pub fn machine(&self) -> &Machine {
         &self.machine
+    }
+
+    /// Takes the right to run from `path`, the file that this machine was made from, for good, and
+    /// commits a guest that has moved: of this file it is the only one.
+    ///
+    /// Who copies the file before the right is taken has two rights, and nothing here can know: the
+    /// file is the guest, as a disk image is.
+    ///
+    /// # Errors
+    /// [`MachineError::Right`], and nothing runs; else as [`Self::commit`].
+    pub fn commit_moved(self, right: RightToRun, path: &Path) -> Result<Machine, MachineError> {
+        right.take(path)?;
+        self.commit(Intent::Move)
     }
 
     /// Commits and activates: from here on this is the guest, and it may run.

@@ -12,8 +12,8 @@ use abide_arm64::kvm;
 use abide_engine::{Provider, Vcpu};
 use abide_reg::{Entry, RegDef, RegId, Scope, Value, VcpuId};
 use abide_snapshot::{
-    Architecture, Compression, Digest, Existing, Header, KeptMemory, RamRange, Record, Snapshot,
-    TEXT_LEN, UnitRecord, WriteError, Writer,
+    Architecture, Compression, Digest, Existing, Header, KeptMemory, RamRange, Record, RightToRun,
+    Snapshot, TEXT_LEN, UnitRecord, WriteError, Writer,
 };
 use std::path::Path;
 
@@ -47,6 +47,20 @@ pub(crate) fn save_board(board: &BoardConfig) -> Vec<Entry> {
         entries.push(Entry::of(&VIRTIO, Value::bytes(&slots)));
     }
     entries
+}
+
+/// A right to run that no other file gives.
+fn new_right() -> Result<RightToRun, MachineError> {
+    Ok(RightToRun { id: entropy::memory_id()?, is_taken: false })
+}
+
+/// The guest is to go on here after all, so nobody may find a file that says otherwise.
+fn withdraw<T>(path: &Path, error: MachineError) -> Result<T, MachineError> {
+    let MachineError::Write(WriteError::Unsynced { .. }) = error else { return Err(error) };
+    match std::fs::remove_file(path) {
+        Ok(()) => Err(error),
+        Err(source) => Err(MachineError::RightInDoubt { path: path.to_owned(), source }),
+    }
 }
 
 /// Which unit a register of a vCPU belongs to.
@@ -217,6 +231,35 @@ impl Machine {
         compress: bool,
         overwrite: bool,
     ) -> Result<u64, MachineError> {
+        self.save_with(path, compress, overwrite, None)
+    }
+
+    /// As [`save`](Self::save), and gives the right to run to the file: this machine must not run
+    /// again, and whoever takes the right from the file ([`Prepared::commit_moved`]) goes on as the
+    /// same guest.
+    ///
+    /// # Errors
+    /// [`MachineError`]; the machine can go on, except after [`MachineError::RightInDoubt`].
+    ///
+    /// [`Prepared::commit_moved`]: crate::lifecycle::Prepared::commit_moved
+    pub fn save_moving(
+        &mut self,
+        path: &Path,
+        compress: bool,
+        overwrite: bool,
+    ) -> Result<u64, MachineError> {
+        let right = new_right()?;
+        self.save_with(path, compress, overwrite, Some(right))
+            .or_else(|error| withdraw(path, error))
+    }
+
+    fn save_with(
+        &mut self,
+        path: &Path,
+        compress: bool,
+        overwrite: bool,
+        right: Option<RightToRun>,
+    ) -> Result<u64, MachineError> {
         let existing = if overwrite { Existing::Replace } else { Existing::Keep };
         let compression = if compress { Compression::Lz4 } else { Compression::None };
         // Before there is a half file: RAM that cannot be brought ends the process here.
@@ -227,13 +270,15 @@ impl Machine {
         for device in &self.bus.virtio {
             lock(device).flush()?;
         }
-        let snapshot = self.snapshot()?;
+        let mut snapshot = self.snapshot()?;
+        snapshot.records.splice(..0, right.map(Record::Right));
         Ok(writer.write(&snapshot, &[&self.ram], compression)?.file_len)
     }
 
     /// Writes everything but RAM, which stays in its file: the guest goes on where that file is,
     /// and not here. With `hash_ram`, a restore finds out whether RAM was changed meanwhile, which
-    /// takes as long as to read all of it. Returns the file's length in bytes.
+    /// takes as long as to read all of it. With `gives_right` the file gives the right to run, too,
+    /// so that the guest goes on as the same and not as a copy. Returns the file's length in bytes.
     ///
     /// # Errors
     /// [`MachineError`]; no new file is there then, and the machine can go on.
@@ -242,6 +287,7 @@ impl Machine {
         path: &Path,
         overwrite: bool,
         hash_ram: bool,
+        gives_right: bool,
     ) -> Result<u64, MachineError> {
         let Some(file) = &self.memory_file else { return Err(MachineError::NoMemoryFile) };
         let (guest, memory_path) = (file.guest(), file.path().to_owned());
@@ -258,7 +304,9 @@ impl Machine {
             path: memory_path,
         };
         let save = kept.save;
+        let right = gives_right.then(new_right).transpose()?;
         let mut snapshot = self.snapshot()?;
+        snapshot.records.splice(..0, right.map(Record::Right));
         snapshot.records.push(Record::Kept(kept));
         let written = writer.write(&snapshot, &[], Compression::None);
         // Only now does the memory file fit the snapshot: whatever fails before, nothing does.

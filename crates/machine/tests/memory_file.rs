@@ -83,7 +83,7 @@ fn saved_guest_is_refused_there_and_its_file_is_as_it_was() {
     let folder = tempfile::tempdir().expect("a folder");
     let (path, file) = (folder.path().join("guest.ram"), folder.path().join("guest.abide"));
     let mut machine = born(&Host::that(true), &path).expect("it is born");
-    machine.save_keeping_memory(&file, false, false).expect("it is saved");
+    machine.save_keeping_memory(&file, false, false, false).expect("it is saved");
     drop(machine);
     let before = fs::read(&path).expect("it is there");
     let reader = Reader::open(&file).expect("a good file");

@@ -190,7 +190,7 @@ fn network_for_a_guest_without_a_card_is_refused() {
 fn file_that_names_no_network_needs_to_be_told() {
     let is_cable = |record: &Record| match record {
         Record::Unit(record) => record.unit.as_str() == "cable",
-        Record::Kept(_) | Record::Foreign(_) => false,
+        Record::Kept(_) | Record::Right(_) | Record::Foreign(_) => false,
     };
     let file = support::file_with(&born("echo"), |records| {
         assert!(records.iter().any(is_cable));

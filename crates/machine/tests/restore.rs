@@ -99,7 +99,7 @@ fn each_missing_record_is_named() {
         let file = file_with(&machine, |records| {
             records.retain(|record| match record {
                 Record::Unit(record) => (record.unit, record.scope) != (unit, scope),
-                Record::Kept(_) | Record::Foreign(_) => true,
+                Record::Kept(_) | Record::Right(_) | Record::Foreign(_) => true,
             });
         });
         let error = refusal(&MockEngine::idle(), file);

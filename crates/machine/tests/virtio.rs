@@ -347,7 +347,7 @@ fn a_file_without_its_disk_record_needs_to_be_told() {
     let (machine, path) = lived(&folder);
     let is_disk = |record: &Record| match record {
         Record::Unit(record) => record.unit.as_str() == "disk",
-        Record::Kept(_) | Record::Foreign(_) => false,
+        Record::Kept(_) | Record::Right(_) | Record::Foreign(_) => false,
     };
     let file = file_with(&machine, |records| records.retain(|record| !is_disk(record)));
     drop(machine);

@@ -249,7 +249,7 @@ fn file_that_names_no_path_needs_to_be_told() {
     let machine = born(&path);
     let is_sockets = |record: &Record| match record {
         Record::Unit(record) => record.unit.as_str() == "sockets",
-        Record::Kept(_) | Record::Foreign(_) => false,
+        Record::Kept(_) | Record::Right(_) | Record::Foreign(_) => false,
     };
     let file = support::file_with(&machine, |records| {
         assert!(records.iter().any(is_sockets));

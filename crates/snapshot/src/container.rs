@@ -6,6 +6,7 @@ use crate::head::{HEAD_LEN, Head, RECORD_ALIGN, RecordKind};
 use crate::header::{HEADER_LEN, Header, Version};
 use crate::kept::KeptMemory;
 use crate::map::{MAX_MAP_LEN, MemoryMap, SECTION_ALIGN};
+use crate::right::RightToRun;
 use crate::source::Source;
 use crate::wire::{ZEROS_LEN, array, is_zero, u64_at};
 use abide_reg::{Entry, codec};
@@ -46,6 +47,7 @@ pub(crate) enum Body {
     Foreign(Vec<u8>),
     Memory,
     Kept(KeptMemory),
+    Right(RightToRun),
     End,
     /// Damaged, or of a form that nobody wrote.
     Unusable,
@@ -291,7 +293,11 @@ impl<'a> Walk<'a> {
             }
             self.take(&mut record, content, payload_at);
         }
-        self.hasher.update(&head_bytes).update(&payload);
+        match record.body {
+            // Sealed as it was when nobody had taken it.
+            Body::Right(right) => self.hasher.update(&right.given().seal()),
+            _ => self.hasher.update(&head_bytes).update(&payload),
+        };
         self.records.push(record);
         // A damaged end record is still where the records end.
         match self.records.last() {
@@ -353,6 +359,7 @@ impl<'a> Walk<'a> {
             RecordKind::MEMORY => self.take_map(place, payload, at),
             RecordKind::END => self.take_end(place, offset, payload, at),
             RecordKind::KEPT_MEMORY => self.take_kept(place, payload, at),
+            RecordKind::RIGHT => self.take_right(place, payload, offset),
             _ => self.take_unit(place, payload, at),
         };
     }
@@ -391,6 +398,16 @@ impl<'a> Walk<'a> {
         self.is_kept = true;
         match KeptMemory::decode(payload, at, place) {
             Ok(kept) => Body::Kept(kept),
+            Err(finding) => {
+                self.findings.push(finding);
+                Body::Unusable
+            }
+        }
+    }
+
+    fn take_right(&mut self, place: Place, payload: &[u8], offset: u64) -> Body {
+        match RightToRun::decode(payload, offset, place) {
+            Ok(right) => Body::Right(right),
             Err(finding) => {
                 self.findings.push(finding);
                 Body::Unusable

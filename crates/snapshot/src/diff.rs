@@ -237,6 +237,7 @@ fn both(
         (Body::Unit(a), Body::Unit(b)) => registers(record, a, b, namer, found),
         (Body::Foreign(a), Body::Foreign(b)) if a == b => {}
         (Body::Kept(a), Body::Kept(b)) if a == b => {}
+        (Body::Right(a), Body::Right(b)) if a == b => {}
         // Of damaged payloads only the checksums are left to compare.
         (Body::Unusable, Body::Unusable) if a.head.payload_crc == b.head.payload_crc => {}
         _ => found.push(Difference::Payload { record }),

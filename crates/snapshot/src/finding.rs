@@ -166,6 +166,9 @@ pub enum Problem {
     /// The record tells of a memory file that cannot be.
     #[error("the memory file is described in a way that nobody wrote")]
     Kept,
+    /// The right to run is told in a way that nobody wrote.
+    #[error("the right to run is told in a way that nobody wrote, or not in the first record")]
+    Right,
     /// The same record stands there twice.
     #[error("the same record stands already at byte {first}")]
     Twice {

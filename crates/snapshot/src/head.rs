@@ -35,6 +35,8 @@ impl RecordKind {
     pub const END: Self = Self(3);
     /// Where guest RAM is, if it is not in the file.
     pub const KEPT_MEMORY: Self = Self(4);
+    /// The right to run a guest that was moved.
+    pub const RIGHT: Self = Self(5);
 }
 
 impl fmt::Display for RecordKind {
@@ -44,6 +46,7 @@ impl fmt::Display for RecordKind {
             Self::MEMORY => f.pad("memory"),
             Self::END => f.pad("end"),
             Self::KEPT_MEMORY => f.pad("kept memory"),
+            Self::RIGHT => f.pad("right to run"),
             Self(other) => write!(f, "type {other}"),
         }
     }
@@ -146,6 +149,7 @@ impl Head {
                 RecordKind::MEMORY => fixed(MEMORY_UNIT),
                 RecordKind::END => fixed(END_UNIT),
                 RecordKind::KEPT_MEMORY => fixed(KEPT_UNIT),
+                RecordKind::RIGHT => fixed(RIGHT_UNIT),
                 _ => false,
             }
     }
@@ -212,12 +216,18 @@ pub(crate) const END_UNIT: Name = Name::new("end");
 /// The unit name of the record of [`RecordKind::KEPT_MEMORY`].
 pub(crate) const KEPT_UNIT: Name = Name::new("memory-file");
 
+/// The unit name of the record of [`RecordKind::RIGHT`].
+pub(crate) const RIGHT_UNIT: Name = Name::new("right-to-run");
+
 impl From<&Record> for Head {
     fn from(record: &Record) -> Self {
         match record {
             Record::Unit(unit) => Self::new(RecordKind::UNIT, unit.class, unit.unit, unit.scope),
             Record::Kept(_) => {
                 Self::new(RecordKind::KEPT_MEMORY, Class::Mandatory, KEPT_UNIT, Scope::Vm)
+            }
+            Record::Right(_) => {
+                Self::new(RecordKind::RIGHT, Class::Mandatory, RIGHT_UNIT, Scope::Vm)
             }
             Record::Foreign(foreign) => foreign.head.clone(),
         }
@@ -249,7 +259,7 @@ mod tests {
         assert!(!Head { reserved: 1, ..head() }.is_known());
         assert!(!Head { scope: ScopeField { kind: 3, index: 0 }, ..head() }.is_known());
         assert!(!Head { scope: ScopeField { kind: 0, index: 1 }, ..head() }.is_known());
-        assert!(!Head { kind: RecordKind(5), ..head() }.is_known());
+        assert!(!Head { kind: RecordKind(6), ..head() }.is_known());
         assert!(!Head { kind: RecordKind::MEMORY, ..head() }.is_known());
     }
 

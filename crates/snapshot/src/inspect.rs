@@ -1,12 +1,12 @@
 //! What is in a file, as plain data.
 
 use crate::Digest;
-use crate::KeptMemory;
 use crate::container::{Body, Container};
 use crate::finding::Finding;
 use crate::head::{RecordKind, ScopeField};
 use crate::header::Header;
 use crate::map::{Encoding, MemoryMap, RamRange};
+use crate::{KeptMemory, RightToRun};
 use abide_reg::{Class, Entry, Name, RegId, Value};
 
 /// Tells the name that a register has in its specification.
@@ -23,6 +23,8 @@ pub struct Inspection {
     pub records: Vec<RecordView>,
     /// Where guest RAM is, if it is not in the file.
     pub kept_memory: Option<KeptMemory>,
+    /// The right to run, if the file gives it, or gave it.
+    pub right: Option<RightToRun>,
     /// Guest RAM, where the file has it.
     pub memory: Option<MemoryView>,
     /// The digest over metadata and chunk list, as the end record has it.
@@ -107,6 +109,10 @@ pub fn inspect(container: &Container, namer: Namer<'_>) -> Inspection {
         records: records.collect(),
         kept_memory: container.records.iter().find_map(|record| match &record.body {
             Body::Kept(kept) => Some(kept.clone()),
+            _ => None,
+        }),
+        right: container.records.iter().find_map(|record| match &record.body {
+            Body::Right(right) => Some(*right),
             _ => None,
         }),
         memory: container.map.as_ref().map(memory),

@@ -71,6 +71,7 @@ mod memory_file;
 mod parallel;
 mod reader;
 mod record;
+mod right;
 mod source;
 mod verify;
 mod wire;
@@ -96,6 +97,7 @@ pub use map::{
 pub use memory_file::{LABEL_LEN, MemoryFile, MemoryFileError, TAIL_LEN};
 pub use reader::{ReadError, Reader, RestoreError};
 pub use record::{ForeignRecord, Parts, Record, Snapshot, UnitRecord};
+pub use right::{RightError, RightToRun};
 pub use source::{Sink, Source};
 pub use verify::verify;
 pub use write::{Compression, WriteError, Written, write_to};

@@ -143,6 +143,7 @@ impl Reader {
                     let entries = entries.clone();
                     records.push(UnitRecord { unit: head.unit, scope, class, entries }.into());
                 }
+                (Body::Right(right), ..) => records.push(Record::Right(*right)),
                 (Body::Kept(kept), ..) => records.push(Record::Kept(kept.clone())),
                 (Body::Foreign(payload), ..) => {
                     let head = Head { payload_len: 0, payload_crc: 0, ..head.clone() };

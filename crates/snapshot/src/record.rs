@@ -1,7 +1,7 @@
 //! What a snapshot holds besides RAM.
 
-use crate::head::KEPT_UNIT;
-use crate::{Head, Header, KeptMemory, RecordKind, ScopeField};
+use crate::head::{KEPT_UNIT, RIGHT_UNIT};
+use crate::{Head, Header, KeptMemory, RecordKind, RightToRun, ScopeField};
 use abide_reg::{Class, Entry, Name, Scope};
 
 /// The registers of one unit in one scope.
@@ -70,6 +70,8 @@ pub enum Record {
     Unit(UnitRecord),
     /// Where RAM is, if it is not in the file. The last, and not beside RAM in the file.
     Kept(KeptMemory),
+    /// The right to run a guest that was moved. The first.
+    Right(RightToRun),
     /// What a newer version wrote.
     Foreign(ForeignRecord),
 }
@@ -81,6 +83,7 @@ impl Record {
         match self {
             Self::Unit(record) => record.unit,
             Self::Kept(_) => KEPT_UNIT,
+            Self::Right(_) => RIGHT_UNIT,
             Self::Foreign(record) => record.unit(),
         }
     }
@@ -120,7 +123,16 @@ impl Snapshot {
     pub fn units(&self) -> impl Iterator<Item = &UnitRecord> {
         self.records.iter().filter_map(|record| match record {
             Record::Unit(unit) => Some(unit),
-            Record::Kept(_) | Record::Foreign(_) => None,
+            Record::Kept(_) | Record::Right(_) | Record::Foreign(_) => None,
+        })
+    }
+
+    /// The right to run that the file gives, or gave.
+    #[must_use]
+    pub fn right(&self) -> Option<RightToRun> {
+        self.records.iter().find_map(|record| match record {
+            Record::Right(right) => Some(*right),
+            _ => None,
         })
     }
 
@@ -129,7 +141,7 @@ impl Snapshot {
     pub fn kept_memory(&self) -> Option<&KeptMemory> {
         self.records.iter().find_map(|record| match record {
             Record::Kept(kept) => Some(kept),
-            Record::Unit(_) | Record::Foreign(_) => None,
+            Record::Unit(_) | Record::Right(_) | Record::Foreign(_) => None,
         })
     }
 
@@ -140,8 +152,8 @@ impl Snapshot {
         for record in self.records {
             match record {
                 Record::Unit(unit) => parts.units.push(unit),
-                // It is about this file alone; whoever restores asks for it before.
-                Record::Kept(_) => {}
+                // They are about this file alone; whoever restores asks for them before.
+                Record::Kept(_) | Record::Right(_) => {}
                 Record::Foreign(foreign) if foreign.class() == Class::Volatile => {
                     parts.dropped.push(foreign);
                 }

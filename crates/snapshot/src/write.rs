@@ -152,6 +152,9 @@ pub enum WriteError {
         /// The memory file.
         path: PathBuf,
     },
+    /// The right to run is given in a way that no file can say.
+    #[error("the right to run: a number that is not 0 is allowed, in the first record")]
+    Right,
     /// Guest RAM cannot be read.
     #[error(transparent)]
     Ram(#[from] RamError),
@@ -230,6 +233,11 @@ pub fn write_to(
     let head = Head::new(RecordKind::END, Class::Mandatory, END_UNIT, Scope::Vm);
     metadata.extend(head.seal(&[&file_len.to_le_bytes()[..], &digest.0].concat()));
     debug_assert_eq!(metadata.len() as u64, metadata_len, "the length was foretold");
+    if let Some(right) = snapshot.right() {
+        // The digest is that of the file as it was when nobody had taken it.
+        let (at, bytes) = (HEADER_LEN, right.seal());
+        metadata[at..at + bytes.len()].copy_from_slice(&bytes);
+    }
     sink.set_len(file_len).map_err(WriteError::Sink)?;
     sink.write_at(0, &metadata).map_err(WriteError::Sink)?;
     Ok(Written { digest, file_len, metadata_len, chunks: chunk_count, stored_len })
@@ -263,6 +271,10 @@ fn records_bytes(records: &[Record], metadata: &mut Vec<u8>) -> Result<(), Write
             }
             Record::Kept(kept) if kept.is_possible() => head.seal(&kept.encode()),
             Record::Kept(kept) => return Err(WriteError::Kept { path: kept.path.clone() }),
+            Record::Right(right) if right.is_possible() && metadata.len() == HEADER_LEN => {
+                right.given().seal()
+            }
+            Record::Right(_) => return Err(WriteError::Right),
             Record::Foreign(_) if head.is_known() => {
                 return Err(WriteError::NotForeign { kind, unit });
             }

@@ -147,7 +147,7 @@ fn a_golden_file_of_a_newer_minor_is_restored_and_its_records_carried_byte_for_b
         .iter()
         .map(|record| match record {
             Record::Unit(unit) => unit.class,
-            Record::Kept(_) => Class::Mandatory,
+            Record::Kept(_) | Record::Right(_) => Class::Mandatory,
             Record::Foreign(foreign) => foreign.class(),
         })
         .collect();

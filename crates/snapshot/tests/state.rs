@@ -303,6 +303,7 @@ fn key(record: &Record) -> (RecordKind, Name, String) {
     match record {
         Record::Unit(unit) => (RecordKind::UNIT, unit.unit, unit.scope.to_string()),
         Record::Kept(_) => (RecordKind::KEPT_MEMORY, record.unit(), "vm".to_owned()),
+        Record::Right(_) => (RecordKind::RIGHT, record.unit(), "vm".to_owned()),
         Record::Foreign(foreign) => (foreign.kind(), foreign.unit(), foreign.scope().to_string()),
     }
 }

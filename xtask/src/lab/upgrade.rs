@@ -88,7 +88,7 @@ save() {
         sleep 0.2
     done
     echo \"abide-lab: cached $(($(cached) - before)) KiB\"
-    /abide save web $1 --keep-memory --state-dir /state || fail 'not saved'
+    /abide save web $1 --keep-memory --move --state-dir /state || fail 'not saved'
     ended 12
 }
 refused() {
@@ -125,14 +125,14 @@ fn script() -> String {
          save /pmem/first.abide 'step  4/'\n\
          next 1 newer;;\n\
          1)\n\
-         begin restore /pmem/first.abide web\n\
+         begin restore /pmem/first.abide web --move\n\
          save /pmem/newer.abide 'step  8/'\n\
          next 2 first;;\n\
          2)\n\
-         refused 4 restore /pmem/newer.abide web\n\
+         refused 4 restore /pmem/newer.abide web --move\n\
          umount /pmem; attach never\n\
          refused 1 restore /pmem/first.abide web\n\
-         begin restore /pmem/newer.abide web\n\
+         begin restore /pmem/newer.abide web --move\n\
          ended 0\n\
          cat /pmem/console;;\n\
          esac\n",

@@ -75,6 +75,10 @@ fn inspection_json(seen: &Inspection) -> Value {
             "save": kept.save.to_string(),
             "hash": kept.hash.map(|hash| hash.to_string()),
         })),
+        "right_to_run": seen.right.map(|right| json!({
+            "id": right.id.to_string(),
+            "taken": right.is_taken,
+        })),
         "memory": seen.memory.as_ref().map(|memory| json!({
             "ranges": memory.ranges.iter()
                 .map(|range| json!({"gpa": range.gpa.to_string(), "bytes": range.size}))
@@ -137,6 +141,10 @@ fn inspection_text(seen: &Inspection) -> String {
         out += &format!("memory {size} at {at} is not in the file, but in {path}\n");
         let hash = kept.hash.map_or_else(|| "not told".to_owned(), |hash| hash.to_string());
         out += &format!("       guest {}, save {}, hash {hash}\n", kept.guest, kept.save);
+    }
+    if let Some(right) = seen.right {
+        let state = if right.is_taken { "was taken" } else { "can be taken once" };
+        out += &format!("the right to run {state}; it is {}\n", right.id);
     }
     if let Some(memory) = &seen.memory {
         for range in &memory.ranges {

@@ -130,7 +130,10 @@ pub fn save(args: &SaveArgs) -> Result<Exit> {
         .with_context(|| format!("{}: not a path", args.file.display()))?;
     let overwrite = args.overwrite;
     let request = if args.keep_memory {
-        Request::SaveKeepingMemory { path, overwrite, hash_ram: args.hash_memory }
+        let (hash_ram, gives_right) = (args.hash_memory, args.moves);
+        Request::SaveKeepingMemory { path, overwrite, hash_ram, gives_right }
+    } else if args.moves {
+        Request::SaveMoving { path, compress: args.compress, overwrite }
     } else {
         let (keep_running, compress) = (args.keep_running, args.compress);
         Request::Save { path, keep_running, compress, overwrite }
@@ -147,6 +150,9 @@ pub fn save(args: &SaveArgs) -> Result<Exit> {
         };
         let file = args.file.display();
         say(&format!("{} saved to {file} ({file_len} bytes) and {after}", args.name));
+        if args.moves {
+            say(&format!("it goes on as the same guest, once: abide restore --move {file}"));
+        }
         return Ok(Exit::Fine);
     }
     finish(&args.name, response)

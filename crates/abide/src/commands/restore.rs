@@ -17,7 +17,7 @@ use abide_machine::lifecycle::Intent;
 use abide_machine::restore::{Changed, RamRestore, RestoreReport, restore_with};
 use abide_memory::MissingPages;
 use abide_reg::{Entry, RegId};
-use abide_snapshot::{OnFailure, Reader, Record};
+use abide_snapshot::{OnFailure, Reader, Record, RightToRun};
 use anyhow::{Context, Result};
 use std::sync::Arc;
 
@@ -32,6 +32,8 @@ pub fn run(args: &RestoreArgs) -> Result<Exit> {
     let config = session::run_config(&args.save_points)?;
     let file = || args.file.display().to_string();
     let reader = Reader::open(&args.file).with_context(file)?;
+    let right = if args.moves { Some(RightToRun::of(&reader, &args.file)?) } else { None };
+    let leaves_right = reader.snapshot().right().is_some_and(|right| !right.is_taken);
     let found = Found::find(args.engine, &needs(args, &reader), kind(&reader))?;
     let wish = args.file.file_stem().and_then(|stem| stem.to_str());
     let state_dir = args.state.state_dir.as_deref();
@@ -75,7 +77,17 @@ pub fn run(args: &RestoreArgs) -> Result<Exit> {
     let written = RestoredRegisters::of(&prepared.report().written);
     let times = RestoreTimes::of(&prepared.report().times);
     let steps = RestoredStep::all(prepared.report());
-    let machine = prepared.commit(Intent::Restore)?;
+    let machine = match right {
+        Some(right) => prepared.commit_moved(right, &args.file)?,
+        None => prepared.commit(Intent::Restore)?,
+    };
+    if right.is_none() && leaves_right {
+        let name = place.name();
+        say(&format!(
+            "{name} is a copy, and is told so; {} keeps the right to run (--move)",
+            file()
+        ));
+    }
     say(&format!("{} runs on engine {}{instead}", place.name(), machine.engine()));
     let report = session::Report {
         path: args.report.as_deref(),

@@ -41,9 +41,12 @@ impl<'a> Run<'a> {
             Command::Save { path, keep_running, compress, overwrite } => {
                 self.save_with(keep_running, |machine| machine.save(&path, compress, overwrite))
             }
-            Command::SaveKeepingMemory { path, overwrite, hash_ram } => self
+            Command::SaveMoving { path, compress, overwrite } => {
+                self.save_with(false, |machine| machine.save_moving(&path, compress, overwrite))
+            }
+            Command::SaveKeepingMemory { path, overwrite, hash_ram, gives_right } => self
                 .save_with(false, |machine| {
-                    machine.save_keeping_memory(&path, overwrite, hash_ram)
+                    machine.save_keeping_memory(&path, overwrite, hash_ram, gives_right)
                 }),
             Command::Stop => (Reply::Done, Some(Outcome::Stopped)),
             Command::Input(bytes) => {
@@ -72,6 +75,10 @@ impl<'a> Run<'a> {
             Ok(file_len) => {
                 let outcome = (!keep_running).then_some(Outcome::SavedAway);
                 (Reply::Saved { file_len }, outcome)
+            }
+            // It may go on elsewhere, so not here.
+            Err(error @ MachineError::RightInDoubt { .. }) => {
+                (Reply::Failed(error), Some(Outcome::SavedAway))
             }
             // The guest goes on as if nobody had asked.
             Err(error) => (Reply::Failed(error), None),
@@ -102,7 +109,7 @@ impl<'a> Run<'a> {
     fn save_at(&mut self, point: &SavePoint, last: bool) -> bool {
         self.stop_time();
         let saved = if last && self.config.keep_memory {
-            self.machine.save_keeping_memory(&point.path, true, false)
+            self.machine.save_keeping_memory(&point.path, true, false, false)
         } else {
             self.machine.save(&point.path, self.config.compress, true)
         };

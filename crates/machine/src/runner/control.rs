@@ -29,6 +29,15 @@ pub enum Command {
         /// Whether an existing file may be replaced.
         overwrite: bool,
     },
+    /// Write it to a file that gives the right to run, once, and end it here for good.
+    SaveMoving {
+        /// The file.
+        path: PathBuf,
+        /// Whether memory is compressed.
+        compress: bool,
+        /// Whether an existing file may be replaced.
+        overwrite: bool,
+    },
     /// Write everything but RAM, which stays in its file, and end it here.
     SaveKeepingMemory {
         /// The file.
@@ -37,6 +46,8 @@ pub enum Command {
         overwrite: bool,
         /// Whether a hash of RAM is made, which is checked by a restore.
         hash_ram: bool,
+        /// Whether the file gives the right to run.
+        gives_right: bool,
     },
     /// End it, losing it.
     Stop,

@@ -384,7 +384,9 @@ impl Coordinator<'_, '_> {
     fn serve(&mut self, (command, reply): Message) -> Result<Option<Outcome>, MachineError> {
         let needs_rest = match command {
             Command::Pause | Command::Resume | Command::Stop => true,
-            Command::Save { .. } | Command::SaveKeepingMemory { .. } => true,
+            Command::Save { .. }
+            | Command::SaveMoving { .. }
+            | Command::SaveKeepingMemory { .. } => true,
             Command::Status | Command::Input(_) => false,
         };
         if needs_rest && let Some(outcome) = self.rest_unless_ended()? {
