@@ -36,6 +36,11 @@ impl File {
         call(SYS_OPENAT, [AT_FDCWD as u64, path, flags, 0o600, 0, 0]).map(Self)
     }
 
+    /// Its number.
+    pub fn descriptor(&self) -> u64 {
+        self.0
+    }
+
     /// Reads all of `into`, at a place or where the last read ended.
     pub fn read_at(&self, at: Option<u64>, into: &mut [u8]) -> Result<(), Errno> {
         let (start, len) = (into.as_mut_ptr() as u64, into.len() as u64);

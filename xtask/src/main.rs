@@ -24,6 +24,7 @@ mod threads;
 mod tidy;
 mod traffic;
 mod userland;
+mod vmclock;
 mod vsock;
 
 use anyhow::Result;
@@ -66,6 +67,8 @@ enum Task {
     Network(network::Arguments),
     /// Let Linux guests and their host connect to each other, over a save
     Vsock(vsock::Arguments),
+    /// A Linux guest that looks at the page with the time, over copies and moves
+    Vmclock(vmclock::Arguments),
     /// Boot Linux with a host thread for each vCPU, saved and restored on the way
     Threads(threads::Arguments),
     /// Run abide on real host kernels, emulated
@@ -109,6 +112,7 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Evolution(_) => tally::alone(evolution::run)?,
         Task::Disks(arguments) => tally::alone(|count| disks::run(&arguments, count))?,
         Task::Network(arguments) => tally::alone(|count| network::run(&arguments, count))?,
+        Task::Vmclock(arguments) => tally::alone(|count| vmclock::run(&arguments, count))?,
         Task::Vsock(arguments) => tally::alone(|count| vsock::run(&arguments, count))?,
         Task::Threads(arguments) => tally::alone(|count| threads::run(&arguments, count))?,
         Task::Lab(arguments) => tally::alone(|count| lab::run(&arguments, count))?,

@@ -3,7 +3,7 @@
 use super::{decoder, deny, fmt, guests, lint, setup, test};
 use crate::tally::{Count, Tally};
 use crate::{
-    abide, disks, evolution, lab, network, oracle, process, threads, tidy, userland, vsock,
+    abide, disks, evolution, lab, network, oracle, process, threads, tidy, userland, vmclock, vsock,
 };
 use anyhow::{Result, bail};
 use std::process::{Command, ExitCode};
@@ -36,6 +36,7 @@ pub fn task(arguments: &Arguments) -> ExitCode {
     tally.counted("oracle", |count| oracle::run(&oracle::Arguments::default(), count));
     tally.counted("disks", |count| disks::run(&disks::Arguments::default(), count));
     tally.counted("network", |count| network::run(&network::Arguments::short(), count));
+    tally.counted("vmclock", |count| vmclock::run(&vmclock::Arguments::short(), count));
     tally.counted("vsock", |count| vsock::run(&vsock::Arguments::short(), count));
     tally.counted("threads", |count| threads::run(&threads::Arguments::default(), count));
     tally.counted("userland", userland::run);

@@ -19,7 +19,7 @@ pub fn task(arguments: &Arguments) -> Result<()> {
 }
 
 /// The committed binaries: file below `guests/bin`, name of what cargo builds.
-const IMAGES: [(&str, &str); 8] = [
+const IMAGES: [(&str, &str); 9] = [
     ("shell.img", "shell"),
     ("demo.img", "demo"),
     ("abi.img", "abi"),
@@ -28,6 +28,7 @@ const IMAGES: [(&str, &str); 8] = [
     ("disk", "disk"),
     ("net", "net"),
     ("vsock", "vsock"),
+    ("vmclock", "vmclock"),
 ];
 /// The initramfs with `init` in it.
 const INITRAMFS: &str = "initramfs.cpio";
@@ -59,6 +60,14 @@ pub fn net() -> Result<Vec<u8>> {
 /// If it cannot be read.
 pub fn vsock() -> Result<Vec<u8>> {
     read(&committed("vsock"))
+}
+
+/// The committed program of Linux guests that look at the page with the time.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn vmclock() -> Result<Vec<u8>> {
+    read(&committed("vmclock"))
 }
 
 /// The committed guest that works through twelve steps and checks each.

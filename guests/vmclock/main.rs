@@ -1,0 +1,157 @@
+//! The first and only program of a Linux guest that looks at the page with the time: static,
+//! without a library, integers only. It loads the modules that it was packed with, opens
+//! /dev/vmclock0, maps it and compares, asks the PTP clock, if there is one, and then sleeps in
+//! `poll` until the page has changed; what it says then is what it found there. Then it switches
+//! the machine off.
+#![no_std]
+#![no_main]
+
+use linux::file::{File, O_RDONLY, O_RDWR};
+use linux::sys::{Errno, call};
+use linux::{Failure, file, of, program, say};
+
+program!("abide-vmclock", work);
+
+/// How often the guest is told of something before it ends.
+const TURNS: u32 = 4;
+/// How long it waits for each, in seconds.
+const PATIENCE_S: u64 = 300;
+
+const SYS_PPOLL: u64 = 73;
+const SYS_CLOCK_GETTIME: u64 = 113;
+const SYS_MMAP: u64 = 222;
+const PROT_READ: u64 = 1;
+const PROT_WRITE: u64 = 2;
+const MAP_SHARED: u64 = 1;
+const POLLIN: u16 = 1;
+const ENOENT: u64 = 2;
+
+/// The structure's length, and where its fields are `[linux include/uapi/linux/vmclock-abi.h]`.
+const LEN: usize = 0x70;
+const MAGIC: u64 = 0x4b4c_4356;
+
+/// What stands in the page.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Page([u8; LEN]);
+
+impl Page {
+    fn read(device: &File) -> Result<Self, Failure> {
+        let mut bytes = [0; LEN];
+        device.read_at(Some(0), &mut bytes).map_err(of("read /dev/vmclock0"))?;
+        Ok(Self(bytes))
+    }
+
+    fn field(&self, at: usize, len: usize) -> u64 {
+        let mut word = [0; 8];
+        word[..len].copy_from_slice(&self.0[at..at + len]);
+        u64::from_le_bytes(word)
+    }
+
+    fn seq(&self) -> u64 {
+        self.field(0x0c, 4)
+    }
+}
+
+fn tell(what: &str, page: &Page) {
+    let (status, marker) = (page.field(0x22, 1), page.field(0x10, 8));
+    let generation = page.field(0x68, 8);
+    say(format_args!("{what}: status {status}, marker {marker}, generation {generation}"));
+}
+
+fn work() -> Result<(), Failure> {
+    let modules = file::load_modules().map_err(of("finit_module"))?;
+    say(format_args!("{modules} modules"));
+    file::mount(c"dev", c"/dev", c"devtmpfs").map_err(of("mount /dev"))?;
+    let device = File::open(c"/dev/vmclock0", O_RDONLY).map_err(of("open /dev/vmclock0"))?;
+    let page = Page::read(&device)?;
+    if page.field(0, 4) != MAGIC {
+        return Err(Failure::Wrong("no magic number"));
+    }
+    let (size, flags, seq) = (page.field(4, 4), page.field(0x18, 8), page.seq());
+    say(format_args!("size {size}, flags {flags:#x}, sequence count {}", seq & 1));
+    compare_mapped(&device, &page)?;
+    refuse_writing()?;
+    ask_ptp()?;
+    tell("before", &page);
+    wait(&device)
+}
+
+/// The page as it is mapped is the page as it is read.
+fn compare_mapped(device: &File, page: &Page) -> Result<(), Failure> {
+    let map = [0, 4096, PROT_READ, MAP_SHARED, device.descriptor(), 0];
+    let start = call(SYS_MMAP, map).map_err(of("mmap /dev/vmclock0"))?;
+    let mut mapped = [0; LEN];
+    for (at, byte) in mapped.iter_mut().enumerate() {
+        // SAFETY: the kernel has just mapped a page there, longer than this, for reading.
+        *byte = unsafe { core::ptr::read_volatile((start as *const u8).add(at)) };
+    }
+    if Page(mapped) != *page {
+        return Err(Failure::Wrong("the mapped page is another"));
+    }
+    say(format_args!("mapped"));
+    Ok(())
+}
+
+fn refuse_writing() -> Result<(), Failure> {
+    let Ok(device) = File::open(c"/dev/vmclock0", O_RDWR) else {
+        say(format_args!("not writable"));
+        return Ok(());
+    };
+    let map = [0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, device.descriptor(), 0];
+    if call(SYS_MMAP, map).is_ok() {
+        return Err(Failure::Wrong("the page can be mapped to be written"));
+    }
+    say(format_args!("not writable"));
+    Ok(())
+}
+
+/// What the PTP clock answers: nothing where the page tells no time.
+fn ask_ptp() -> Result<(), Failure> {
+    let clock = match File::open(c"/dev/ptp0", O_RDONLY) {
+        Ok(clock) => clock,
+        Err(Errno(ENOENT)) => {
+            say(format_args!("no PTP clock"));
+            return Ok(());
+        }
+        Err(errno) => return Err(Failure::Call("open /dev/ptp0", errno)),
+    };
+    // FD_TO_CLOCKID [linux tools/testing/selftests/ptp/testptp.c]
+    let id = !clock.descriptor() << 3 | 3;
+    let mut time = [0u64; 2];
+    match call(SYS_CLOCK_GETTIME, [id & 0xffff_ffff, time.as_mut_ptr() as u64, 0, 0, 0, 0]) {
+        Ok(_) => say(format_args!("PTP clock tells a time")),
+        Err(Errno(number)) => say(format_args!("PTP clock: errno {number}")),
+    }
+    Ok(())
+}
+
+/// Sleeps until the page has changed, and says what it says then.
+fn wait(device: &File) -> Result<(), Failure> {
+    let mut seen = Page::read(device)?;
+    for turn in 1..=TURNS {
+        say(format_args!("waiting {turn}"));
+        loop {
+            // An interrupt more than there was something new is no harm.
+            poll(device)?;
+            let page = Page::read(device)?;
+            let has_changed = page.field(0x10, 8) != seen.field(0x10, 8);
+            seen = page;
+            if has_changed {
+                break;
+            }
+        }
+        tell("woken", &seen);
+    }
+    Ok(())
+}
+
+fn poll(device: &File) -> Result<(), Failure> {
+    let mut events = [device.descriptor() | u64::from(POLLIN) << 32];
+    let patience = [PATIENCE_S, 0];
+    let arguments = [events.as_mut_ptr() as u64, 1, patience.as_ptr() as u64, 0, 0, 0];
+    match call(SYS_PPOLL, arguments).map_err(of("ppoll"))? {
+        0 => Err(Failure::Wrong("nobody woke it")),
+        _ if (events[0] >> 48) as u16 & POLLIN != 0 => Ok(()),
+        _ => Err(Failure::Wrong("poll says something else than POLLIN")),
+    }
+}

@@ -1,0 +1,200 @@
+//! `vmclock`: a Linux guest that looks at the page with the time, over copies and moves.
+//!
+//! Debian's kernel binds its own drivers to the pages. The guest (`guests/vmclock`) reads and maps
+//! that of the time, asks the PTP clock, and sleeps until it is told of something. It is saved and
+//! restored by turns as a copy and as the same guest, and must wake each time with the numbers that
+//! say which; the kernel must seed its random numbers anew in each copy, and in no other.
+
+use crate::abide::{self, Linux, POWERED_OFF, SAVED_AWAY};
+use crate::paths;
+use crate::process::{self, Ended};
+use crate::tally::Count;
+use crate::tasks::guests;
+use anyhow::{Context, Result, ensure};
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+/// What the guest says.
+const SAYS: &str = "abide-vmclock: ";
+/// One life may take this long, on slow cores that others use too.
+const LIMIT: Duration = Duration::from_secs(240);
+/// What Linux says when the generation has changed.
+const FORK: &str = "crng reseeded due to virtual machine fork";
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Kernel series with a driver for the page
+    #[arg(long = "kernel", value_name = "SERIES", default_values_t = ["7.2".to_owned()])]
+    kernels: Vec<String>,
+    /// Numbers of vCPUs
+    #[arg(long = "vcpus", value_name = "N", default_values_t = [1, 2])]
+    vcpus: Vec<u32>,
+}
+
+impl Arguments {
+    /// One guest, for the check of everything.
+    pub fn short() -> Self {
+        Self { kernels: vec!["7.2".to_owned()], vcpus: vec![2] }
+    }
+}
+
+pub fn run(arguments: &Arguments, count: &mut Count) -> Result<()> {
+    let program = abide::build()?;
+    let work = paths::work()?;
+    for series in &arguments.kernels {
+        for &vcpus in &arguments.vcpus {
+            let folder = tempfile::tempdir_in(&work)?;
+            let result = check(series, vcpus, &program, folder.path());
+            *count += Count::one(result.is_ok());
+            match result {
+                Ok(()) => println!("{series}, {vcpus} vCPUs: as it should be"),
+                Err(error) => println!("{series}, {vcpus} vCPUs: FAILED: {error:#}"),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// How the guest goes on after each of its lives but the last.
+const MOVES: [bool; 4] = [false, true, false, true];
+
+/// Marker and generation that the guest wakes with after each.
+fn told() -> [(u64, u64); 4] {
+    let mut generation = 1;
+    let mut marker = 1;
+    MOVES.map(|is_move| {
+        marker += 1;
+        generation += u64::from(!is_move);
+        (marker, generation)
+    })
+}
+
+fn check(series: &str, vcpus: u32, program: &Path, folder: &Path) -> Result<()> {
+    let linux = Linux::with_init(series, folder, &guests::vmclock()?, &[], |_| false)?;
+    let file = |number: usize| folder.join(format!("{number}.abide"));
+    let mut run = linux.run(program);
+    run.arg("--vcpus").arg(vcpus.to_string());
+    let mut consoles = vec![lived(run, program, folder, 1, Some((&file(1), MOVES[0])))?];
+    for (number, is_move) in (1..).zip(MOVES) {
+        let mut restore = Command::new(program);
+        restore.args(["restore", "--engine", "soft"]).arg(file(number));
+        if is_move {
+            restore.arg("--move");
+        }
+        let next = file(number + 1);
+        let goes = MOVES.get(number).map(|&is_move| (&next, is_move));
+        consoles.push(lived(restore, program, folder, number + 1, goes)?);
+    }
+    judge(&consoles)
+}
+
+/// What the guest said in all of its lives.
+fn judge(consoles: &[Vec<u8>]) -> Result<()> {
+    let lines = abide::said(&consoles.concat(), SAYS);
+    let has = |line: &str| lines.iter().any(|said| said == line);
+    ensure!(has("size 4096, flags 0x300, sequence count 0") || has_time(&lines), "{lines:?}");
+    for line in ["mapped", "not writable", "done"] {
+        ensure!(has(line), "the guest does not say {line:?}: {lines:?}");
+    }
+    let status = |line: &str| line.split_once("status ").map(|(_, rest)| rest.as_bytes()[0]);
+    let before = lines.iter().find(|line| line.starts_with("before: ")).context("no page")?;
+    let ptp = lines.iter().find(|line| line.starts_with("PTP clock")).context("no PTP clock")?;
+    // The driver refuses to tell a time that the page calls unreliable: EINVAL.
+    let expected =
+        if status(before) == Some(b'4') { "PTP clock: errno 22" } else { "PTP clock tells a time" };
+    ensure!(ptp == expected, "{ptp} where the page says {before}");
+    let woken: Vec<&str> = lines.iter().filter_map(|line| line.strip_prefix("woken: ")).collect();
+    let numbers: Vec<&str> =
+        woken.iter().filter_map(|line| line.split_once(", ")).map(|(_, rest)| rest).collect();
+    let expected =
+        told().map(|(marker, generation)| format!("marker {marker}, generation {generation}"));
+    ensure!(numbers == expected, "the guest woke with {woken:?}, not {expected:?}");
+    for (number, is_move) in (1..).zip(MOVES) {
+        let console = String::from_utf8_lossy(&consoles[number]);
+        let forked = console.contains(FORK);
+        ensure!(forked != is_move, "life {}: {FORK:?}: {forked}\n{console}", number + 1);
+    }
+    Ok(())
+}
+
+/// Whether the host told a time, and the page so has more flags.
+fn has_time(lines: &[String]) -> bool {
+    let is_whole = |line: &&String| line.starts_with("size 4096, flags 0x3");
+    lines.iter().find(is_whole).is_some_and(|line| line.ends_with("sequence count 0"))
+}
+
+/// Runs a guest to its end, or until it waits: then it is saved away, with the right to run or
+/// without.
+fn lived(
+    mut run: Command,
+    program: &Path,
+    folder: &Path,
+    number: usize,
+    goes: Option<(&PathBuf, bool)>,
+) -> Result<Vec<u8>> {
+    let (state, words) = (folder.join("state"), folder.join("words"));
+    run.arg("--state-dir").arg(&state).stderr(File::create(&words)?).arg("guest");
+    let (mut console, mut is_saved) = (Vec::new(), false);
+    let mut result = Ok(());
+    let ended = process::pour(&mut run, LIMIT, |chunk| {
+        console.extend_from_slice(chunk);
+        let waits = format!("{SAYS}waiting {number}");
+        let says_so = abide::said(&console, SAYS).contains(&waits[SAYS.len()..].to_owned());
+        if let (true, false, Some((file, is_move))) = (says_so, is_saved, goes) {
+            is_saved = true;
+            result = save(program, file, is_move, &state);
+        }
+        result.is_err()
+    })?;
+    let words = fs::read_to_string(&words).unwrap_or_default();
+    let text = String::from_utf8_lossy(&console);
+    result.with_context(|| format!("{text}\n{words}"))?;
+    let code = if goes.is_some() { SAVED_AWAY } else { POWERED_OFF };
+    ensure!(ended == Ended::Exit(code), "{ended:?}, not exit code {code}: {text}\n{words}");
+    Ok(console)
+}
+
+fn save(program: &Path, file: &Path, is_move: bool, state: &Path) -> Result<()> {
+    let mut save = Command::new(program);
+    save.args(["save", "guest"]).arg(file).arg("--state-dir").arg(state);
+    if is_move {
+        save.arg("--move");
+    }
+    process::capture(&mut save).map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn consoles(third: &str, fork: &str) -> Vec<Vec<u8>> {
+        let first = "size 4096, flags 0x300, sequence count 0\nmapped\nnot writable\n\
+                     PTP clock: errno 22\nbefore: status 4, marker 1, generation 1";
+        let lives = [
+            first.to_owned(),
+            "woken: status 4, marker 2, generation 2".to_owned(),
+            third.to_owned(),
+            "woken: status 4, marker 4, generation 3".to_owned(),
+            "woken: status 4, marker 5, generation 3\ndone".to_owned(),
+        ];
+        let said = |text: &str| text.lines().map(|it| format!("{SAYS}{it}\n")).collect::<String>();
+        let mut lives: Vec<String> = lives.iter().map(|life| said(life)).collect();
+        lives[1] += &format!("[ 1.0] random: {FORK}\n");
+        lives[3] += &format!("[ 1.0] random: {fork}\n");
+        lives.into_iter().map(String::into_bytes).collect()
+    }
+
+    #[test]
+    fn a_guest_that_is_told_something_else_is_found_out() {
+        let moved = "woken: status 4, marker 3, generation 2";
+        judge(&consoles(moved, FORK)).unwrap();
+        assert!(judge(&consoles("woken: status 4, marker 3, generation 3", FORK)).is_err());
+        assert!(judge(&consoles("woken: status 4, marker 2, generation 2", FORK)).is_err());
+        assert!(judge(&consoles(moved, "nothing")).is_err(), "Linux has not noticed the copy");
+        let mut late = consoles(moved, FORK);
+        late[2].extend(FORK.as_bytes());
+        assert!(judge(&late).is_err(), "a move is no copy");
+    }
+}
