@@ -2,9 +2,10 @@
 
 use abide_engine::Clock;
 use abide_reg::{Entry, Intake, IntakeError, Leftover, RegDef, RegId, Value};
+use rustix::time::{ClockId, clock_gettime};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// How many instructions make a tick of virtual time: at 62.5 MHz the guest believes to run 500
 /// million instructions a second, about what it gets.
@@ -30,7 +31,8 @@ enum Source {
         /// Ticks jumped over while every vCPU slept, plus the start.
         warp_ticks: AtomicU64,
     },
-    /// The host's monotonic clock, while running.
+    /// The host's own oscillator, while running: whoever corrects the host's clock does not bend
+    /// the guest's counter, which has a fixed frequency.
     Host(RwLock<HostTime>),
 }
 
@@ -38,8 +40,16 @@ enum Source {
 struct HostTime {
     /// The counter when `since` was taken.
     ticks: u64,
-    /// Since when it runs; `None` while paused.
-    since: Option<Instant>,
+    /// Since when it runs, by [`oscillator_ns`]; `None` while paused.
+    since_ns: Option<u64>,
+}
+
+/// What the host's oscillator has counted, in ns: CLOCK_MONOTONIC_RAW, which is neither set nor
+/// slewed.
+fn oscillator_ns() -> u64 {
+    let now = clock_gettime(ClockId::MonotonicRaw);
+    let [seconds, ns] = [now.tv_sec, now.tv_nsec].map(|part| u64::try_from(part).unwrap_or(0));
+    seconds.saturating_mul(1_000_000_000).saturating_add(ns)
 }
 
 /// The system counter of a machine.
@@ -61,7 +71,7 @@ impl MachineClock {
     /// A clock that follows the host's once [`Self::resume`]d.
     #[must_use]
     pub fn new_host(cntfrq_hz: u64) -> Self {
-        let source = Source::Host(RwLock::new(HostTime { ticks: 0, since: None }));
+        let source = Source::Host(RwLock::new(HostTime { ticks: 0, since_ns: None }));
         Self { cntfrq_hz, instructions: AtomicU64::new(0), source }
     }
 
@@ -96,7 +106,7 @@ impl MachineClock {
         if let Source::Host(time) = &self.source {
             let now = self.now_ticks();
             let mut time = time.write().unwrap_or_else(PoisonError::into_inner);
-            *time = HostTime { ticks: now, since: None };
+            *time = HostTime { ticks: now, since_ns: None };
         }
     }
 
@@ -104,7 +114,7 @@ impl MachineClock {
     pub fn resume(&self) {
         if let Source::Host(time) = &self.source {
             let mut time = time.write().unwrap_or_else(PoisonError::into_inner);
-            time.since.get_or_insert_with(Instant::now);
+            time.since_ns.get_or_insert_with(oscillator_ns);
         }
     }
 
@@ -179,7 +189,7 @@ impl MachineClock {
                 })?;
                 Source::Virtual { warp_ticks: AtomicU64::new(warp) }
             }
-            Some(HOST) => Source::Host(RwLock::new(HostTime { ticks, since: None })),
+            Some(HOST) => Source::Host(RwLock::new(HostTime { ticks, since_ns: None })),
             _ => {
                 let allowed = "0 (host time) or 1 (virtual time)";
                 return Err(IntakeError::Value { id: KIND.id, found: kind, allowed });
@@ -199,8 +209,8 @@ impl Clock for MachineClock {
             }
             Source::Host(time) => {
                 let time = time.read().unwrap_or_else(PoisonError::into_inner);
-                let ran_ns = time.since.map_or(0, |since| since.elapsed().as_nanos());
-                let ran_ticks = ran_ns * u128::from(self.cntfrq_hz) / 1_000_000_000;
+                let ran_ns = time.since_ns.map_or(0, |since| oscillator_ns().saturating_sub(since));
+                let ran_ticks = u128::from(ran_ns) * u128::from(self.cntfrq_hz) / 1_000_000_000;
                 time.ticks.saturating_add(u64::try_from(ran_ticks).unwrap_or(u64::MAX))
             }
         }
