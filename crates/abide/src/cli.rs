@@ -7,7 +7,9 @@ use abide_net::{MacAddress, NetConfig};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
+mod clock;
 mod vmclock;
+pub use clock::{Announcement, ClockArgs, HostClock, HostClockArgs};
 pub use vmclock::VmclockArgs;
 
 const EXIT_CODES: &str = "\
@@ -58,6 +60,8 @@ pub enum Command {
     Ps(QueryArgs),
     /// Run: tell how a guest is
     Status(NamedQueryArgs),
+    /// Run: tell what a guest reads of its clock, and how wrong that may be
+    Clock(ClockArgs),
     /// Run: let a guest stand still; its time stands still too
     Pause(NamedArgs),
     /// Run: let a paused guest go on
@@ -325,6 +329,8 @@ pub struct RunArgs {
     pub contract: Option<PathBuf>,
     #[command(flatten)]
     pub vmclock: VmclockArgs,
+    #[command(flatten)]
+    pub host_clock: HostClockArgs,
     /// Let executed instructions make time pass, so that every run is the same to the last bit;
     /// standard input is not read, and the end shows a hash over the whole guest state
     #[arg(long)]
@@ -380,6 +386,8 @@ pub struct RestoreArgs {
     /// memory comes as the guest touches it, and damage ends the guest (exit code 3) when it is met
     #[arg(long)]
     pub eager: bool,
+    #[command(flatten)]
+    pub host_clock: HostClockArgs,
     /// Write a report of the run (JSON)
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,

@@ -1,5 +1,6 @@
 //! Commands to a running guest: one JSON object a line, one in answer.
 
+use crate::clock_report::ClockReport;
 use crate::console::Requests;
 use crate::state_dir::StateDir;
 use abide_machine::runner::{Command, Reply, Status};
@@ -23,6 +24,13 @@ const STATUS_PATIENCE: Duration = Duration::from_secs(3);
 pub enum Request {
     /// Tell how it is.
     Status,
+    /// Tell what the guest reads of its clock.
+    Clock,
+    /// Tell the guest how near the next disruption of its clock is.
+    Announce {
+        /// How near.
+        notice: Notice,
+    },
     /// Stand still.
     Pause,
     /// Go on.
@@ -63,6 +71,28 @@ pub enum Request {
     },
 }
 
+/// How near a disruption is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Notice {
+    /// None is expected.
+    None,
+    /// Within a day.
+    Soon,
+    /// Within an hour.
+    Imminent,
+}
+
+impl From<Notice> for abide_vmclock::Notice {
+    fn from(notice: Notice) -> Self {
+        match notice {
+            Notice::None => Self::None,
+            Notice::Soon => Self::Soon,
+            Notice::Imminent => Self::Imminent,
+        }
+    }
+}
+
 /// An answer as it is sent.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "answer", rename_all = "snake_case")]
@@ -76,6 +106,11 @@ pub enum Response {
     },
     /// How it is.
     Status(StatusReport),
+    /// The guest's clock.
+    Clock {
+        /// `None`: it has none.
+        clock: Option<Box<ClockReport>>,
+    },
     /// Not done, and why.
     Failed {
         /// Why.
@@ -158,6 +193,8 @@ fn serve_one(stream: &UnixStream, requests: &Requests) -> Result<()> {
 fn answer(request: Request, requests: &Requests) -> Response {
     let command = match request {
         Request::Status => Command::Status,
+        Request::Clock => Command::Clock,
+        Request::Announce { notice } => Command::Announce(notice.into()),
         Request::Pause => Command::Pause,
         Request::Resume => Command::Resume,
         Request::Stop => Command::Stop,
@@ -177,6 +214,9 @@ fn answer(request: Request, requests: &Requests) -> Response {
         Some(Reply::Done | Reply::Typed { .. }) => Response::Done,
         Some(Reply::Saved { file_len }) => Response::Saved { file_len },
         Some(Reply::Status(status)) => Response::Status(status.into()),
+        Some(Reply::Clock(clock)) => {
+            Response::Clock { clock: clock.map(|clock| Box::new((*clock).into())) }
+        }
         Some(Reply::Failed(error)) => Response::Failed { reason: error.to_string() },
     }
 }
@@ -219,6 +259,7 @@ pub fn ask(state: &StateDir, name: &str, request: &Request) -> Result<Response> 
         }
         // It is asked in turn, and a list should not wait for one of its lines.
         Request::Status => Some(STATUS_PATIENCE),
+        Request::Clock | Request::Announce { .. } => Some(PATIENCE),
         Request::Pause | Request::Resume | Request::Stop => Some(PATIENCE),
     };
     stream.set_read_timeout(patience)?;

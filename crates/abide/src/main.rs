@@ -4,6 +4,7 @@
 //! in `commands`; what it does is in the crates below.
 
 mod cli;
+mod clock_report;
 mod commands;
 mod console;
 mod control_socket;
@@ -46,6 +47,7 @@ fn dispatch(command: &Command) -> Result<Exit> {
         Command::Restore(args) => commands::restore::run(args),
         Command::Ps(args) => commands::guests::ps(args),
         Command::Status(args) => commands::guests::status(args),
+        Command::Clock(args) => commands::clock::clock(args),
         Command::Pause(args) => commands::guests::simple(args, &Request::Pause),
         Command::Resume(args) => commands::guests::simple(args, &Request::Resume),
         Command::Stop(args) => commands::guests::simple(args, &Request::Stop),

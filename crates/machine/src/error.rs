@@ -360,6 +360,12 @@ pub enum MachineError {
     /// The guest was saved away.
     #[error("its memory is kept for the snapshot that was made of it; restore that")]
     SavedAway,
+    /// The guest cannot be told of a disruption.
+    #[error("the guest cannot be told of a disruption: {why}")]
+    Announce {
+        /// Why.
+        why: &'static str,
+    },
     /// The host has no random numbers.
     #[error("the host gives no random numbers: {source}")]
     Random {

@@ -26,6 +26,7 @@ pub mod error;
 pub mod fdt;
 mod gic;
 mod host;
+pub mod host_time;
 pub mod irqchip;
 pub mod lifecycle;
 pub mod loader;

@@ -13,12 +13,14 @@ use crate::board::VMCLOCK_INTID;
 use crate::bus::{MachineBus, lock};
 use crate::error::MachineError;
 use crate::machine::Machine;
-use abide_engine::GuestCounter;
-use abide_vmclock::{Body, Claim, Outcome, spec};
+use abide_engine::{Clock as _, GuestCounter};
+use abide_vmclock::{Body, Claim, Constants, NoTime, Notice, Outcome, Reader, Reading, spec};
+use rustix::fs::SealFlags;
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 
 /// How long after a claim's reference point its page has to stand there, as a part of a second.
-const WINDOW_PER_SECOND: u64 = 100;
+const WINDOW_PER_SECOND: u64 = 1;
 /// How often a page that came too late is made anew.
 const ATTEMPTS: usize = 3;
 
@@ -63,6 +65,35 @@ pub trait TimeOfDay: Send {
     /// What becomes of a page that says `standing` where the host can claim that. Not asked where
     /// the guest goes on: then the page is written, and it is interrupted if anything is new.
     fn decide(&mut self, standing: &Body, claim: Option<&Claim>) -> Publish;
+
+    /// Why the last look at the host's clock found none to believe, for people.
+    fn doubt(&self) -> Option<String> {
+        None
+    }
+}
+
+/// The guest's clock, as the guest would find it now, and what stands behind it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClockStatus {
+    /// What is fixed for life.
+    pub constants: Constants,
+    /// The even sequence count.
+    pub seq_count: u32,
+    /// What stands in the page.
+    pub body: Body,
+    /// What a guest that reads it finds.
+    pub reading: Result<Reading, NoTime>,
+    /// Why the host's clock is not believed, if it is not.
+    pub doubt: Option<String>,
+    /// How often the guest was interrupted for its clock, since it came here.
+    pub notifications: u64,
+    /// How long ago it was last, in nanoseconds.
+    pub notified_ns_ago: Option<u64>,
+    /// Writes of the guest to the page that were refused.
+    pub refused_writes: u64,
+    /// The descriptor of this process behind which the page is, from its first byte on. It can be
+    /// mapped to be read, and no more; `None` if the host cannot hold others to that.
+    pub page_fd: Option<i32>,
 }
 
 /// The publisher of one machine.
@@ -79,6 +110,44 @@ impl Machine {
         if self.bus.vmclock.is_some() && !self.clock.is_virtual() {
             self.publisher = Some(Publisher { source, counter: None });
         }
+    }
+
+    /// What a guest would read of its clock now; `None` if it has none.
+    pub(crate) fn clock_status(&self) -> Option<Box<ClockStatus>> {
+        let device = lock(self.bus.vmclock.as_ref()?);
+        let page = device.clock_page();
+        // Whoever maps it from now on can read and no more: all that write have mapped it.
+        let sealed = rustix::fs::fcntl_add_seals(page.host().fd(), SealFlags::FUTURE_WRITE);
+        let counter = self.publisher.as_ref().and_then(|publisher| publisher.counter.clone());
+        let now = || counter.as_ref().map_or_else(|| self.clock.now_ticks(), |found| found.now());
+        let reader = Reader::new(*device.constants(), device.constants().counter_id, 1);
+        let look = device.look(&reader, now);
+        let since = device.notified_at().map(|at| at.elapsed().as_nanos());
+        Some(Box::new(ClockStatus {
+            constants: *device.constants(),
+            seq_count: look.map_or(0, |look| look.seq_count),
+            body: device.body(),
+            reading: look.and_then(|look| reader.time(&look)),
+            doubt: self.publisher.as_ref().and_then(|publisher| publisher.source.doubt()),
+            notifications: device.notifications(),
+            notified_ns_ago: since.map(|ns| u64::try_from(ns).unwrap_or(u64::MAX)),
+            refused_writes: page.refused_writes(),
+            page_fd: sealed.is_ok().then(|| page.host().fd().as_raw_fd()),
+        }))
+    }
+
+    /// Tells the guest how near a disruption is.
+    pub(crate) fn announce(&mut self, notice: Notice) -> Result<(), MachineError> {
+        let refused = |why| Err(MachineError::Announce { why });
+        let Some(device) = &self.bus.vmclock else {
+            return refused("it has no vmclock; guests have one unless born with --no-vmclock");
+        };
+        if self.clock.is_virtual() {
+            return refused("its time is virtual, and its run is the same whoever asks");
+        }
+        lock(device).update(|clock| clock.announce(notice));
+        self.bus.notify_vmclock();
+        Ok(())
     }
 
     /// The vCPUs are about to execute; `stood` says whether the machine's clock did since.
@@ -149,7 +218,7 @@ impl Publisher {
 impl MachineBus {
     /// Tells the guest that its page has changed.
     pub(crate) fn notify_vmclock(&self) {
-        if self.vmclock.as_ref().is_some_and(|device| lock(device).notifies()) {
+        if self.vmclock.as_ref().is_some_and(|device| lock(device).note_notification()) {
             self.pulse(VMCLOCK_INTID);
         }
     }

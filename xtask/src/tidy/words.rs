@@ -33,7 +33,7 @@ const NAME_ENDS: [&str; 5] = ["Manager", "Helper", "Helpers", "Utils", "Util"];
 
 /// Hosts that a text may point at: where specifications, sources and licences are found.
 /// Package registries are not among them: a machine's own set-up knows those.
-const HOSTS: [&str; 15] = [
+const HOSTS: [&str; 16] = [
     "developer.arm.com",
     "docs.rs",
     "oeis.org",
@@ -45,6 +45,8 @@ const HOSTS: [&str; 15] = [
     "docs.oasis-open.org",
     "www.apache.org",
     "www.rfc-editor.org",
+    // The name of SVG, in every drawing.
+    "www.w3.org",
     "uefi.org",
     "xenbits.xen.org",
     "www.devicetree.org",

@@ -158,7 +158,8 @@ pub fn save(args: &SaveArgs) -> Result<Exit> {
     finish(&args.name, response)
 }
 
-fn finish(name: &str, response: Response) -> Result<Exit> {
+/// The exit code of an answer without content.
+pub fn finish(name: &str, response: Response) -> Result<Exit> {
     if let Response::Failed { reason } = response {
         say(&format!("{name}: {reason}"));
         return Ok(Exit::Refused);

@@ -1,6 +1,7 @@
 //! One file for each command, or family of commands.
 
 pub mod baseline;
+pub mod clock;
 mod devices;
 pub mod files;
 pub mod fleet;

@@ -1,6 +1,6 @@
 //! `abide restore`: a guest goes on.
 
-use super::{devices, moves, session};
+use super::{clock, devices, moves, session};
 use crate::cli::{EngineName, RestoreArgs};
 use crate::console::Output;
 use crate::engines::{Found, Needs};
@@ -30,6 +30,7 @@ const SCTLR_EL1: RegId = kvm::sysreg(SysReg::new(3, 0, 1, 0, 0));
 /// Restores a guest from its file and runs it to its end.
 pub fn run(args: &RestoreArgs) -> Result<Exit> {
     let config = session::run_config(&args.save_points)?;
+    let host_time = clock::source(&args.host_clock)?;
     let file = || args.file.display().to_string();
     let reader = Reader::open(&args.file).with_context(file)?;
     let right = if args.moves { Some(RightToRun::of(&reader, &args.file)?) } else { None };
@@ -77,7 +78,7 @@ pub fn run(args: &RestoreArgs) -> Result<Exit> {
     let written = RestoredRegisters::of(&prepared.report().written);
     let times = RestoreTimes::of(&prepared.report().times);
     let steps = RestoredStep::all(prepared.report());
-    let machine = match right {
+    let mut machine = match right {
         Some(right) => prepared.commit_moved(right, &args.file)?,
         None => prepared.commit(Intent::Restore)?,
     };
@@ -88,6 +89,7 @@ pub fn run(args: &RestoreArgs) -> Result<Exit> {
             file()
         ));
     }
+    machine.set_time_of_day(host_time);
     say(&format!("{} runs on engine {}{instead}", place.name(), machine.engine()));
     let report = session::Report {
         path: args.report.as_deref(),

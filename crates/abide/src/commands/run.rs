@@ -1,6 +1,6 @@
 //! `abide run`: a guest is born.
 
-use super::{devices, fleet, moves, session};
+use super::{clock, devices, fleet, moves, session};
 use crate::cli::{EngineName, RunArgs};
 use crate::console::Output;
 use crate::engines;
@@ -25,6 +25,7 @@ const INPUT_MAX_LEN: u64 = 1 << 30;
 /// Runs a new guest to its end.
 pub fn run(args: &RunArgs) -> Result<Exit> {
     let config = session::run_config(&args.save_points)?;
+    let host_time = clock::source(&args.host_clock)?;
     let cpus = engines::Cpus::of(args)?;
     if args.engine == Some(EngineName::Kvm) && cpus.is_for_soft() {
         bail!(cpus.not_on_kvm());
@@ -82,6 +83,8 @@ pub fn run(args: &RunArgs) -> Result<Exit> {
         machine.give_next(note.as_deref(), std::env::var_os("ABIDE_NEXT_DEVICE").is_some());
         machine
     };
+    let mut machine = machine;
+    machine.set_time_of_day(host_time);
     drop((kernel, initrd));
     if args.kernel.is_none() {
         say(&format!("{} runs the guest that comes with abide; Ctrl-A x ends it", place.name()));

@@ -13,10 +13,11 @@
 use crate::board::{VMCLOCK_BASE, VMGENID_BASE};
 use abide_memory::{AbiPages, GuestRam, MemoryError, Order, PageAccess, RamOffset};
 use abide_reg::{Entry, Intake, IntakeError, Leftover, RegDef, RegId, Value};
-use abide_vmclock::seqlock::{self, Cells};
-use abide_vmclock::{Body, Claim, Constants, Outcome, Vmclock, spec, state};
+use abide_vmclock::seqlock::Cells;
+use abide_vmclock::{Body, Claim, Constants, Look, NoTime, Outcome, Reader, Vmclock, spec, state};
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
+use std::time::Instant;
 
 pub use abide_vmclock::Intent;
 
@@ -106,6 +107,9 @@ pub struct VmclockDevice {
     // Wiring
     clock_page: Arc<AbiPages>,
     generation_page: Option<Arc<AbiPages>>,
+    // Counted for people, on each host anew
+    notifications: u64,
+    notified_at: Option<Instant>,
 }
 
 impl VmclockDevice {
@@ -124,7 +128,14 @@ impl VmclockDevice {
         let page = |gpa| AbiPages::new(gpa, PageAccess::ReadOnly).map(Arc::new);
         let clock_page = page(VMCLOCK_BASE)?;
         let generation_page = generation.map(|_| page(VMGENID_BASE)).transpose()?;
-        let device = Self { clock, generation, clock_page, generation_page };
+        let device = Self {
+            clock,
+            generation,
+            clock_page,
+            generation_page,
+            notifications: 0,
+            notified_at: None,
+        };
         device.fill();
         Ok(device)
     }
@@ -181,6 +192,33 @@ impl VmclockDevice {
         self.clock.constants().notifies
     }
 
+    /// Whether an interrupt follows a change, which is then counted as sent.
+    pub(crate) fn note_notification(&mut self) -> bool {
+        if self.notifies() {
+            self.notifications += 1;
+            self.notified_at = Some(Instant::now());
+        }
+        self.notifies()
+    }
+
+    /// How many interrupts were sent since the guest came here.
+    #[must_use]
+    pub fn notifications(&self) -> u64 {
+        self.notifications
+    }
+
+    /// When the last one was.
+    #[must_use]
+    pub fn notified_at(&self) -> Option<Instant> {
+        self.notified_at
+    }
+
+    /// What is fixed for life.
+    #[must_use]
+    pub fn constants(&self) -> &Constants {
+        self.clock.constants()
+    }
+
     /// Whether the guest has a generation besides the clock's.
     #[must_use]
     pub fn has_generation(&self) -> bool {
@@ -218,11 +256,12 @@ impl VmclockDevice {
         self.clock.write(&Page(self.clock_page.host()));
     }
 
-    /// What the guest would read now, whole; `None` while the page is being written.
-    #[must_use]
-    pub fn look(&self) -> Option<(u32, Body)> {
-        let read = seqlock::try_read(&Page(self.clock_page.host()), || ());
-        read.map(|(seq, words, ())| (seq, Body::from_words(&words)))
+    /// What a guest with this reader and this counter finds now.
+    ///
+    /// # Errors
+    /// [`NoTime::Busy`].
+    pub fn look(&self, reader: &Reader, counter: impl FnMut() -> u64) -> Result<Look, NoTime> {
+        reader.look(&Page(self.clock_page.host()), counter)
     }
 
     /// The clock's registers.

@@ -28,6 +28,11 @@ impl<'a> Run<'a> {
     pub(super) fn serve(&mut self, command: Command) -> (Reply, Option<Outcome>) {
         match command {
             Command::Status => (Reply::Status(self.status()), None),
+            Command::Clock => (Reply::Clock(self.machine.clock_status()), None),
+            Command::Announce(notice) => match self.machine.announce(notice) {
+                Ok(()) => (Reply::Done, None),
+                Err(error) => (Reply::Failed(error), None),
+            },
             Command::Pause => {
                 self.paused = true;
                 self.stop_time();

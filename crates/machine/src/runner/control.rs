@@ -1,7 +1,9 @@
 //! What others may ask of a running machine.
 
 use crate::error::MachineError;
+use crate::time_of_day::ClockStatus;
 use abide_engine::Kick;
+use abide_vmclock::Notice;
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::mpsc::{Sender, channel};
@@ -13,6 +15,10 @@ use std::time::Duration;
 pub enum Command {
     /// Tell how it is.
     Status,
+    /// Tell what the guest reads of its clock.
+    Clock,
+    /// Tell the guest how near the next disruption of its clock is.
+    Announce(Notice),
     /// Stop executing; the guest's time stands still.
     Pause,
     /// Go on.
@@ -90,6 +96,8 @@ pub enum Reply {
     },
     /// How it is.
     Status(Status),
+    /// What the guest reads of its clock; `None` if it has none.
+    Clock(Option<Box<ClockStatus>>),
     /// Typed: so many bytes of the front were taken, the rest did not fit yet.
     Typed {
         /// Bytes taken.

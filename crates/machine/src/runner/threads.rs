@@ -387,7 +387,7 @@ impl Coordinator<'_, '_> {
             Command::Save { .. }
             | Command::SaveMoving { .. }
             | Command::SaveKeepingMemory { .. } => true,
-            Command::Status | Command::Input(_) => false,
+            Command::Status | Command::Clock | Command::Announce(_) | Command::Input(_) => false,
         };
         if needs_rest && let Some(outcome) = self.rest_unless_ended()? {
             // Whoever asked learns from the missing answer that there is no machine any more.
