@@ -20,7 +20,7 @@ $ABIDE baseline /here.toml /there.toml --name two -o /out/two.toml
 ";
 /// The MIDR_EL1 of the host that is not there, a Neoverse-N2's, as the guest prints it.
 const OTHER: &str = "=0x410fd490";
-const RUN: &str = "--kernel /abi.img --memory 8M --vcpus 2 --contract /out/two.toml";
+const RUN: &str = "--kernel /abi.img --memory 8M --vcpus 2 --no-vmclock --contract /out/two.toml";
 /// `VENDOR_HYP_BMAP_2` in a contract that tells of no calls.
 const SILENT: &str = "\"kvm:0x6030000000160003\" = \"0x0000000000000000\"";
 const TELLING: &str = "\"kvm:0x6030000000160003\" = \"0x0000000000000003\"";
@@ -82,7 +82,7 @@ fn on_software_engine(abide: &Path, of_kvm: &str) -> Result<String> {
     let image = folder.path().join("abi.img");
     fs::write(&image, guests::abi()?)?;
     let run = format!(
-        "--kernel {} --memory 8M --vcpus 2 --contract {}",
+        "--kernel {} --memory 8M --vcpus 2 --no-vmclock --contract {}",
         image.display(),
         contract.display()
     );
