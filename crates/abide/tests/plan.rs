@@ -103,7 +103,7 @@ fn a_saved_guest_is_planned_for_by_what_is_in_its_file() {
 
     let output = sandbox.abide(&["plan", "a.abide", "--to", N1[2]]);
     assert_eq!(code(&output), 1);
-    assert!(stdout(&output).contains("refuse     MIDR_EL1"), "{}", stdout(&output));
+    assert!(stdout(&output).contains("refuse     ID_AA64PFR0_EL1"), "{}", stdout(&output));
     // The way home is asked for, and where home is.
     let output = sandbox.abide(&["plan", "a.abide", "--to", "soft.toml", "--back"]);
     assert_eq!(code(&output), 1);

@@ -2,8 +2,9 @@
 
 use crate::contract::Contract;
 use crate::plan::Dropped;
-use crate::profile::{Profile, Whose};
+use crate::profile::{Offer, Profile, Whose};
 use crate::rules;
+use abide_firmware::spec::REG_IMPL_COUNT;
 use abide_gic::spec::{self, GRP_CPU_SYSREGS, ICC_CTLR_EL1};
 use abide_pvtime::{DEF_REVISION, REVISION_1_0, Revision};
 use abide_reg::{Class, Entry, Name, RegId, Scope, Value, VcpuId};
@@ -77,7 +78,10 @@ impl Guest {
     /// A guest that was just born on a host, with all that the host offers by itself.
     #[must_use]
     pub fn fresh(profile: &Profile) -> Self {
-        let held = profile.offers.iter().map(|(&id, offer)| Held {
+        // What a guest has only if it is given one: a list of CPUs.
+        let is_given = |id, offer: &Offer| id == REG_IMPL_COUNT && offer.default.is_none();
+        let own = profile.offers.iter().filter(|(id, offer)| !is_given(**id, offer));
+        let held = own.map(|(&id, offer)| Held {
             scope: scope_of(offer.scope),
             id,
             class: offer.class,

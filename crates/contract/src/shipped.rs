@@ -1,9 +1,10 @@
 //! The profiles and contracts that come with abide, by name.
 //!
-//! They were made from register dumps of real kernels (`tests/data`); a test makes them again and
-//! compares.
+//! Profiles are what the lab measured on real kernels (`docs/lab/profiles`), those of `neoverse-v1`
+//! were made from register dumps (`tests/data`), and contracts follow from profiles; a test makes
+//! them again and compares.
 
-const FILES: [(&str, &str); 13] = [
+const FILES: [(&str, &str); 18] = [
     ("debian-6.1-max", include_str!("../shipped/debian-6.1-max.toml")),
     ("debian-6.12-max", include_str!("../shipped/debian-6.12-max.toml")),
     ("debian-7.2-max", include_str!("../shipped/debian-7.2-max.toml")),
@@ -13,6 +14,11 @@ const FILES: [(&str, &str); 13] = [
     ("debian-6.1-neoverse-v1", include_str!("../shipped/debian-6.1-neoverse-v1.toml")),
     ("debian-6.12-neoverse-v1", include_str!("../shipped/debian-6.12-neoverse-v1.toml")),
     ("debian-7.2-neoverse-v1", include_str!("../shipped/debian-7.2-neoverse-v1.toml")),
+    ("debian-6.1-cortex-a57", include_str!("../shipped/debian-6.1-cortex-a57.toml")),
+    ("debian-6.12-cortex-a57", include_str!("../shipped/debian-6.12-cortex-a57.toml")),
+    ("debian-7.2-cortex-a57", include_str!("../shipped/debian-7.2-cortex-a57.toml")),
+    ("debian-cortex-a57", include_str!("../shipped/debian-cortex-a57.toml")),
+    ("debian-max-6.1-and-7.2", include_str!("../shipped/debian-max-6.1-and-7.2.toml")),
     ("debian-max-since-6.12", include_str!("../shipped/debian-max-since-6.12.toml")),
     ("debian-neoverse-n1", include_str!("../shipped/debian-neoverse-n1.toml")),
     (

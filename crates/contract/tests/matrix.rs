@@ -9,8 +9,11 @@ mod dump;
 use abide_contract::measure::measure;
 use abide_contract::{Answer, FreshVm, Profile};
 use abide_reg::{Direction, Field, Fit, Readback, RegError, RegId, Registers, Value};
-use dump::{CPUS, Dump, KERNELS};
+use dump::{Dump, KERNELS};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// CPU models.
+const CPUS: [&str; 3] = ["max", "neoverse-n1", "neoverse-v1"];
 
 type State = BTreeMap<RegId, Value>;
 

@@ -9,8 +9,6 @@ use std::path::Path;
 
 /// Host kernels, oldest first.
 pub const KERNELS: [&str; 3] = ["6.1", "6.12", "7.2"];
-/// CPU models.
-pub const CPUS: [&str; 3] = ["max", "neoverse-n1", "neoverse-v1"];
 
 /// What was measured on one host.
 pub struct Dump {
