@@ -21,7 +21,7 @@ const SAYS: &str = "abide-vmclock: ";
 /// One life may take this long, on slow cores that others use too.
 const LIMIT: Duration = Duration::from_secs(240);
 /// What Linux says when the generation has changed.
-const FORK: &str = "crng reseeded due to virtual machine fork";
+pub const FORK: &str = "crng reseeded due to virtual machine fork";
 
 #[derive(clap::Args)]
 pub struct Arguments {

@@ -1,7 +1,9 @@
 //! The cells of the lab: what runs on which host, and what must come of it.
 
 use super::host::{Errand, File, Finished, Host, tail};
-use super::{implementations, kvm_to_kvm, linux, pmu, refusals, restore, tour, two_hosts, upgrade};
+use super::{
+    implementations, kvm_to_kvm, linux, pmu, refusals, restore, tour, two_hosts, upgrade, vmclock,
+};
 use crate::abide::{self, Linux, POWERED_OFF, Ran, SAVED_AWAY};
 use anyhow::{Context, Result, ensure};
 use std::fs;
@@ -37,6 +39,8 @@ enum Work {
     Implementations,
     /// What KVM cannot give is asked for.
     Refusals,
+    /// A Debian guest is told of copies by the pages of time and generation.
+    Vmclock,
     /// A Debian guest that works goes twice round all kernels, under [`CONTRACT`].
     LinuxTour,
     /// A Debian guest that works goes from the host's KVM to the software engine, which does not
@@ -110,6 +114,7 @@ pub fn all() -> Vec<Cell> {
         cell("pmu", ("6.1", "neoverse-n1"), Work::Pmu),
         cell("implementations", ("7.2", "neoverse-n1"), Work::Implementations),
         cell("refusals", ("6.12", "neoverse-n1"), Work::Refusals),
+        cell("vmclock", ("6.1", "neoverse-n1"), Work::Vmclock),
         cell("tour-linux", ("6.1", "neoverse-n1"), Work::LinuxTour),
         cell("both-ways", A57, Work::BothWays),
         cell("accepted-on-soft", ("6.1", "cortex-a57"), Work::Accepted),
@@ -197,6 +202,7 @@ impl Cell {
             Work::Refusals => refusals::by_name(&self.host, show),
             Work::RestoreCount => restore::counted(&self.host, show),
             Work::RestoreShares => restore::shares(&self.host, show),
+            Work::Vmclock => vmclock::tour(&self.host, CONTRACT, show),
             Work::LinuxTour => linux::tour(&self.host, CONTRACT, show),
             Work::Accepted => linux::accepted(&self.host, show),
             Work::BothWays => linux::both_ways(&self.host, show),

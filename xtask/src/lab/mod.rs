@@ -23,6 +23,7 @@ mod table;
 mod tour;
 mod two_hosts;
 mod upgrade;
+mod vmclock;
 mod wire;
 
 use crate::tally::Count;
