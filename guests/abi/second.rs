@@ -43,10 +43,11 @@ impl smp::Other for Second {
         set_up();
         READY.store(true, Release);
         loop {
-            // Masked in PSTATE throughout: what is pending ends WFI all the same.
-            while ORDERED.load(Acquire) == DONE.load(Relaxed) {
+            // Masked in PSTATE throughout: what is pending ends WFI all the same. So may anything
+            // else, a move to another host for one: only the interrupt itself is the order, for it
+            // is sent behind ORDERED and could come in the middle of a look.
+            while !drain(WAKE) {
                 cpu::wait_for_interrupt();
-                drain(WAKE);
             }
             VIEWS[SELF].look(SELF);
             let pending = read32(controller::redistributor(SELF) + GICR_ISPENDR0) >> HELD & 1 == 1;
@@ -54,7 +55,7 @@ impl smp::Other for Second {
             let taken = drain(HELD);
             set_mask(MASK);
             RIGHT.store(pending && taken, Relaxed);
-            DONE.store(ORDERED.load(Relaxed), Release);
+            DONE.store(ORDERED.load(Acquire), Release);
         }
     }
 }
