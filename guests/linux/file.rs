@@ -49,6 +49,12 @@ impl File {
         if done == len { Ok(()) } else { Err(Errno(EIO)) }
     }
 
+    /// Reads what is there, up to as much as fits.
+    pub fn read_some(&self, into: &mut [u8]) -> Result<usize, Errno> {
+        let (start, len) = (into.as_mut_ptr() as u64, into.len() as u64);
+        call(SYS_READ, [self.0, start, len, 0, 0, 0]).map(|done| done as usize)
+    }
+
     /// Writes all of `from`.
     pub fn write_at(&self, at: Option<u64>, from: &[u8]) -> Result<(), Errno> {
         let (start, len) = (from.as_ptr() as u64, from.len() as u64);

@@ -1,11 +1,12 @@
 //! The first and only program of a Linux guest that looks at the page with the time: static,
 //! without a library, integers only. It loads the modules that it was packed with, opens
-//! /dev/vmclock0, maps it and compares, asks the PTP clock, if there is one, and then sleeps in
+//! /dev/vmclock0, maps it and compares, asks the PTP clocks, if there are any, and then sleeps in
 //! `poll` until the page has changed; what it says then is what it found there. Then it switches
 //! the machine off.
 #![no_std]
 #![no_main]
 
+use core::ffi::CStr;
 use linux::file::{File, O_RDONLY, O_RDWR};
 use linux::sys::{Errno, call};
 use linux::{Failure, file, of, program, say};
@@ -17,6 +18,10 @@ const TURNS: u32 = 4;
 /// How long it waits for each, in seconds.
 const PATIENCE_S: u64 = 300;
 
+/// `[linux include/uapi/linux/ptp_clock.h]`: 64 bytes, the device's time first.
+const PTP_SYS_OFFSET_PRECISE: u64 = 0xc040_3d08;
+
+const SYS_IOCTL: u64 = 29;
 const SYS_PPOLL: u64 = 73;
 const SYS_CLOCK_GETTIME: u64 = 113;
 const SYS_MMAP: u64 = 222;
@@ -105,24 +110,59 @@ fn refuse_writing() -> Result<(), Failure> {
     Ok(())
 }
 
-/// What the PTP clock answers: nothing where the page tells no time.
+/// The PTP clocks that there may be, and where they tell their names.
+const PTP_CLOCKS: [(&CStr, &CStr); 4] = [
+    (c"/dev/ptp0", c"/sys/class/ptp/ptp0/clock_name"),
+    (c"/dev/ptp1", c"/sys/class/ptp/ptp1/clock_name"),
+    (c"/dev/ptp2", c"/sys/class/ptp/ptp2/clock_name"),
+    (c"/dev/ptp3", c"/sys/class/ptp/ptp3/clock_name"),
+];
+
+/// What each PTP clock answers: nothing where its device tells no time.
 fn ask_ptp() -> Result<(), Failure> {
-    let clock = match File::open(c"/dev/ptp0", O_RDONLY) {
-        Ok(clock) => clock,
-        Err(Errno(ENOENT)) => {
-            say(format_args!("no PTP clock"));
-            return Ok(());
-        }
-        Err(errno) => return Err(Failure::Call("open /dev/ptp0", errno)),
-    };
+    file::mount(c"sys", c"/sys", c"sysfs").map_err(of("mount /sys"))?;
+    for (count, (device, name)) in PTP_CLOCKS.into_iter().enumerate() {
+        let clock = match File::open(device, O_RDONLY) {
+            Ok(clock) => clock,
+            Err(Errno(ENOENT)) => {
+                say(format_args!("{count} PTP clocks"));
+                return Ok(());
+            }
+            Err(errno) => return Err(Failure::Call("open a PTP clock", errno)),
+        };
+        let mut text = [0; 64];
+        let name = File::open(name, O_RDONLY).map_err(of("open clock_name"))?;
+        let len = name.read_some(&mut text).map_err(of("read clock_name"))?;
+        let name = core::str::from_utf8(&text[..len]).unwrap_or("?").trim_end();
+        tell_ptp(name, "", read_ptp(&clock));
+        tell_ptp(name, " with the counter", cross_ptp(&clock));
+    }
+    Ok(())
+}
+
+fn tell_ptp(name: &str, how: &str, answer: Result<u64, Errno>) {
+    match answer {
+        Ok(sec) => say(format_args!("PTP {name}{how}: {sec} s")),
+        Err(Errno(number)) => say(format_args!("PTP {name}{how}: errno {number}")),
+    }
+}
+
+/// Its seconds.
+fn read_ptp(clock: &File) -> Result<u64, Errno> {
     // FD_TO_CLOCKID [linux tools/testing/selftests/ptp/testptp.c]
     let id = !clock.descriptor() << 3 | 3;
     let mut time = [0u64; 2];
-    match call(SYS_CLOCK_GETTIME, [id & 0xffff_ffff, time.as_mut_ptr() as u64, 0, 0, 0, 0]) {
-        Ok(_) => say(format_args!("PTP clock tells a time")),
-        Err(Errno(number)) => say(format_args!("PTP clock: errno {number}")),
-    }
-    Ok(())
+    call(SYS_CLOCK_GETTIME, [id & 0xffff_ffff, time.as_mut_ptr() as u64, 0, 0, 0, 0])?;
+    Ok(time[0])
+}
+
+/// Its seconds by PTP_SYS_OFFSET_PRECISE, for which the driver is given a counter's value too.
+fn cross_ptp(clock: &File) -> Result<u64, Errno> {
+    let mut times = [0u64; 8];
+    let arguments = [clock.descriptor(), PTP_SYS_OFFSET_PRECISE, times.as_mut_ptr() as u64];
+    let [clock, request, to] = arguments;
+    call(SYS_IOCTL, [clock, request, to, 0, 0, 0])?;
+    Ok(times[0])
 }
 
 /// Sleeps until the page has changed, and says what it says then.

@@ -100,17 +100,37 @@ impl Linux {
         files: &[(&str, &[u8])],
         is_wanted: impl Fn(&str) -> bool,
     ) -> Result<Self> {
+        Self::with_drivers(series, folder, init, files, is_wanted, &[])
+    }
+
+    /// As [`Self::with_init`], with modules behind the kernel's own that its package has not.
+    ///
+    /// # Errors
+    /// As [`Self::with_init`].
+    pub fn with_drivers(
+        series: &str,
+        folder: &Path,
+        init: &[u8],
+        files: &[(&str, &[u8])],
+        is_wanted: impl Fn(&str) -> bool,
+        drivers: &[PathBuf],
+    ) -> Result<Self> {
         let mut archive = cpio::Archive::new();
         archive.directory("dev", 0o755)?.character_device("dev/console", 0o600, 5, 1)?;
+        archive.directory("sys", 0o755)?;
         archive.file("init", 0o755, init)?;
         for (name, content) in files {
             archive.file(name, 0o644, content)?;
         }
         archive.directory("modules", 0o755)?;
         let modules = debian::modules::get(series)?;
-        let wanted = modules.iter().filter(|module| is_wanted(&module.name));
-        for (n, module) in wanted.enumerate() {
-            archive.file(&format!("modules/{n}.ko"), 0o644, &module.content)?;
+        let wanted = modules.into_iter().filter(|module| is_wanted(&module.name));
+        let mut contents: Vec<_> = wanted.map(|module| module.content).collect();
+        for path in drivers {
+            contents.push(fs::read(path).with_context(|| format!("reading {path:?}"))?);
+        }
+        for (n, content) in contents.iter().enumerate() {
+            archive.file(&format!("modules/{n}.ko"), 0o644, content)?;
         }
         let initrd = folder.join("initramfs.cpio");
         fs::write(&initrd, archive.finish()).with_context(|| format!("writing {initrd:?}"))?;

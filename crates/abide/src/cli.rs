@@ -208,6 +208,16 @@ pub struct DeviceArgs {
     /// Give the guest a virtio source of random bits; with --deterministic the same in every run
     #[arg(long)]
     pub rng: bool,
+    /// Give the guest a virtio clock: UTC and TAI, alone or together with its counter
+    ///
+    /// TAI is what the page of --vmclock-size says; where that says none, reading fails (EIO). With
+    /// --deterministic UTC is virtual time.
+    #[arg(long)]
+    pub virtio_rtc: bool,
+    /// Let the virtio clock share the page with the time as its shared memory (experimental: no
+    /// published document has that)
+    #[arg(long, requires = "virtio_rtc", conflicts_with = "no_vmclock")]
+    pub virtio_rtc_page: bool,
     /// Give the guest a virtio console (hvc0) beside the UART: both print here, what is typed goes
     /// to it alone
     #[arg(long)]

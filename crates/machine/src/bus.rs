@@ -6,7 +6,7 @@ use crate::board::{
 };
 use crate::clock::MachineClock;
 use crate::console::Console;
-use crate::devices::virtio::{Outside, VirtioDevice};
+use crate::devices::virtio::{MachineClocks, Outside, VirtioDevice};
 use crate::devices::vmclock::VmclockDevice;
 use crate::devices::{Pl011, Pl031};
 use crate::doorbell::Doorbell;
@@ -33,7 +33,9 @@ pub struct MachineBus {
     pub(crate) uart: Mutex<Pl011>,
     pub(crate) rtc: Mutex<Pl031>,
     /// The page with the time and the one with the generation.
-    pub(crate) vmclock: Option<Mutex<VmclockDevice>>,
+    pub(crate) vmclock: Option<Arc<Mutex<VmclockDevice>>>,
+    /// What a virtio clock reads.
+    pub(crate) clocks: Mutex<MachineClocks>,
     /// The virtio devices, slot by slot.
     pub(crate) virtio: Vec<Mutex<VirtioDevice>>,
     /// Rung for them from outside.
@@ -125,7 +127,12 @@ impl MachineBus {
     }
 
     fn outside(&self) -> Outside<'_> {
-        Outside { ram: &self.ram, entropy: &self.entropy, console: &self.console }
+        Outside {
+            ram: &self.ram,
+            entropy: &self.entropy,
+            console: &self.console,
+            clocks: &self.clocks,
+        }
     }
 
     fn drive_virtio(&self, slot: usize, device: &VirtioDevice) {

@@ -5,7 +5,7 @@ use crate::bus::MachineBus;
 use crate::clock::MachineClock;
 use crate::console::Console;
 use crate::contract::{GuestContract, Kept};
-use crate::devices::virtio::{VirtioConfig, VirtioDevice};
+use crate::devices::virtio::{MachineClocks, VirtioConfig, VirtioDevice};
 use crate::devices::vmclock::VmclockDevice;
 use crate::devices::{Pl011, Pl031};
 use crate::doorbell::Doorbell;
@@ -121,13 +121,16 @@ impl Parts {
         let (lines, vcpus) = create_vcpus(vm.as_mut(), board.vcpu_count)?;
         let known = vcpus[0].reg_ids();
         let (irqchip, soft_irqchip) = create_irqchip(vm.as_mut(), lines.clone(), gic_intids)?;
+        let vmclock = vmclock.map(|device| Arc::new(Mutex::new(device)));
+        let clocks = MachineClocks::new(Arc::clone(&clock), vmclock.clone());
         let bus = Arc::new(MachineBus {
             clock: Arc::clone(&clock),
             panicked: AtomicBool::new(console.has_panicked()),
             console: Mutex::new(console),
             uart: Mutex::new(uart),
             rtc: Mutex::new(rtc),
-            vmclock: vmclock.map(Mutex::new),
+            vmclock,
+            clocks: Mutex::new(clocks),
             has_virtio_console: virtio.iter().any(|device| device.id() == DeviceId::CONSOLE),
             virtio: virtio.into_iter().map(Mutex::new).collect(),
             doorbell,
@@ -235,6 +238,7 @@ fn create_virtio(
             VirtioConfig::Net(card) => check_repeatable(&card.network, time_is_virtual)?,
             VirtioConfig::Vsock(vsock) => check_no_sockets(&vsock.path, time_is_virtual)?,
             VirtioConfig::Block(_) | VirtioConfig::Rng | VirtioConfig::Console => {}
+            VirtioConfig::Rtc { .. } => {}
         }
     }
     let devices = configs.iter().enumerate();

@@ -400,7 +400,8 @@ impl Machine {
             // Made with their state, before the machine was.
             Unit::Contract | Unit::Board | Unit::Clock | Unit::Entropy | Unit::Console => Ok(()),
             Unit::Uart | Unit::Rtc | Unit::Vmclock | Unit::Vmgenid => Ok(()),
-            Unit::Disk | Unit::VirtioBlock | Unit::VirtioRng | Unit::VirtioConsole => Ok(()),
+            Unit::Disk | Unit::VirtioBlock | Unit::VirtioRng | Unit::VirtioRtc => Ok(()),
+            Unit::VirtioConsole => Ok(()),
             Unit::Cable | Unit::VirtioNet | Unit::Sockets | Unit::VirtioVsock => Ok(()),
             Unit::Firmware if self.firmware_provider == Provider::Machine => {
                 let firmware = pending.build(unit, Scope::Vm, Firmware::restore)?;

@@ -141,6 +141,7 @@ impl Machine {
             | Unit::Sockets
             | Unit::VirtioBlock
             | Unit::VirtioRng
+            | Unit::VirtioRtc
             | Unit::VirtioConsole
             | Unit::VirtioNet
             | Unit::VirtioVsock => Ok(self.virtio_entries(unit)),

@@ -152,10 +152,12 @@ impl Machine {
 
     /// The vCPUs are about to execute; `stood` says whether the machine's clock did since.
     pub(crate) fn time_goes_on(&mut self, stood: bool) -> Result<(), MachineError> {
-        let Some(publisher) = &mut self.publisher else { return Ok(()) };
         let Some(vcpu) = self.vcpus.first() else { return Ok(()) };
-        publisher.counter = vcpu.counter()?;
-        let Some(counter) = publisher.counter.clone() else { return Ok(()) };
+        let counter = vcpu.counter()?;
+        lock(&self.bus.clocks).set_counter(counter.clone());
+        let Some(publisher) = &mut self.publisher else { return Ok(()) };
+        publisher.counter.clone_from(&counter);
+        let Some(counter) = counter else { return Ok(()) };
         if stood && counter.stops_with_machine() {
             publisher.source.counter_disturbed();
         }

@@ -29,6 +29,8 @@ pub enum Unit {
     VirtioBlock,
     /// Each virtio source of random bits.
     VirtioRng,
+    /// Each virtio clock.
+    VirtioRtc,
     /// Each virtio console.
     VirtioConsole,
     /// What each network card is plugged into on the host.
@@ -92,6 +94,7 @@ pub const ORDER: &[Place] = &[
     saved(Unit::Disk, "a disk is open, locked and measured before its device"),
     saved(Unit::VirtioBlock, "as the UART"),
     saved(Unit::VirtioRng, "as the UART"),
+    saved(Unit::VirtioRtc, "as the UART"),
     saved(Unit::VirtioConsole, "as the UART"),
     saved(Unit::Cable, "where it leads is known before its card is plugged in"),
     saved(Unit::VirtioNet, "as the UART"),
@@ -121,6 +124,7 @@ impl Unit {
             Self::Disk => "disk",
             Self::VirtioBlock => "virtio-blk",
             Self::VirtioRng => "virtio-rng",
+            Self::VirtioRtc => "virtio-rtc",
             Self::VirtioConsole => "virtio-console",
             Self::Cable => "cable",
             Self::VirtioNet => "virtio-net",

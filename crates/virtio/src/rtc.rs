@@ -112,7 +112,8 @@ pub struct Rtc {
 /// The number of the region in which the clock page is.
 pub const PAGE_REGION: u32 = 0;
 
-const PAGE_GPA: RegDef = RegDef::state(RegId::named("virtio.rtc.page_gpa"), "clock page", 8);
+/// Where the clock page begins; 0 without one.
+pub const PAGE_GPA: RegDef = RegDef::state(RegId::named("virtio.rtc.page_gpa"), "clock page", 8);
 const PAGE_LEN: RegDef = RegDef::state(RegId::named("virtio.rtc.page_len"), "clock page length", 8);
 
 impl Rtc {
@@ -120,6 +121,12 @@ impl Rtc {
     #[must_use]
     pub const fn new(page: Option<SharedMemory>) -> Self {
         Self { page }
+    }
+
+    /// The clock page that it shares.
+    #[must_use]
+    pub const fn page(&self) -> Option<SharedMemory> {
+        self.page
     }
 }
 

@@ -19,6 +19,9 @@ pub fn virtio(args: &DeviceArgs, deterministic: bool, name: &str) -> Result<Vec<
     if args.rng {
         devices.push(VirtioConfig::Rng);
     }
+    if args.virtio_rtc {
+        devices.push(VirtioConfig::Rtc { shares_page: args.virtio_rtc_page });
+    }
     if args.virtio_console {
         devices.push(VirtioConfig::Console);
     }

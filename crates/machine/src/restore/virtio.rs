@@ -100,6 +100,12 @@ impl Pending {
                 Unit::VirtioConsole => {
                     self.build(unit, scope, |entries| VirtioDevice::restore_console(entries, ram))?
                 }
+                Unit::VirtioRtc => {
+                    let has_page = board.vmclock.is_some();
+                    self.build(unit, scope, |entries| {
+                        VirtioDevice::restore_rtc(entries, ram, has_page)
+                    })?
+                }
                 _ => self.build(unit, scope, |entries| VirtioDevice::restore_rng(entries, ram))?,
             });
         }

@@ -4,24 +4,30 @@
 //! and the source of random bits.
 
 mod cable;
+mod clocks;
 mod disk;
 mod sockets;
 
 pub use abide_virtio::vsock::{CID_MAX, CID_MIN};
 pub(crate) use cable::SavedCable;
 pub use cable::{NetCable, NetCardConfig};
+pub(crate) use clocks::MachineClocks;
 pub use disk::{DISK_PATH, DISK_TABLE, Disk, DiskConfig, DiskError};
 pub use sockets::{HostSockets, SOCKETS_PATH, VsockConfig};
 
+use crate::board::VMCLOCK_BASE;
 use crate::bus::lock;
 use crate::console::Console;
 use crate::doorbell::Doorbell;
 use crate::entropy::Entropy;
 use crate::error::MachineError;
 use crate::units::Unit;
-use abide_memory::GuestRam;
-use abide_reg::{Entry, IntakeError, Leftover, RegId};
-use abide_virtio::{Block, DeviceId, Mmio, Net, RandomBits, Rng, Terminal, Vsock};
+use abide_memory::{AbiPages, GuestRam};
+use abide_reg::{Entry, IntakeError, Leftover, RegId, Value};
+use abide_virtio::rtc::PAGE_GPA;
+use abide_virtio::{
+    Block, DeviceId, Mmio, Net, RandomBits, Rng, Rtc, SharedMemory, Terminal, Vsock,
+};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -39,6 +45,9 @@ fn take_path(entries: &mut Vec<Entry>, id: RegId) -> Result<PathBuf, IntakeError
     Ok(PathBuf::from(OsStr::from_bytes(path.as_bytes())))
 }
 
+/// The clock page as a device may share it.
+const CLOCK_PAGE: SharedMemory = SharedMemory { base: VMCLOCK_BASE, len: AbiPages::LEN };
+
 /// A virtio device that a board is to have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum VirtioConfig {
@@ -46,6 +55,11 @@ pub enum VirtioConfig {
     Block(DiskConfig),
     /// A source of random bits.
     Rng,
+    /// A clock.
+    Rtc {
+        /// Whether the clock page is its shared memory: experimental.
+        shares_page: bool,
+    },
     /// A console beside the UART.
     Console,
     /// A network card.
@@ -59,6 +73,7 @@ pub(crate) struct Outside<'a> {
     pub(crate) ram: &'a GuestRam,
     pub(crate) entropy: &'a Mutex<Entropy>,
     pub(crate) console: &'a Mutex<Console>,
+    pub(crate) clocks: &'a Mutex<MachineClocks>,
 }
 
 /// The device in a slot.
@@ -75,6 +90,11 @@ pub enum VirtioDevice {
     Rng {
         /// What the guest sees.
         mmio: Mmio<Rng>,
+    },
+    /// A clock.
+    Rtc {
+        /// What the guest sees.
+        mmio: Mmio<Rtc>,
     },
     /// A console.
     Console {
@@ -103,6 +123,7 @@ macro_rules! any {
         match $slot {
             VirtioDevice::Block { mmio: $mmio, .. } => $what,
             VirtioDevice::Rng { mmio: $mmio } => $what,
+            VirtioDevice::Rtc { mmio: $mmio } => $what,
             VirtioDevice::Console { mmio: $mmio } => $what,
             VirtioDevice::Net { mmio: $mmio, .. } => $what,
             VirtioDevice::Vsock { mmio: $mmio, .. } => $what,
@@ -127,6 +148,9 @@ impl VirtioDevice {
                 Self::Block { mmio: Mmio::new(device), disk }
             }
             VirtioConfig::Rng => Self::Rng { mmio: Mmio::new(Rng) },
+            VirtioConfig::Rtc { shares_page } => {
+                Self::Rtc { mmio: Mmio::new(Rtc::new(shares_page.then_some(CLOCK_PAGE))) }
+            }
             VirtioConfig::Console => Self::Console { mmio: Mmio::new(abide_virtio::Console) },
             VirtioConfig::Net(NetCardConfig { network, mac }) => {
                 let cable = NetCable::plug(network.clone(), *mac, &[], doorbell)?;
@@ -145,6 +169,7 @@ impl VirtioDevice {
         match self {
             Self::Block { .. } => DeviceId::BLOCK,
             Self::Rng { .. } => DeviceId::ENTROPY,
+            Self::Rtc { .. } => DeviceId::CLOCK,
             Self::Console { .. } => DeviceId::CONSOLE,
             Self::Net { .. } => DeviceId::NET,
             Self::Vsock { .. } => DeviceId::SOCKET,
@@ -157,6 +182,7 @@ impl VirtioDevice {
         match id {
             DeviceId::BLOCK => Some(Unit::VirtioBlock),
             DeviceId::ENTROPY => Some(Unit::VirtioRng),
+            DeviceId::CLOCK => Some(Unit::VirtioRtc),
             DeviceId::CONSOLE => Some(Unit::VirtioConsole),
             DeviceId::NET => Some(Unit::VirtioNet),
             DeviceId::SOCKET => Some(Unit::VirtioVsock),
@@ -181,6 +207,9 @@ impl VirtioDevice {
             Self::Rng { mmio } => {
                 mmio.write(offset, size, value, ram, &mut *lock(outside.entropy));
             }
+            Self::Rtc { mmio } => {
+                mmio.write(offset, size, value, ram, &mut *lock(outside.clocks));
+            }
             Self::Console { mmio } => {
                 mmio.write(offset, size, value, ram, &mut *lock(outside.console));
             }
@@ -195,6 +224,7 @@ impl VirtioDevice {
         match self {
             Self::Block { mmio, disk } => mmio.poll(ram, disk),
             Self::Rng { mmio } => mmio.poll(ram, &mut *lock(outside.entropy)),
+            Self::Rtc { mmio } => mmio.poll(ram, &mut *lock(outside.clocks)),
             Self::Console { mmio } => mmio.poll(ram, &mut *lock(outside.console)),
             Self::Net { mmio, cable } => mmio.poll(ram, cable),
             Self::Vsock { mmio, sockets } => mmio.poll(ram, sockets),
@@ -250,6 +280,21 @@ impl VirtioDevice {
         ram: &GuestRam,
     ) -> Result<(Self, Leftover), IntakeError> {
         Mmio::restore(entries, ram).map(|(mmio, leftover)| (Self::Rng { mmio }, leftover))
+    }
+
+    /// As [`Self::restore_rng`], in a guest that has a clock page or none.
+    pub(crate) fn restore_rtc(
+        entries: Vec<Entry>,
+        ram: &GuestRam,
+        has_page: bool,
+    ) -> Result<(Self, Leftover), IntakeError> {
+        let (mmio, leftover) = Mmio::<Rtc>::restore(entries, ram)?;
+        if let Some(page) = mmio.device().page().filter(|page| !has_page || *page != CLOCK_PAGE) {
+            let allowed = "where this guest has its clock page, or 0";
+            let found = Value::u64(page.base.0);
+            return Err(IntakeError::Value { id: PAGE_GPA.id, found, allowed });
+        }
+        Ok((Self::Rtc { mmio }, leftover))
     }
 
     /// As [`Self::restore_rng`].
