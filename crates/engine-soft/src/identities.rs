@@ -75,7 +75,8 @@ impl Identities {
         found
     }
 
-    /// Gives a register a value: the VM's through vCPU 0, and through another that vCPU's own.
+    /// Gives a register a value: the VM's through vCPU 0, and through another that vCPU's own. Of a
+    /// register that is each vCPU's there is no VM's: vCPUs are restored in any order.
     /// `Err` says what is allowed.
     pub fn set(&mut self, vcpu: usize, slot: Slot, value: u64) -> Result<(), &'static str> {
         if self.shown[vcpu].get(slot) == value {
@@ -86,7 +87,8 @@ impl Identities {
         } else {
             permitted(slot, value)?;
         }
-        let follows: Vec<usize> = if vcpu == 0 {
+        let is_vms = !is_each_vcpus(slot);
+        let follows: Vec<usize> = if vcpu == 0 && is_vms {
             (0..self.shown.len()).filter(|&other| !self.own[other].contains(&slot)).collect()
         } else {
             vec![vcpu]
@@ -95,7 +97,7 @@ impl Identities {
         for other in stay {
             together(slot, self.shown[other].get(slot), value)?;
         }
-        if vcpu != 0 {
+        if vcpu != 0 && is_vms {
             let own = &mut self.own[vcpu];
             own.retain(|&other| other != slot);
             if self.shown[0].get(slot) != value {
@@ -107,6 +109,11 @@ impl Identities {
         }
         Ok(())
     }
+}
+
+/// Whether there is no value of the VM's of a register: what [`kvm::is_vm_scoped`] says.
+fn is_each_vcpus(slot: Slot) -> bool {
+    slot == Slot::ClidrEl1
 }
 
 /// Whether two vCPUs of one VM may show these values; else what is allowed.
@@ -134,7 +141,7 @@ fn together(slot: Slot, one: u64, other: u64) -> Result<(), &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cpu_model::{INT, MODELS, N1_LIKE, V8_0};
+    use crate::cpu_model::{INT, MODELS, N1_LIKE, PORTABLE, V8_0};
 
     #[test]
     fn models_go_together() {
@@ -163,6 +170,22 @@ mod tests {
         ids.set(1, Slot::IdAa64Isar0, 0x0001_0000).unwrap();
         ids.set(0, Slot::IdAa64Isar0, 0).unwrap();
         assert_eq!(shown(&ids, Slot::IdAa64Isar0), [0, 0, 0]);
+    }
+
+    #[test]
+    fn what_is_each_vcpus_own_is_no_other_vcpus_in_any_order() {
+        for def in TABLE.iter().filter(|def| def.kind == Kind::Id) {
+            let is_vms = kvm::is_vm_scoped(kvm::sysreg(def.reg));
+            assert_eq!(is_each_vcpus(def.slot), !is_vms, "{}", def.name);
+        }
+        let mut ids = Identities::all(&PORTABLE, 3);
+        let of_model = ids.of(0).get(Slot::ClidrEl1);
+        // One is given what it shows already, and then vCPU 0 something else.
+        ids.set(2, Slot::ClidrEl1, of_model).unwrap();
+        ids.set(0, Slot::ClidrEl1, 0).unwrap();
+        assert_eq!([0, 1, 2].map(|vcpu| ids.of(vcpu).get(Slot::ClidrEl1)), [0, of_model, of_model]);
+        ids.set(1, Slot::ClidrEl1, 0).unwrap();
+        assert_eq!([0, 1, 2].map(|vcpu| ids.of(vcpu).get(Slot::ClidrEl1)), [0, 0, of_model]);
     }
 
     #[test]
