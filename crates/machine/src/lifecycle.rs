@@ -20,13 +20,15 @@
 //! [`MachineClock::pause`]: crate::clock::MachineClock::pause
 //! [`ORDER`]: crate::units::ORDER
 
-use crate::board::VMGENID_INTID;
+use crate::board::{VMCLOCK_INTID, VMGENID_INTID};
 use crate::bus::lock;
 use crate::devices::vmclock;
 use crate::entropy;
 use crate::error::MachineError;
 use crate::machine::Machine;
 use crate::restore::RestoreReport;
+use abide_gic::spec::{GICD_ISENABLER, GRP_DIST_REGS};
+use abide_reg::RegId;
 use abide_snapshot::RightToRun;
 use std::path::Path;
 
@@ -119,11 +121,23 @@ impl Machine {
         device.arrive(told, generation);
         let has_generation = device.has_generation();
         drop(device);
-        self.bus.notify_vmclock();
-        if told == vmclock::Intent::Copy && has_generation {
+        if self.takes(VMCLOCK_INTID) {
+            self.bus.notify_vmclock();
+        }
+        if told == vmclock::Intent::Copy && has_generation && self.takes(VMGENID_INTID) {
             self.bus.pulse(VMGENID_INTID);
         }
         Ok(())
+    }
+
+    /// Whether the guest has enabled this interrupt. An edge before that would wait for the driver
+    /// and come while it begins; it finds the page as it is by then. Linux 6.12 is not even ready
+    /// for it: the handler of vmgenid follows a pointer that is not set yet, and the guest is lost.
+    fn takes(&self, intid: u32) -> bool {
+        let register = RegId::gic(GRP_DIST_REGS, u64::from(GICD_ISENABLER + intid / 32 * 4));
+        let enabled = self.irqchip.load(register).ok().and_then(|value| value.to_u32());
+        // Where the controller does not say, rather once too often.
+        enabled.is_none_or(|enabled| enabled >> (intid % 32) & 1 == 1)
     }
 
     /// Whether its run repeats itself: time is instructions, and the engine counts them.
