@@ -4,7 +4,8 @@
 const MARK: &str = "abide-lab: ";
 
 /// The init of every host: sets up what programs expect, runs `/cell`, tells how that ended.
-/// The console turns line ends into CR LF, and the kernel may have left a line unfinished.
+/// The console turns line ends into CR LF, and the kernel may have left a line unfinished. Setting
+/// the console waits until all of it is sent; a machine that powers off at once may keep the end.
 pub const INIT: &str = "\
 #!/bin/busybox sh
 export PATH=/bin
@@ -20,6 +21,7 @@ sh /cell
 code=$?
 [ -f /bring ] && sh /bring
 printf '\\nabide-lab: exit %s\\n' \"$code\"
+stty -F /dev/console onlcr
 poweroff -f
 ";
 
