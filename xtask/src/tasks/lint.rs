@@ -1,5 +1,7 @@
-//! `lint`: clippy over everything in the workspace, with every warning an error.
+//! `lint`: clippy over everything in the workspace, with every warning an error, and the judges of
+//! what is no Rust.
 
+use super::acpi;
 use crate::{paths, process};
 use anyhow::Result;
 
@@ -10,6 +12,7 @@ pub struct Arguments {}
 const APART: [&str; 2] = ["guests", "fuzz"];
 
 pub fn task(_: &Arguments) -> Result<()> {
+    acpi::judge()?;
     let mut cargo = process::cargo();
     process::run(cargo.args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
     for folder in APART {

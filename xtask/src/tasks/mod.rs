@@ -1,5 +1,6 @@
 //! The tasks that are one command each, and `ci`, which runs them all.
 
+pub mod acpi;
 pub mod bench;
 pub mod ci;
 pub mod decoder;
