@@ -13,11 +13,10 @@ use crate::board::VMCLOCK_INTID;
 use crate::bus::{MachineBus, lock};
 use crate::error::MachineError;
 use crate::machine::Machine;
-use abide_engine::{Clock as _, GuestCounter};
-use abide_vmclock::{Body, Claim, Constants, NoTime, Notice, Outcome, Reader, Reading, spec};
+use abide_engine::GuestCounter;
+use abide_vmclock::{Body, Claim, Constants, NoTime, Notice, Outcome, Reading, spec};
 use rustix::fs::SealFlags;
 use std::os::fd::AsRawFd;
-use std::sync::Arc;
 
 /// How long after a claim's reference point its page has to stand there, as a part of a second.
 const WINDOW_PER_SECOND: u64 = 1;
@@ -99,8 +98,6 @@ pub struct ClockStatus {
 /// The publisher of one machine.
 pub(crate) struct Publisher {
     source: Box<dyn TimeOfDay>,
-    /// The counter, since vCPUs last began to execute.
-    counter: Option<Arc<dyn GuestCounter>>,
 }
 
 impl Machine {
@@ -108,20 +105,20 @@ impl Machine {
     /// page says that it tells none.
     pub fn set_time_of_day(&mut self, source: Box<dyn TimeOfDay>) {
         if self.bus.vmclock.is_some() && !self.clock.is_virtual() {
-            self.publisher = Some(Publisher { source, counter: None });
+            self.publisher = Some(Publisher { source });
         }
     }
 
     /// What a guest would read of its clock now; `None` if it has none.
     pub(crate) fn clock_status(&self) -> Option<Box<ClockStatus>> {
+        // In the order of the virtio clock: what it reads, then the page.
+        let clocks = lock(&self.bus.clocks);
         let device = lock(self.bus.vmclock.as_ref()?);
         let page = device.clock_page();
         // Whoever maps it from now on can read and no more: all that write have mapped it.
         let sealed = rustix::fs::fcntl_add_seals(page.host().fd(), SealFlags::FUTURE_WRITE);
-        let counter = self.publisher.as_ref().and_then(|publisher| publisher.counter.clone());
-        let now = || counter.as_ref().map_or_else(|| self.clock.now_ticks(), |found| found.now());
-        let reader = Reader::new(*device.constants(), device.constants().counter_id, 1);
-        let look = device.look(&reader, now);
+        let reader = device.reader();
+        let look = device.look(&reader, || clocks.count());
         let since = device.notified_at().map(|at| at.elapsed().as_nanos());
         Some(Box::new(ClockStatus {
             constants: *device.constants(),
@@ -156,7 +153,6 @@ impl Machine {
         let counter = vcpu.counter()?;
         lock(&self.bus.clocks).set_counter(counter.clone());
         let Some(publisher) = &mut self.publisher else { return Ok(()) };
-        publisher.counter.clone_from(&counter);
         let Some(counter) = counter else { return Ok(()) };
         if stood && counter.stops_with_machine() {
             publisher.source.counter_disturbed();
@@ -170,7 +166,7 @@ impl Machine {
     /// Looks at the host's time while vCPUs execute.
     pub(crate) fn tick_time(&mut self) {
         let Some(publisher) = &mut self.publisher else { return };
-        let Some(counter) = publisher.counter.clone() else { return };
+        let Some(counter) = lock(&self.bus.clocks).counter().cloned() else { return };
         let Some(device) = &self.bus.vmclock else { return };
         let ticks = GuestTicks { counter: counter.as_ref(), hz: self.board.cntfrq_hz };
         let claim = publisher.source.claim(&ticks);

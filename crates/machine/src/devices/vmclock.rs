@@ -256,6 +256,13 @@ impl VmclockDevice {
         self.clock.write(&Page(self.clock_page.host()));
     }
 
+    /// A guest's reader of the clock's page. Who writes holds the device, so one attempt will do.
+    #[must_use]
+    pub fn reader(&self) -> Reader {
+        let constants = *self.clock.constants();
+        Reader::new(constants, constants.counter_id, 1)
+    }
+
     /// What a guest with this reader and this counter finds now.
     ///
     /// # Errors

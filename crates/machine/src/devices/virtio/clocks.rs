@@ -6,7 +6,6 @@ use crate::devices::vmclock::VmclockDevice;
 use abide_engine::{Clock as _, GuestCounter};
 use abide_virtio::Clocks;
 use abide_virtio::rtc::{CrossReading, RtcClock};
-use abide_vmclock::Reader;
 use std::sync::{Arc, Mutex};
 
 /// The clocks of a machine, as its virtio device reads them.
@@ -32,7 +31,13 @@ impl MachineClocks {
         self.counter = counter;
     }
 
-    fn count(&self) -> u64 {
+    /// The same, if it is not the machine's clock itself.
+    pub(crate) const fn counter(&self) -> Option<&Arc<dyn GuestCounter>> {
+        self.counter.as_ref()
+    }
+
+    /// What the guest reads as its counter now.
+    pub(crate) fn count(&self) -> u64 {
         self.counter.as_ref().map_or_else(|| self.clock.now_ticks(), |counter| counter.now())
     }
 
@@ -45,7 +50,7 @@ impl MachineClocks {
 
     fn tai(&self) -> Option<CrossReading> {
         let device = lock(self.page.as_ref()?);
-        let reader = Reader::new(*device.constants(), device.constants().counter_id, 1);
+        let reader = device.reader();
         let look = device.look(&reader, || self.count()).ok()?;
         let reading = reader.time(&look).ok()?;
         let clock_ns = u64::try_from(reading.time.to_ns()).ok()?;
