@@ -1,6 +1,7 @@
 //! Building abide, and running guests with it the way a user would: by its command line.
 
 use crate::process::{self, Ended};
+use crate::tally::Count;
 use crate::tasks::guests;
 use crate::{cpio, debian, paths};
 use anyhow::{Context, Result, bail};
@@ -150,6 +151,33 @@ impl Linux {
         command.arg("--memory").arg(format!("{}M", Self::MEMORY_MIB));
         command
     }
+}
+
+/// Runs `check` with each kernel on each number of vCPUs, with abide and a folder of its own, and
+/// tells what came of it.
+///
+/// # Errors
+/// If abide cannot be built or a folder not be made; what `check` finds is counted.
+pub fn each_guest(
+    kernels: &[String],
+    vcpus: &[u32],
+    count: &mut Count,
+    check: impl Fn(&str, u32, &Path, &Path) -> Result<()>,
+) -> Result<()> {
+    let program = build()?;
+    let work = paths::work()?;
+    for series in kernels {
+        for &vcpus in vcpus {
+            let folder = tempfile::tempdir_in(&work)?;
+            let result = check(series, vcpus, &program, folder.path());
+            *count += Count::one(result.is_ok());
+            match result {
+                Ok(()) => println!("{series}, {vcpus} vCPUs: as it should be"),
+                Err(error) => println!("{series}, {vcpus} vCPUs: FAILED: {error:#}"),
+            }
+        }
+    }
+    Ok(())
 }
 
 /// What the guest's init said, line by line: the same on every engine, while the kernel's own

@@ -9,7 +9,7 @@
 
 use crate::abide::{self, Linux, POWERED_OFF, SAVED_AWAY};
 use crate::debian::driver::{self, Driver};
-use crate::paths;
+use crate::oracle::KERNELS;
 use crate::process::{self, Ended};
 use crate::tally::Count;
 use crate::tasks::guests;
@@ -29,39 +29,22 @@ pub const FORK: &str = "crng reseeded due to virtual machine fork";
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Kernel series
-    #[arg(long = "kernel", value_name = "SERIES", default_values_t = all())]
+    #[arg(long = "kernel", value_name = "SERIES", default_values_t = KERNELS.map(String::from))]
     kernels: Vec<String>,
     /// Numbers of vCPUs
     #[arg(long = "vcpus", value_name = "N", default_values_t = [1, 2])]
     vcpus: Vec<u32>,
 }
 
-fn all() -> Vec<String> {
-    ["6.1", "6.12", "7.2"].map(str::to_owned).into()
-}
-
 impl Arguments {
     /// One guest, for the check of everything.
     pub fn short() -> Self {
-        Self { kernels: all(), vcpus: vec![2] }
+        Self { kernels: KERNELS.map(String::from).into(), vcpus: vec![2] }
     }
 }
 
 pub fn run(arguments: &Arguments, count: &mut Count) -> Result<()> {
-    let program = abide::build()?;
-    let work = paths::work()?;
-    for series in &arguments.kernels {
-        for &vcpus in &arguments.vcpus {
-            let folder = tempfile::tempdir_in(&work)?;
-            let result = check(series, vcpus, &program, folder.path());
-            *count += Count::one(result.is_ok());
-            match result {
-                Ok(()) => println!("{series}, {vcpus} vCPUs: as it should be"),
-                Err(error) => println!("{series}, {vcpus} vCPUs: FAILED: {error:#}"),
-            }
-        }
-    }
-    Ok(())
+    abide::each_guest(&arguments.kernels, &arguments.vcpus, count, check)
 }
 
 /// How the guest goes on after each of its lives but the last.

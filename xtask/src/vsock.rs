@@ -11,7 +11,7 @@ use crate::oracle::KERNELS;
 use crate::process::{self, Ended};
 use crate::tally::Count;
 use crate::tasks::guests;
-use crate::{paths, traffic};
+use crate::traffic;
 use anyhow::{Context, Result, ensure};
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -62,20 +62,7 @@ impl Arguments {
 }
 
 pub fn run(arguments: &Arguments, count: &mut Count) -> Result<()> {
-    let program = abide::build()?;
-    let work = paths::work()?;
-    for series in &arguments.kernels {
-        for &vcpus in &arguments.vcpus {
-            let folder = tempfile::tempdir_in(&work)?;
-            let result = check(series, vcpus, &program, folder.path());
-            *count += Count::one(result.is_ok());
-            match result {
-                Ok(()) => println!("{series}, {vcpus} vCPUs: as it should be"),
-                Err(error) => println!("{series}, {vcpus} vCPUs: FAILED: {error:#}"),
-            }
-        }
-    }
-    Ok(())
+    abide::each_guest(&arguments.kernels, &arguments.vcpus, count, check)
 }
 
 /// The programs of the host that a guest finds, and what they have to tell.
