@@ -135,7 +135,7 @@ impl From<ClockStatus> for ClockReport {
 fn time_report(reading: &Reading, leap_indicator: u8) -> TimeReport {
     TimeReport {
         tai: reading.time.to_string(),
-        maxerror_ns: reading.maxerror.map(abide_vmclock::Time::to_ns_up),
+        maxerror_ns: reading.maxerror().map(abide_vmclock::Time::to_ns_up),
         tai_offset_s: reading.tai_offset_sec,
         leap: leap_word(leap_indicator).to_owned(),
         counter: reading.counter,

@@ -159,7 +159,7 @@ impl Guest {
         self.seen.reads += 1;
         match reader.time(&look) {
             Ok(reading) => {
-                let maxerror = reading.maxerror.expect("a page with a time has its errors");
+                let maxerror = reading.maxerror().expect("a page with a time has its errors");
                 assert!(
                     reading.time.distance(truth) <= maxerror,
                     "read {} ± {maxerror}, but it is {truth}: {:?}",

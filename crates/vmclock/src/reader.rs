@@ -1,7 +1,7 @@
 //! Reading a page, as a guest does: nothing allocated, nothing trusted.
 
 use crate::seqlock::{Cells, try_read};
-use crate::{Body, Constants, Time, spec};
+use crate::{Body, Constants, Line, Time, spec};
 use core::fmt;
 
 /// Why there is nothing to be read.
@@ -131,12 +131,22 @@ pub struct Reading {
     pub counter: u64,
     /// The time, since the epoch of the page's `time_type`.
     pub time: Time,
-    /// How wrong it may be at most, if the page says.
-    pub maxerror: Option<Time>,
+    /// The line that the time is on, if the page says how wrong it may be.
+    bounded: Option<Line>,
     /// UTC - TAI in seconds, if the page says.
     pub tai_offset_sec: Option<i16>,
     /// Whether the host was synchronised and no longer is. Bounds hold all the same.
     pub is_freerunning: bool,
+}
+
+impl Reading {
+    /// How wrong the time may be at most, if the page says. It is computed here: who asks for the
+    /// time alone does not wait for it.
+    #[must_use]
+    #[inline]
+    pub fn maxerror(&self) -> Option<Time> {
+        self.bounded.map(|line| line.maxerror_at(self.counter))
+    }
 }
 
 /// What one look at the page gives: the state of its writer and a counter that belongs to it.
@@ -251,7 +261,7 @@ impl Reader {
         Ok(Reading {
             counter: *counter,
             time: body.line.time_at(*counter),
-            maxerror: body.has(has_bounds).then(|| body.line.maxerror_at(*counter)),
+            bounded: body.has(has_bounds).then_some(body.line),
             tai_offset_sec: tai_offset,
             is_freerunning: clock_status == spec::STATUS_FREERUNNING,
         })

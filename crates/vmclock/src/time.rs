@@ -65,6 +65,12 @@ impl Time {
     }
 }
 
+/// What no [`Time`] holds. Apart, so that who computes a usual one does not choose between both.
+#[cold]
+const fn too_long() -> Time {
+    Time(i128::MAX)
+}
+
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -142,8 +148,14 @@ impl Period {
     #[must_use]
     #[inline]
     pub const fn of_ticks(self, ticks: u64) -> Time {
-        let product = (ticks as u128 * self.frac_sec as u128) >> (self.shift & Self::SHIFT_MAX);
-        Time(if product > i128::MAX as u128 { i128::MAX } else { product as i128 })
+        let product = ticks as u128 * self.frac_sec as u128;
+        let (high, low) = (low_half((product >> 64) as i128), low_half(product as i128));
+        // A shift of 128 bits by an unknown number has twice the latency, and nothing but this
+        // stands between the counter and the time.
+        let shift = self.shift & Self::SHIFT_MAX;
+        let sec = high >> shift;
+        let frac_sec = low >> shift | (high << 1) << (Self::SHIFT_MAX - shift);
+        if sec >> 63 != 0 { too_long() } else { Time::from_parts(sec, frac_sec) }
     }
 
     /// The same, rounded up: for bounds.
@@ -214,6 +226,21 @@ mod tests {
         // The largest product.
         let all = Period { frac_sec: u64::MAX, shift: 0 }.of_ticks(u64::MAX);
         assert_eq!(all, Time(i128::MAX));
+    }
+
+    #[test]
+    fn halves_are_shifted_as_the_whole() {
+        let mut bits = 0x9e37_79b9_7f4a_7c15_u64;
+        for shift in 0..=Period::SHIFT_MAX {
+            for _ in 0..1000 {
+                bits = bits.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
+                let (ticks, frac_sec) = (bits.rotate_left(17), bits | 1 << 63);
+                let whole = (u128::from(ticks) * u128::from(frac_sec)) >> shift;
+                let expected = Time(i128::try_from(whole).unwrap_or(i128::MAX));
+                let period = Period { frac_sec, shift };
+                assert_eq!(period.of_ticks(ticks), expected, "{period:?} × {ticks:#x}");
+            }
+        }
     }
 
     #[test]
