@@ -3,6 +3,17 @@
 //! The traits are what a machine and a transport must bring. All of it blocks, and every wait has
 //! an end.
 
+mod channel;
+mod destination;
+mod error;
+mod source;
+
+pub use channel::{Channel, ChannelError};
+use channel::{SEND_LIMIT, TELL_LIMIT};
+pub use destination::{DestinationEnd, DestinationHandoff};
+pub use error::HandoffError;
+pub use source::{SourceEnd, SourceHandoff};
+
 use crate::journal::JournalError;
 use crate::message::{Accept, Offer, Round};
 use crate::ownership::Record;
@@ -11,6 +22,27 @@ use crate::{DestinationState, SourceState};
 use std::io::{self, Read, Write};
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
+
+/// How long a driver waits.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// No message is waited for any longer than this, nor than [`crate::message::LIMITS`] says.
+    pub message_max: Duration,
+    /// How long it is tried to settle what was cut off, before the caller is asked.
+    pub settle: Duration,
+    /// The pause between two tries.
+    pub retry: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            message_max: Duration::from_secs(600),
+            settle: Duration::from_secs(60),
+            retry: Duration::from_millis(500),
+        }
+    }
+}
 
 /// Why a guest could not do its part: for the operator, and for the peer as a text.
 pub type GuestError = Box<dyn std::error::Error + Send + Sync>;
@@ -56,6 +88,9 @@ pub trait Listen {
 
 /// Where records are kept: [`crate::Journal`], or a test's own.
 pub trait Keep {
+    /// The last record that was written for sure, if there is one.
+    fn record(&self) -> Option<&Record>;
+
     /// Writes a record. When this returns `Ok`, a power cut does not take it back. When it returns
     /// an error, the record may stand all the same.
     ///
@@ -130,6 +165,15 @@ pub trait SourceGuest {
     fn entered(&mut self, _state: SourceState) {}
 }
 
+/// What was decided about a prepared guest whose source does not answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resolution {
+    /// It is this side's.
+    Run,
+    /// It is not, and never will be.
+    Discard,
+}
+
 /// The guest on the destination. Called from one thread.
 pub trait DestinationGuest {
     /// Checks an offer against this host, before any memory moves.
@@ -152,14 +196,20 @@ pub trait DestinationGuest {
     fn prepare(&mut self, state: Vec<u8>) -> Result<StateDigest, GuestError>;
 
     /// Commits: locks disks, activates, and lets the guest run with `token`. Its record is on the
-    /// disk.
+    /// disk. Returns when the guest runs, not when it ends.
     ///
     /// # Errors
-    /// The guest is lost where nothing else can be done: it was given away, and taken.
+    /// The guest has executed nothing; [`Self::discard`] follows, and the source has it back.
     fn run(&mut self, token: RunToken) -> Result<(), GuestError>;
 
     /// Drops all that was received: afterwards this process cannot run it.
     fn discard(&mut self);
+
+    /// What a resolution found, if somebody ran it: asked while the guest is prepared and
+    /// nobody is connected.
+    fn resolution(&mut self) -> Option<Resolution> {
+        None
+    }
 
     /// Whether somebody wants the handoff to be given up. Not asked once it is prepared.
     fn is_cancelled(&mut self) -> bool {

@@ -90,59 +90,38 @@ pub enum JournalError {
     },
 }
 
-/// One guest's journal, held by this process.
+/// One guest's journal. While it has a record, this process holds its lock.
 #[derive(Debug)]
 pub struct Journal {
     path: PathBuf,
+    durability: Durability,
+    open: Option<Open>,
+}
+
+#[derive(Debug)]
+struct Open {
     file: File,
     sequence: u64,
     record: Record,
 }
 
 impl Journal {
-    /// Makes the journal at `path` with its first record, durably. One that is there is replaced:
-    /// the caller has read it, and knows that nothing is open in it.
-    ///
-    /// # Errors
-    /// [`JournalError`]; then an older one stands as it was, or the new one does.
-    pub fn create(
-        path: &Path,
-        record: &Record,
-        durability: Durability,
-    ) -> Result<Self, JournalError> {
-        let host = |step| host(path, step);
-        let partial = path.with_extension("new");
-        let flags = OFlags::CREATE | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = rustix::fs::open(&partial, flags, Mode::RUSR | Mode::WUSR);
-        let file = File::from(file.map_err(|errno| host("create")(errno.into()))?);
-        lock(&file, path)?;
-        check_durability(&file, path, durability)?;
-        let mut bytes = vec![0; FILE_LEN];
-        bytes[..SLOT_LEN].copy_from_slice(&seal(1, record));
-        bytes[SLOT_B_AT..].copy_from_slice(&seal(2, record));
-        file.set_len(0).map_err(host("empty"))?;
-        file.write_all_at(&bytes, 0).map_err(host("write"))?;
-        file.sync_all().map_err(host("synchronize"))?;
-        std::fs::rename(&partial, path).map_err(host("rename"))?;
-        sync_directory(path).map_err(host("synchronize the directory of"))?;
-        Ok(Self { path: path.into(), file, sequence: 2, record: record.clone() })
-    }
-
-    /// Opens the journal at `path`, or `None` if there is none.
+    /// Opens the journal at `path`. Where there is none, the first record makes it.
     ///
     /// # Errors
     /// [`JournalError`]; a damaged one is an error.
-    pub fn open(path: &Path, durability: Durability) -> Result<Option<Self>, JournalError> {
+    pub fn open(path: &Path, durability: Durability) -> Result<Self, JournalError> {
+        let path = path.to_owned();
         let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = match rustix::fs::open(path, flags, Mode::empty()) {
+        let file = match rustix::fs::open(&path, flags, Mode::empty()) {
             Ok(file) => File::from(file),
-            Err(rustix::io::Errno::NOENT) => return Ok(None),
-            Err(errno) => return Err(host(path, "open")(errno.into())),
+            Err(rustix::io::Errno::NOENT) => return Ok(Self { path, durability, open: None }),
+            Err(errno) => return Err(host(&path, "open")(errno.into())),
         };
-        lock(&file, path)?;
-        check_durability(&file, path, durability)?;
-        let (sequence, record) = read_file(&file, path)?;
-        Ok(Some(Self { path: path.into(), file, sequence, record }))
+        lock(&file, &path)?;
+        check_durability(&file, &path, durability)?;
+        let (sequence, record) = read_file(&file, &path)?;
+        Ok(Self { path, durability, open: Some(Open { file, sequence, record }) })
     }
 
     /// What the journal at `path` says, without taking it: also while its guest runs.
@@ -158,23 +137,50 @@ impl Journal {
         read_file(&file, path).map(|(_, record)| Some(record))
     }
 
-    /// What it says.
+    /// What it says, if it says anything.
     #[must_use]
-    pub fn record(&self) -> &Record {
-        &self.record
+    pub fn record(&self) -> Option<&Record> {
+        self.open.as_ref().map(|open| &open.record)
+    }
+
+    /// Makes the file whole, under another name first: a cut leaves no half of it.
+    fn create(&self, record: &Record) -> Result<Open, JournalError> {
+        let host = |step| host(&self.path, step);
+        let partial = self.path.with_extension("new");
+        let flags = OFlags::CREATE | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = rustix::fs::open(&partial, flags, Mode::RUSR | Mode::WUSR);
+        let file = File::from(file.map_err(|errno| host("create")(errno.into()))?);
+        lock(&file, &self.path)?;
+        check_durability(&file, &self.path, self.durability)?;
+        let mut bytes = vec![0; FILE_LEN];
+        bytes[..SLOT_LEN].copy_from_slice(&seal(1, record));
+        bytes[SLOT_B_AT..].copy_from_slice(&seal(2, record));
+        file.set_len(0).map_err(host("empty"))?;
+        file.write_all_at(&bytes, 0).map_err(host("write"))?;
+        file.sync_all().map_err(host("synchronize"))?;
+        std::fs::rename(&partial, &self.path).map_err(host("rename"))?;
+        sync_directory(&self.path).map_err(host("synchronize the directory of"))?;
+        Ok(Open { file, sequence: 2, record: record.clone() })
     }
 }
 
 impl Keep for Journal {
+    fn record(&self) -> Option<&Record> {
+        self.record()
+    }
+
     fn keep(&mut self, record: &Record) -> Result<(), JournalError> {
-        let sequence = self.sequence + 1;
+        let Some(open) = &mut self.open else {
+            self.open = Some(self.create(record)?);
+            return Ok(());
+        };
+        let sequence = open.sequence + 1;
         // The older slot: sequence numbers alternate between A and B.
         let at = if sequence % 2 == 1 { 0 } else { SLOT_B_AT as u64 };
         let host = |step| host(&self.path, step);
-        self.file.write_all_at(&seal(sequence, record), at).map_err(host("write"))?;
-        self.file.sync_data().map_err(host("synchronize"))?;
-        self.sequence = sequence;
-        self.record = record.clone();
+        open.file.write_all_at(&seal(sequence, record), at).map_err(host("write"))?;
+        open.file.sync_data().map_err(host("synchronize"))?;
+        (open.sequence, open.record) = (sequence, record.clone());
         Ok(())
     }
 }

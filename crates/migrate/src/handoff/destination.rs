@@ -32,6 +32,8 @@ pub enum DestinationState {
     PreparedGreeting,
     /// `Running` is being recorded.
     Taking,
+    /// It is this side's guest, and is being started.
+    Starting,
     /// The guest runs, or has run, here.
     Running,
     /// What was received is gone; `discarded` is being recorded.
@@ -73,6 +75,10 @@ pub enum DestinationEvent {
     State,
     /// The machine is made, and read back.
     Made,
+    /// The guest runs.
+    Started,
+    /// The guest could not be started, and has executed nothing.
+    StartFailed,
     /// The record is on the disk.
     Recorded,
     /// The record is not, or perhaps not, on the disk.
@@ -211,9 +217,13 @@ pub const DESTINATION_RULES: &[DestinationRule] = &[
     ),
     rule(S::PreparedGreeting, E::Unwelcome, &[A::SendRefuse, A::Close], S::PreparedAlone),
     rule(S::PreparedGreeting, E::Failed, &[A::Close], S::PreparedAlone),
-    rule(S::Taking, E::Recorded, &[A::Run, A::SendAcknowledged], S::Running),
+    rule(S::Taking, E::Recorded, &[A::Run], S::Starting),
     // `Running` may be on the disk all the same, but it was not promised: the source asks again.
     rule(S::Taking, E::RecordFailed, &[A::SendRefuse, A::Close], S::PreparedAlone),
+    rule(S::Starting, E::Started, &[A::SendAcknowledged], S::Running),
+    // It has executed nothing: once it is gone here, the source may have it back.
+    rule(S::Starting, E::StartFailed, &[A::Discard, A::Record(O::Discarded)], S::Discarding),
+    rule(S::Running, E::Linked, &[], S::Running),
     rule(S::Running, E::Resume, &[A::SendWelcome(Standing::Taken)], S::Running),
     rule(S::Running, E::Commit, &[A::SendAcknowledged], S::Running),
     rule(S::Running, E::ResumeUnknown, &[A::SendWelcome(Standing::Unknown), A::Close], S::Running),
@@ -276,6 +286,12 @@ impl Destination {
         self.handle_by(DESTINATION_RULES, event)
     }
 
+    /// Whether this state has a rule for `event`.
+    #[must_use]
+    pub fn takes(&self, event: DestinationEvent) -> bool {
+        DESTINATION_RULES.iter().any(|rule| rule.from == self.state && rule.on == event)
+    }
+
     pub(crate) fn handle_by(
         &mut self,
         rules: &[DestinationRule],
@@ -312,6 +328,8 @@ impl DestinationEvent {
             | E::Fits
             | E::Unfit
             | E::Made
+            | E::Started
+            | E::StartFailed
             | E::Recorded
             | E::RecordFailed
             | E::ResolvedToRun

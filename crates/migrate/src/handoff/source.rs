@@ -155,18 +155,18 @@ pub const SOURCE_RULES: &[SourceRule] = &[
     // log of dirty pages.
     rule(S::Greeting, E::Welcomed(Standing::New), &[A::SendOffer], S::Offering),
     rule(S::Greeting, E::Refused, &[A::Close], S::Running),
-    rule(S::Greeting, E::Failed, &[A::Close], S::Running),
+    rule(S::Greeting, E::Failed, &[A::SendWithdraw, A::Close], S::Running),
     rule(S::Greeting, E::Cancel, &[A::SendWithdraw, A::Close], S::Running),
     rule(S::Offering, E::Accepted, &[A::BeginCopy], S::Copying),
     rule(S::Offering, E::Refused, &[A::Close], S::Running),
-    rule(S::Offering, E::Failed, &[A::Close], S::Running),
+    rule(S::Offering, E::Failed, &[A::SendWithdraw, A::Close], S::Running),
     rule(S::Offering, E::Cancel, &[A::SendWithdraw, A::Close], S::Running),
     rule(S::Copying, E::RoundArrived, &[A::SendRound], S::Copying),
     // `Outgoing` is written before the guest stops, so that its fsync is no part of the blackout.
     // It is true already: no destination is prepared by this attempt before it has the state.
     rule(S::Copying, E::Converged, &[A::Record(O::Outgoing)], S::Announcing),
     rule(S::Copying, E::Refused, &[A::EndCopy, A::Close], S::Running),
-    rule(S::Copying, E::Failed, &[A::EndCopy, A::Close], S::Running),
+    rule(S::Copying, E::Failed, &[A::EndCopy, A::SendWithdraw, A::Close], S::Running),
     rule(S::Copying, E::Cancel, &[A::EndCopy, A::SendWithdraw, A::Close], S::Running),
     rule(S::Announcing, E::Recorded, &[A::Freeze], S::Freezing),
     // `Outgoing` may be on the disk all the same. It does no harm: no state was sent.
@@ -265,6 +265,12 @@ impl Source {
     /// broke the protocol, and that is a failure.
     pub fn handle(&mut self, event: SourceEvent) -> &'static [SourceAction] {
         self.handle_by(SOURCE_RULES, event)
+    }
+
+    /// Whether this state has a rule for `event`.
+    #[must_use]
+    pub fn takes(&self, event: SourceEvent) -> bool {
+        SOURCE_RULES.iter().any(|rule| rule.from == self.state && rule.on == event)
     }
 
     pub(crate) fn handle_by(
