@@ -3,6 +3,7 @@
 use crate::clock_report::ClockReport;
 use crate::console::Requests;
 use crate::state_dir::StateDir;
+use abide_machine::handoff::Handoff;
 use abide_machine::runner::{Command, Reply, Status};
 use anyhow::{Context, Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
@@ -121,7 +122,7 @@ pub enum Response {
 /// How a guest is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StatusReport {
-    /// `running` or `paused`.
+    /// `running` or `paused`; on its way to another process `outgoing`, and `frozen` at the end.
     pub state: String,
     /// Its engine.
     pub engine: String,
@@ -144,10 +145,20 @@ pub struct StatusReport {
     pub console_bytes: u64,
 }
 
+/// In a word.
+fn state_of(status: &Status) -> &'static str {
+    match (status.handoff, status.paused) {
+        (Handoff::Frozen { .. }, _) => "frozen",
+        (Handoff::Offered { .. }, _) => "outgoing",
+        (Handoff::None, true) => "paused",
+        (Handoff::None, false) => "running",
+    }
+}
+
 impl From<Status> for StatusReport {
     fn from(status: Status) -> Self {
         Self {
-            state: if status.paused { "paused" } else { "running" }.to_owned(),
+            state: state_of(&status).to_owned(),
             engine: status.engine.to_owned(),
             pid: std::process::id(),
             vcpus: status.vcpu_count,
@@ -210,8 +221,14 @@ fn answer(request: Request, requests: &Requests) -> Response {
     };
     match requests.ask(command) {
         None => Response::Failed { reason: "the guest has just ended".to_owned() },
-        // Nothing is typed through this socket.
-        Some(Reply::Done | Reply::Typed { .. }) => Response::Done,
+        // Nothing is typed or handed over through this socket.
+        Some(
+            Reply::Done
+            | Reply::Typed { .. }
+            | Reply::Offered(_)
+            | Reply::Written(_)
+            | Reply::Frozen(_),
+        ) => Response::Done,
         Some(Reply::Saved { file_len }) => Response::Saved { file_len },
         Some(Reply::Status(status)) => Response::Status(status.into()),
         Some(Reply::Clock(clock)) => {

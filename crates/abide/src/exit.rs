@@ -20,6 +20,8 @@ pub enum Exit {
     GuestPanicked,
     /// The guest was saved and goes on wherever its file is restored.
     SavedAway,
+    /// The guest was handed over and goes on in another process.
+    GivenAway,
     /// The guest was ended from outside.
     Stopped,
 }
@@ -36,6 +38,7 @@ impl Exit {
             Self::GuestPanicked => 11,
             Self::SavedAway => 12,
             Self::Stopped => 13,
+            Self::GivenAway => 14,
         }
     }
 }
@@ -53,6 +56,7 @@ impl From<Outcome> for Exit {
             Outcome::Reset => Self::GuestReset,
             Outcome::Panicked => Self::GuestPanicked,
             Outcome::SavedAway => Self::SavedAway,
+            Outcome::GivenAway => Self::GivenAway,
             Outcome::Stopped => Self::Stopped,
         }
     }

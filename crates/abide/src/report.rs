@@ -14,7 +14,8 @@ use std::time::Duration;
 pub struct RunReport {
     /// The guest's name.
     pub name: String,
-    /// How it ended: `powered_off`, `reset`, `panicked`, `saved_away` or `stopped`.
+    /// How it ended: `powered_off`, `reset`, `panicked`, `saved_away`, `given_away` or
+    /// `stopped`.
     pub outcome: String,
     /// What executed it.
     pub engine: String,
@@ -171,6 +172,7 @@ impl RunReport {
             Outcome::Reset => "reset",
             Outcome::Panicked => "panicked",
             Outcome::SavedAway => "saved_away",
+            Outcome::GivenAway => "given_away",
             Outcome::Stopped => "stopped",
         };
         Ok(Self {

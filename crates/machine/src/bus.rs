@@ -11,6 +11,7 @@ use crate::devices::vmclock::VmclockDevice;
 use crate::devices::{Pl011, Pl031};
 use crate::doorbell::Doorbell;
 use crate::entropy::Entropy;
+use crate::error::MachineError;
 use crate::irqchip::SoftIrqchip;
 use abide_arm64::SysReg;
 use abide_engine::{AfterCall, Bus, Irqchip, PowerState, SMCCC_REGISTERS};
@@ -156,6 +157,16 @@ impl MachineBus {
         if device.is_unserved() {
             self.doorbell.ring();
         }
+    }
+
+    /// Takes what devices need of the host and another process had until now.
+    pub(crate) fn claim(&self) -> Result<(), MachineError> {
+        self.virtio.iter().try_for_each(|device| lock(device).claim(&self.doorbell))
+    }
+
+    /// Leaves what devices have of the host: the guest does not go on in this machine.
+    pub(crate) fn release(&self) -> Result<(), MachineError> {
+        self.virtio.iter().try_for_each(|device| lock(device).release())
     }
 
     /// The guest goes on in this machine.

@@ -161,6 +161,7 @@ impl Parts {
             vm,
             lazy,
             memory_file,
+            is_given_away: false,
             publisher: None,
             carried: Vec::new(),
             carried_records: Vec::new(),

@@ -360,6 +360,22 @@ pub enum MachineError {
     /// The guest was saved away.
     #[error("its memory is kept for the snapshot that was made of it; restore that")]
     SavedAway,
+    /// A guest is on its way to another process.
+    #[error("the guest is being handed over: {why}")]
+    Handoff {
+        /// What that is in the way of.
+        why: &'static str,
+    },
+    /// RAM in a file goes nowhere else.
+    #[error(
+        "its memory is in {}, which goes with it only by `save --keep-memory`; guests born without \
+         --memory-file can be migrated",
+        path.display()
+    )]
+    HandoffMemoryFile {
+        /// The memory file.
+        path: PathBuf,
+    },
     /// The guest cannot be told of a disruption.
     #[error("the guest cannot be told of a disruption: {why}")]
     Announce {

@@ -10,6 +10,7 @@
 //! * [`units`]: the list of everything that has state, in the one order in which it is restored,
 //!   with the reason for each place.
 //! * [`lifecycle`]: the steps of a save and a restore, and what may not happen in each.
+//! * [`handoff`]: what a running guest gives to the process that takes it over.
 //! * [`runner`]: lets it run, and carries out what is asked of it meanwhile.
 
 pub mod acpi;
@@ -25,6 +26,7 @@ pub mod entropy;
 pub mod error;
 pub mod fdt;
 mod gic;
+pub mod handoff;
 mod host;
 pub mod host_time;
 pub mod irqchip;

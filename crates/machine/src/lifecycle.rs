@@ -81,6 +81,16 @@ impl Prepared {
         self.commit(Intent::Move)
     }
 
+    /// Takes disks, networks and sockets that the process had which ran the guest until now. A
+    /// guest that is restored from a file has them already. Nothing is lost by an error: it may be
+    /// tried again, and until it is done the guest cannot be committed.
+    ///
+    /// # Errors
+    /// [`MachineError::Disk`], [`MachineError::Net`] or [`MachineError::Vsock`].
+    pub fn claim(&mut self) -> Result<(), MachineError> {
+        self.machine.bus.claim()
+    }
+
     /// Commits and activates: from here on this is the guest, and it may run.
     ///
     /// A guest with a page of time is told of the disruption, and a copy of being one. Whatever the
@@ -88,9 +98,11 @@ impl Prepared {
     /// are, and guests with virtio sockets are told that all their connections are over.
     ///
     /// # Errors
+    /// As [`Self::claim`];
     /// [`MachineError::MemoryFile`] if a file that RAM is in does not take that its guest runs now;
     /// [`MachineError::Random`] if the host has no random bits for a copy's generation.
     pub fn commit(mut self, intent: Intent) -> Result<Machine, MachineError> {
+        self.claim()?;
         if let Some(file) = &mut self.machine.memory_file {
             file.begin()?;
         }
@@ -116,7 +128,11 @@ impl Machine {
             Intent::Move => vmclock::Intent::Move,
             Intent::Restore | Intent::Clone | Intent::Fork => vmclock::Intent::Copy,
         };
-        let generation = entropy::memory_id()?.0;
+        // A guest that moves needs nothing new of the host, which could refuse it.
+        let generation = match told {
+            vmclock::Intent::Move => Default::default(),
+            vmclock::Intent::Copy => entropy::memory_id()?.0,
+        };
         let mut device = lock(device);
         device.arrive(told, generation);
         let has_generation = device.has_generation();

@@ -40,6 +40,8 @@ pub struct Machine {
     pub(crate) lazy: Option<LazyRam>,
     /// The file that RAM is in, if it is not this process's alone.
     pub(crate) memory_file: Option<MemoryFile>,
+    /// It goes on elsewhere, and never here.
+    pub(crate) is_given_away: bool,
     /// Who writes the page with the time.
     pub(crate) publisher: Option<Publisher>,
     /// Registers that this version does not know and passes on.

@@ -20,8 +20,10 @@ use abide_arm64::features::CpuFeatures;
 use abide_contract::{Extra, Guest, Profile, Step, rules};
 use abide_engine::{Engine, PowerState, Provider};
 use abide_firmware::Firmware;
+use abide_memory::GuestRam;
 use abide_reg::{Class, Entry, Intake, IntakeError, Leftover, Name, RegError, RegId, Scope, Value};
-use abide_snapshot::{Architecture, KeptMemory, Reader, RecordKind, UnitRecord};
+use abide_snapshot::{Architecture, Digest, Reader, RecordKind, UnitRecord, state_hash};
+use memory::{Memory, Place};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::Arc;
@@ -62,6 +64,8 @@ pub struct RestoreReport {
     pub hidden: Vec<Extra>,
     /// How RAM comes.
     pub ram: RamRestored,
+    /// The hash over every register that was saved, made only after all were read back.
+    pub digest: Digest,
     /// How long it took.
     pub times: Times,
 }
@@ -264,6 +268,33 @@ pub fn restore_with(
     elsewhere: &Elsewhere,
     ram: RamRestore,
 ) -> Result<Prepared, RestoreError> {
+    restore_from(engine, reader, console, elsewhere, Memory::Read(ram))
+}
+
+/// As [`restore_elsewhere`], of a snapshot without RAM onto `ram`, which holds already what the
+/// guest has in it and may be another process's too: nothing writes there before the guest is
+/// committed, and nothing that the other process needs to go on is taken before
+/// [`Prepared::claim`].
+///
+/// # Errors
+/// [`RestoreError`]; nothing of the machine is left, and RAM is as it was.
+pub fn restore_onto(
+    engine: &dyn Engine,
+    reader: &Reader,
+    ram: GuestRam,
+    console: Box<dyn Write + Send>,
+    elsewhere: &Elsewhere,
+) -> Result<Prepared, RestoreError> {
+    restore_from(engine, reader, console, elsewhere, Memory::There(ram))
+}
+
+fn restore_from(
+    engine: &dyn Engine,
+    reader: &Reader,
+    console: Box<dyn Write + Send>,
+    elsewhere: &Elsewhere,
+    memory: Memory,
+) -> Result<Prepared, RestoreError> {
     let mut watch = Stopwatch::start();
     let mut times = Times::default();
     let header = &reader.snapshot().header;
@@ -277,15 +308,18 @@ pub fn restore_with(
     let mut pending = Pending::new(snapshot.units)?;
     let contract = pending.take_contract(header.contract)?;
     let kept = reader.snapshot().kept_memory();
-    let mut parts = restore_parts(&mut pending, console, elsewhere, kept)?;
+    let (ram, when) = memory.apart();
+    let place = Place { kept, wanted: elsewhere.memory_file.as_deref(), there: ram };
+    let mut parts = restore_parts(&mut pending, console, elsewhere, place)?;
     parts.contract = contract;
     times.devices = watch.lap();
-    let (ram, lazy) = match &parts.memory_file {
-        Some(file) => {
+    let (ram, lazy) = match (&parts.memory_file, when) {
+        (Some(file), _) => {
             try_memory(engine, file)?;
             memory::restore_in_file(reader, &parts.ram, file)?
         }
-        None => memory::restore_ram(engine, reader, &parts.ram, ram)?,
+        (None, Some(when)) => memory::restore_ram(engine, reader, &parts.ram, when)?,
+        (None, None) => (RamRestored::HandedOver, None),
     };
     pending.report.ram = ram;
     parts.lazy = lazy;
@@ -307,6 +341,8 @@ pub fn restore_with(
     report.dropped_records.extend(dropped.map(|record| (record.kind().0, record.unit())));
     machine.carried_records = snapshot.carried;
     machine.check_readback(&original, &mut report)?;
+    // Now that each register was read back and found to be what it may be.
+    report.digest = state_hash(&original, &[]).map_err(MachineError::from)?;
     times.readback = watch.lap();
     report.times = times;
     Ok(Prepared::new(machine, report))
@@ -326,7 +362,7 @@ fn restore_parts(
     pending: &mut Pending,
     console: Box<dyn Write + Send>,
     elsewhere: &Elsewhere,
-    kept: Option<&KeptMemory>,
+    place: Place<'_>,
 ) -> Result<Parts, RestoreError> {
     let mut board = pending.build(Unit::Board, Scope::Vm, restore_board)?;
     board.features = pending.cpu_features();
@@ -341,11 +377,11 @@ fn restore_parts(
     let rtc = pending.build(Unit::Rtc, device, Pl031::restore)?;
     let vmclock = pending.build_vmclock()?;
     board.vmclock = vmclock.as_ref().map(VmclockDevice::config);
-    let wanted = elsewhere.memory_file.as_deref();
-    let (ram, memory_file) = memory::place(board.ram_len, kept, wanted)?;
+    let is_shared = place.there.is_some();
+    let (ram, memory_file) = place.ram(board.ram_len)?;
     let ram = with_pages(ram, vmclock.as_ref()).map_err(MachineError::from)?;
     let doorbell = Arc::default();
-    let host = virtio::Host { elsewhere, clock: &clock, doorbell: &doorbell };
+    let host = virtio::Host { elsewhere, clock: &clock, doorbell: &doorbell, is_shared };
     let virtio = pending.build_virtio(&board, &ram, &host)?;
     Ok(Parts {
         board,

@@ -327,7 +327,7 @@ impl Machine {
     }
 
     /// Everything but RAM.
-    fn snapshot(&mut self) -> Result<Snapshot, MachineError> {
+    pub(crate) fn snapshot(&mut self) -> Result<Snapshot, MachineError> {
         #[cfg(feature = "next-version")]
         self.next.count_save();
         let mut records: Vec<Record> = self.state()?.into_iter().map(Record::Unit).collect();

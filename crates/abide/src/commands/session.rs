@@ -111,6 +111,7 @@ fn announce(name: &str, outcome: Outcome) {
         Outcome::Reset => "asked for a reset; abide ends there",
         Outcome::Panicked => "panicked",
         Outcome::SavedAway => "saved away",
+        Outcome::GivenAway => "goes on in another process",
         Outcome::Stopped => "was ended",
     };
     say(&format!("{name} {what}"));

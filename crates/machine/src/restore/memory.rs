@@ -39,6 +39,8 @@ pub enum RamRestored {
     EagerBecause(String),
     /// It comes as it is touched.
     Lazy(Reach),
+    /// It was there already.
+    HandedOver,
     /// It is where it was.
     InPlace {
         /// Whether its hash was in the snapshot, and is what it was.
@@ -52,29 +54,68 @@ impl fmt::Display for RamRestored {
             Self::Eager => f.write_str("eager"),
             Self::EagerBecause(reason) => write!(f, "eager: {reason}"),
             Self::Lazy(reach) => write!(f, "lazy: {reach}"),
+            Self::HandedOver => f.write_str("handed over"),
             Self::InPlace { is_checked: false } => f.write_str("in place"),
             Self::InPlace { is_checked: true } => f.write_str("in place: every byte checked"),
         }
     }
 }
 
-/// RAM of `len` bytes: in place if the snapshot says so, else fresh; in a file if one is `wanted`.
-pub(super) fn place(
-    len: u64,
-    kept: Option<&KeptMemory>,
-    wanted: Option<&Path>,
-) -> Result<(GuestRam, Option<MemoryFile>), RestoreError> {
-    let Some(kept) = kept else { return Ok(create_ram(len, wanted)?) };
-    let board = RamRange { gpa: RAM_BASE, size: len };
-    if kept.range != board {
-        return Err(RestoreError::Memory(abide_snapshot::RestoreError::Range {
-            gpa: board.gpa,
-            size: board.size,
-            found: format!("{:#x} bytes at {} in a memory file", kept.range.size, kept.range.gpa),
-        }));
+/// What RAM holds when the machine is made.
+pub(super) enum Memory {
+    /// Nothing: it is read.
+    Read(RamRestore),
+    /// All of it.
+    There(GuestRam),
+}
+
+impl Memory {
+    /// What is there, or else when it is read.
+    pub(super) fn apart(self) -> (Option<GuestRam>, Option<RamRestore>) {
+        match self {
+            Self::Read(when) => (None, Some(when)),
+            Self::There(ram) => (Some(ram), None),
+        }
     }
-    let file = MemoryFile::open(wanted.unwrap_or(&kept.path), kept)?;
-    Ok((file.map(RAM_BASE)?, Some(file)))
+}
+
+/// Where RAM is made.
+pub(super) struct Place<'a> {
+    /// Where the snapshot says that it is.
+    pub(super) kept: Option<&'a KeptMemory>,
+    /// The file that it shall be in.
+    pub(super) wanted: Option<&'a Path>,
+    /// RAM itself.
+    pub(super) there: Option<GuestRam>,
+}
+
+impl Place<'_> {
+    /// RAM of `len` bytes: what is there, else in place if the snapshot says so, else fresh; in a
+    /// file if one is wanted.
+    pub(super) fn ram(self, len: u64) -> Result<(GuestRam, Option<MemoryFile>), RestoreError> {
+        let board = RamRange { gpa: RAM_BASE, size: len };
+        let refuse = |found: &RamRange, where_is: &str| {
+            RestoreError::Memory(abide_snapshot::RestoreError::Range {
+                gpa: board.gpa,
+                size: board.size,
+                found: format!("{:#x} bytes at {} {where_is}", found.size, found.gpa),
+            })
+        };
+        if let Some(ram) = self.there {
+            let found = RamRange { gpa: ram.base(), size: ram.size() };
+            return if found == board {
+                Ok((ram, None))
+            } else {
+                Err(refuse(&found, "handed over"))
+            };
+        }
+        let Some(kept) = self.kept else { return Ok(create_ram(len, self.wanted)?) };
+        if kept.range != board {
+            return Err(refuse(&kept.range, "in a memory file"));
+        }
+        let file = MemoryFile::open(self.wanted.unwrap_or(&kept.path), kept)?;
+        Ok((file.map(RAM_BASE)?, Some(file)))
+    }
 }
 
 /// Makes `ram`, which is in `file`, hold what was saved: it does already, or all of it is read now.

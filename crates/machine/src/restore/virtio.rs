@@ -46,6 +46,9 @@ pub(super) struct Host<'a> {
     pub(super) elsewhere: &'a Elsewhere,
     pub(super) clock: &'a MachineClock,
     pub(super) doorbell: &'a Arc<Doorbell>,
+    /// Whether another process still has disks, networks and sockets: they are looked at, and
+    /// taken when the guest is committed.
+    pub(super) is_shared: bool,
 }
 
 impl DiskChange {
@@ -93,7 +96,7 @@ impl Pending {
                 Unit::VirtioBlock => {
                     let saved = places.iter().find(|(at, _)| *at == slot);
                     let saved = saved.and_then(|(_, saved)| saved.as_ref());
-                    self.build_block(slot, saved, ram, disks)?
+                    self.build_block(slot, saved, ram, host)?
                 }
                 Unit::VirtioNet => self.build_net(slot, ram, host)?,
                 Unit::VirtioVsock => self.build_vsock(slot, ram, host)?,
@@ -133,8 +136,10 @@ impl Pending {
             .map_err(|error| refuse(error.into()))?;
         // The card's registers hold no other address.
         let mac = MacAddress::new(mmio.device().mac()).unwrap_or(MacAddress::of_seed(0));
-        let cable = NetCable::plug(network, mac, &lost, host.doorbell)
-            .map_err(|error| refuse(MachineError::Net(error)))?;
+        let mut cable = NetCable::apart(network, mac, &lost);
+        if !host.is_shared {
+            cable.plug_in(host.doorbell).map_err(|error| refuse(MachineError::Net(error)))?;
+        }
         Ok(VirtioDevice::Net { mmio, cable })
     }
 
@@ -153,8 +158,10 @@ impl Pending {
         let refuse = |source| RestoreError::Vsock { slot, source: Box::new(source) };
         check_no_sockets(&path, host.clock.is_virtual()).map_err(|error| refuse(error.into()))?;
         let config = VsockConfig { path, cid: mmio.device().cid() };
-        let sockets = HostSockets::open(&config, host.doorbell)
-            .map_err(|error| refuse(MachineError::Vsock(error)))?;
+        let mut sockets = HostSockets::apart(&config);
+        if !host.is_shared {
+            sockets.listen(host.doorbell).map_err(|error| refuse(MachineError::Vsock(error)))?;
+        }
         Ok(VirtioDevice::Vsock { mmio, sockets })
     }
 
@@ -163,18 +170,22 @@ impl Pending {
         slot: u32,
         saved: Option<&(PathBuf, bool)>,
         ram: &GuestRam,
-        disks: &[DiskChange],
+        host: &Host<'_>,
     ) -> Result<VirtioDevice, RestoreError> {
         let mmio: Mmio<Block> = self
             .build(Unit::VirtioBlock, Scope::Device(slot), |entries| Mmio::restore(entries, ram))?;
         let saved_path = saved.map(|(path, _)| path);
-        let change = disks.iter().find(|change| change.is_of(slot, saved_path));
+        let mut changes = host.elsewhere.disks.iter();
+        let change = changes.find(|change| change.is_of(slot, saved_path));
         let path = change.map(|change| &change.new).or(saved_path);
         let path = path.cloned().ok_or(RestoreError::DiskUnknown { slot })?;
         let readonly = mmio.device().is_readonly();
         let config =
             DiskConfig { path, readonly, direct: saved.is_some_and(|(_, direct)| *direct) };
         let disk = open(&config).map_err(|source| RestoreError::Disk { slot, source })?;
+        if !host.is_shared {
+            disk.lock().map_err(|source| RestoreError::Disk { slot, source })?;
+        }
         let (found, saved) = (disk.sectors(), mmio.device().capacity());
         if found != saved {
             let path = config.path;
@@ -187,10 +198,10 @@ impl Pending {
 /// Opens a disk as it was used, or through the page cache where this host has no other way: the
 /// guest cannot tell.
 fn open(config: &DiskConfig) -> Result<Disk, DiskError> {
-    match Disk::open(config) {
+    match Disk::open_unlocked(config) {
         Err(DiskError::Direct { path }) => {
             tracing::warn!(path = %path.display(), "disk goes through the page cache here");
-            Disk::open(&DiskConfig { direct: false, ..config.clone() })
+            Disk::open_unlocked(&DiskConfig { direct: false, ..config.clone() })
         }
         opened => opened,
     }

@@ -4,6 +4,7 @@ use super::control::{Command, Reply, Status};
 use super::{Outcome, RunConfig, SavePoint};
 use crate::bus::lock;
 use crate::error::MachineError;
+use crate::handoff::Handoff;
 use crate::machine::Machine;
 use std::path::PathBuf;
 
@@ -12,6 +13,9 @@ pub(super) struct Run<'a> {
     pub(super) machine: &'a mut Machine,
     pub(super) config: &'a RunConfig,
     pub(super) paused: bool,
+    pub(super) handoff: Handoff,
+    /// Somebody asked it to stop while it was frozen.
+    pub(super) shall_stop: bool,
     pub(super) failed_saves: Vec<(PathBuf, MachineError)>,
     /// The machine's clock stood still since vCPUs last executed.
     pub(super) time_stood: bool,
@@ -21,11 +25,28 @@ pub(super) struct Run<'a> {
 impl<'a> Run<'a> {
     pub(super) fn new(machine: &'a mut Machine, config: &'a RunConfig) -> Self {
         let failed_saves = Vec::new();
-        Self { machine, config, paused: false, failed_saves, time_stood: true, next_save_point: 0 }
+        Self {
+            machine,
+            config,
+            paused: false,
+            handoff: Handoff::None,
+            shall_stop: false,
+            failed_saves,
+            time_stood: true,
+            next_save_point: 0,
+        }
+    }
+
+    /// Whether no vCPU may execute.
+    pub(super) fn rests(&self) -> bool {
+        self.paused || self.handoff.is_frozen()
     }
 
     /// Does what is asked; the run may end with it.
     pub(super) fn serve(&mut self, command: Command) -> (Reply, Option<Outcome>) {
+        if let Some(answer) = self.answer_frozen(&command) {
+            return (answer, None);
+        }
         match command {
             Command::Status => (Reply::Status(self.status()), None),
             Command::Clock => (Reply::Clock(self.machine.clock_status()), None),
@@ -53,6 +74,11 @@ impl<'a> Run<'a> {
                 .save_with(false, |machine| {
                     machine.save_keeping_memory(&path, overwrite, hash_ram, gives_right)
                 }),
+            Command::Offer { logs_writes } => (self.offer(logs_writes), None),
+            Command::Harvest => (self.harvest(), None),
+            Command::Freeze => (self.freeze(), None),
+            Command::TakeBack => self.take_back(),
+            Command::GiveAway => self.give_away(),
             Command::Stop => (Reply::Done, Some(Outcome::Stopped)),
             Command::Input(bytes) => {
                 let taken = lock(&self.machine.bus.console).type_in(&bytes);
@@ -61,7 +87,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn stop_time(&mut self) {
+    pub(super) fn stop_time(&mut self) {
         self.machine.clock.pause();
         self.time_stood = true;
     }
@@ -98,7 +124,7 @@ impl<'a> Run<'a> {
     /// Makes the saves that are due.
     pub(super) fn reach_save_points(&mut self) -> Option<Outcome> {
         while let Some(point) = self.config.save_points.get(self.next_save_point) {
-            if self.machine.instructions() < point.instructions {
+            if self.machine.instructions() < point.instructions || self.handoff.is_frozen() {
                 return None;
             }
             self.next_save_point += 1;
@@ -136,6 +162,7 @@ impl<'a> Run<'a> {
         let machine = &*self.machine;
         Status {
             paused: self.paused,
+            handoff: self.handoff,
             engine: machine.engine,
             vcpu_count: machine.board.vcpu_count,
             vcpus_on: machine.vcpus_on(),

@@ -1,8 +1,10 @@
 //! What others may ask of a running machine.
 
 use crate::error::MachineError;
+use crate::handoff::{Frozen, Handoff, Offered};
 use crate::time_of_day::ClockStatus;
 use abide_engine::Kick;
+use abide_memory::PageSet;
 use abide_vmclock::Notice;
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -55,6 +57,19 @@ pub enum Command {
         /// Whether the file gives the right to run.
         gives_right: bool,
     },
+    /// Tell what another process needs to take it over.
+    Offer {
+        /// Whether its writes to RAM are logged from here on.
+        logs_writes: bool,
+    },
+    /// Tell which pages it wrote since the last harvest; it runs.
+    Harvest,
+    /// Make it stand still for another process.
+    Freeze,
+    /// Let it go on here, as it was before it was offered.
+    TakeBack,
+    /// End it here: it is another process's.
+    GiveAway,
     /// End it, losing it.
     Stop,
     /// Type on its console.
@@ -66,6 +81,8 @@ pub enum Command {
 pub struct Status {
     /// Whether it is paused.
     pub paused: bool,
+    /// How far it is on its way to another process.
+    pub handoff: Handoff,
     /// Its engine.
     pub engine: &'static str,
     /// Its vCPUs.
@@ -98,6 +115,12 @@ pub enum Reply {
     Status(Status),
     /// What the guest reads of its clock; `None` if it has none.
     Clock(Option<Box<ClockStatus>>),
+    /// Offered.
+    Offered(Box<Offered>),
+    /// Written pages.
+    Written(PageSet),
+    /// It stands still.
+    Frozen(Box<Frozen>),
     /// Typed: so many bytes of the front were taken, the rest did not fit yet.
     Typed {
         /// Bytes taken.

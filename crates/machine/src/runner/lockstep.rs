@@ -62,7 +62,7 @@ impl<'run, 'a> Lockstep<'run, 'a> {
                 return outcome;
             }
         }
-        while self.run.paused {
+        while self.run.rests() {
             if let Some(outcome) = self.wait() {
                 return Some(outcome);
             }

@@ -10,6 +10,7 @@
 mod commands;
 mod control;
 mod firmware_requests;
+mod handoff;
 mod lockstep;
 mod threads;
 
@@ -40,6 +41,8 @@ pub enum Outcome {
     Panicked,
     /// The guest was saved, and goes on wherever its file is restored.
     SavedAway,
+    /// It was handed over, and goes on in another process.
+    GivenAway,
     /// Somebody asked it to stop.
     Stopped,
 }
@@ -87,6 +90,9 @@ impl Machine {
     ) -> Result<RunResult, MachineError> {
         if self.memory_file.as_ref().is_some_and(abide_snapshot::MemoryFile::is_kept) {
             return Err(MachineError::SavedAway);
+        }
+        if self.is_given_away {
+            return Err(MachineError::Handoff { why: "it goes on in another process" });
         }
         self.clock.resume();
         self.bus.doorbell.connect(Some(queue.notifier()));

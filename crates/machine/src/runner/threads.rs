@@ -319,10 +319,10 @@ impl Coordinator<'_, '_> {
             if let Some(outcome) = self.reach_save_points()? {
                 return Ok(outcome);
             }
-            if !self.run.paused {
+            if !self.run.rests() {
                 self.start()?;
             }
-            let rests = self.run.paused || self.run.machine.vcpus_on() == Some(0);
+            let rests = self.run.rests() || self.run.machine.vcpus_on() == Some(0);
             match self.queue.wait(Some(TICK), rests) {
                 // Nobody is left who could wake or resume it.
                 Waited::Closed => return Ok(Outcome::Stopped),
@@ -336,7 +336,7 @@ impl Coordinator<'_, '_> {
             if let Some(end) = self.floor.take_end() {
                 return end;
             }
-            if !self.run.paused {
+            if !self.run.rests() {
                 self.run.machine.bus.deliver_input();
                 self.run.machine.bus.tick_rtc();
                 self.run.machine.tick_time();
@@ -371,7 +371,8 @@ impl Coordinator<'_, '_> {
     }
 
     fn reach_save_points(&mut self) -> Result<Option<Outcome>, MachineError> {
-        let due = |point| self.run.machine.instructions() >= point;
+        let is_frozen = self.run.handoff.is_frozen();
+        let due = |point| self.run.machine.instructions() >= point && !is_frozen;
         if !self.run.next_save_point().is_some_and(due) {
             return Ok(None);
         }
@@ -387,7 +388,10 @@ impl Coordinator<'_, '_> {
             Command::Save { .. }
             | Command::SaveMoving { .. }
             | Command::SaveKeepingMemory { .. } => true,
+            // Registers are read, or it stands still already.
+            Command::Offer { .. } | Command::Freeze | Command::TakeBack | Command::GiveAway => true,
             Command::Status | Command::Clock | Command::Announce(_) | Command::Input(_) => false,
+            Command::Harvest => false,
         };
         if needs_rest && let Some(outcome) = self.rest_unless_ended()? {
             // Whoever asked learns from the missing answer that there is no machine any more.

@@ -40,6 +40,8 @@ pub struct NetCable {
 enum End {
     /// Nobody.
     None,
+    /// What it leads to is still another process's, or is again.
+    Apart { mac: MacAddress, lost: Vec<Connection> },
     /// Who answers at once, and what.
     Echo { answer: Option<Vec<u8>> },
     /// A backend with a thread of its own.
@@ -64,19 +66,40 @@ impl NetCable {
         lost: &[Connection],
         doorbell: &Arc<Doorbell>,
     ) -> Result<Self, NetError> {
+        let mut cable = Self::apart(network, mac, lost);
+        cable.plug_in(doorbell)?;
+        Ok(cable)
+    }
+
+    /// As [`Self::plug`], for a guest that another process still runs: it is plugged in later.
+    pub(crate) fn apart(network: NetConfig, mac: MacAddress, lost: &[Connection]) -> Self {
+        Self { network, end: End::Apart { mac, lost: lost.to_vec() } }
+    }
+
+    /// Plugs it in, if it is not yet.
+    ///
+    /// # Errors
+    /// [`NetError`]; it may be tried again.
+    pub(crate) fn plug_in(&mut self, doorbell: &Arc<Doorbell>) -> Result<(), NetError> {
+        let End::Apart { mac, lost } = &self.end else { return Ok(()) };
         let ready = || -> Ready {
             let doorbell = Arc::clone(doorbell);
             Arc::new(move || doorbell.ring())
         };
-        let end = match &network {
+        self.end = match &self.network {
             NetConfig::None => End::None,
             NetConfig::Echo => End::Echo { answer: None },
             NetConfig::Tap { name } => End::Port(abide_net::tap::open(name, ready())?),
             NetConfig::User(user) => {
-                End::Port(abide_net::user::open(user, mac, lost, ready())?.port)
+                End::Port(abide_net::user::open(user, *mac, lost, ready())?.port)
             }
         };
-        Ok(Self { network, end })
+        Ok(())
+    }
+
+    /// Leaves what it leads to, for another process: when this returns, that is free.
+    pub(crate) fn unplug(&mut self) {
+        self.end = End::None;
     }
 
     /// What it leads to.
@@ -158,7 +181,7 @@ fn connections_of(bytes: &[u8]) -> Option<Vec<Connection>> {
 impl abide_virtio::Cable for NetCable {
     fn send(&mut self, frame: &[u8]) -> bool {
         match &mut self.end {
-            End::None => true,
+            End::None | End::Apart { .. } => true,
             End::Echo { answer } => {
                 *answer = Echo.answer(frame);
                 true
@@ -169,7 +192,7 @@ impl abide_virtio::Cable for NetCable {
 
     fn receive(&mut self) -> Option<Vec<u8>> {
         match &mut self.end {
-            End::None => None,
+            End::None | End::Apart { .. } => None,
             End::Echo { answer } => answer.take(),
             End::Port(port) => port.receive(),
         }
@@ -177,7 +200,7 @@ impl abide_virtio::Cable for NetCable {
 
     fn has_frame(&self) -> bool {
         match &self.end {
-            End::None => false,
+            End::None | End::Apart { .. } => false,
             End::Echo { answer } => answer.is_some(),
             End::Port(port) => port.has_frame(),
         }
@@ -192,7 +215,7 @@ impl abide_virtio::Cable for NetCable {
 
     fn is_up(&self) -> bool {
         match &self.end {
-            End::None => false,
+            End::None | End::Apart { .. } => false,
             End::Echo { .. } => true,
             End::Port(port) => port.is_up(),
         }

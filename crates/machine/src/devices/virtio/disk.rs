@@ -102,7 +102,8 @@ pub enum DiskError {
     },
 }
 
-/// A disk that is open, and locked as long as it is: by one writer, or by any number of readers.
+/// A disk that is open, and locked as long as a guest uses it: by one writer, or by any number of
+/// readers.
 #[derive(Debug)]
 pub struct Disk {
     config: DiskConfig,
@@ -119,6 +120,17 @@ impl Disk {
     /// # Errors
     /// [`DiskError`].
     pub fn open(config: &DiskConfig) -> Result<Self, DiskError> {
+        let disk = Self::open_unlocked(config)?;
+        disk.lock()?;
+        Ok(disk)
+    }
+
+    /// Opens it while another process may still have it: nothing is read or written until
+    /// [`Self::lock`].
+    ///
+    /// # Errors
+    /// [`DiskError`].
+    pub(crate) fn open_unlocked(config: &DiskConfig) -> Result<Self, DiskError> {
         let path = config.path.clone();
         let open = |source| DiskError::Open { path: path.clone(), source };
         let access = if config.readonly { OFlags::RDONLY } else { OFlags::RDWR };
@@ -142,18 +154,36 @@ impl Disk {
         if let Some(found) = found {
             return Err(DiskError::Kind { path, found });
         }
-        let locked = if config.readonly { file.try_lock_shared() } else { file.try_lock() };
-        match locked {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(DiskError::InUse { path }),
-            Err(TryLockError::Error(source)) => return Err(DiskError::Lock { path, source }),
-        }
         let len = file.seek(SeekFrom::End(0)).map_err(open)?;
         let multiple = if config.direct { DIRECT_ALIGN as u64 } else { SECTOR_LEN };
         if len == 0 || !len.is_multiple_of(multiple) {
             return Err(DiskError::Len { path, found: len, multiple });
         }
         Ok(Self { config: config.clone(), file, len, has_complained: false })
+    }
+
+    /// Locks it; once is enough.
+    ///
+    /// # Errors
+    /// [`DiskError::InUse`] or [`DiskError::Lock`].
+    pub(crate) fn lock(&self) -> Result<(), DiskError> {
+        let path = || self.config.path.clone();
+        let file = &self.file;
+        let locked = if self.config.readonly { file.try_lock_shared() } else { file.try_lock() };
+        match locked {
+            Ok(()) => Ok(()),
+            Err(TryLockError::WouldBlock) => Err(DiskError::InUse { path: path() }),
+            Err(TryLockError::Error(source)) => Err(DiskError::Lock { path: path(), source }),
+        }
+    }
+
+    /// Leaves it to another process; nothing is read or written from here on.
+    ///
+    /// # Errors
+    /// [`DiskError::Lock`].
+    pub(crate) fn unlock(&self) -> Result<(), DiskError> {
+        let lock = |source| DiskError::Lock { path: self.config.path.clone(), source };
+        self.file.unlock().map_err(lock)
     }
 
     /// Where it is.

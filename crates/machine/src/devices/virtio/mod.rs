@@ -265,6 +265,34 @@ impl VirtioDevice {
         }
     }
 
+    /// Takes what it needs of the host and another process had until now; once is enough.
+    ///
+    /// # Errors
+    /// [`MachineError::Disk`], [`MachineError::Net`] or [`MachineError::Vsock`]; it may be tried
+    /// again.
+    pub(crate) fn claim(&mut self, doorbell: &Arc<Doorbell>) -> Result<(), MachineError> {
+        match self {
+            Self::Block { disk, .. } => Ok(disk.lock()?),
+            Self::Net { cable, .. } => Ok(cable.plug_in(doorbell)?),
+            Self::Vsock { sockets, .. } => Ok(sockets.listen(doorbell)?),
+            Self::Rng { .. } | Self::Rtc { .. } | Self::Console { .. } => Ok(()),
+        }
+    }
+
+    /// Leaves what it has of the host to another process: the guest does not go on here.
+    ///
+    /// # Errors
+    /// [`MachineError::Disk`].
+    pub(crate) fn release(&mut self) -> Result<(), MachineError> {
+        match self {
+            Self::Block { disk, .. } => disk.unlock()?,
+            Self::Net { cable, .. } => cable.unplug(),
+            Self::Vsock { sockets, .. } => sockets.leave(),
+            Self::Rng { .. } | Self::Rtc { .. } | Self::Console { .. } => {}
+        }
+        Ok(())
+    }
+
     /// Its registers.
     #[must_use]
     pub fn save(&self) -> Vec<Entry> {

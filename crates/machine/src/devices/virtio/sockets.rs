@@ -28,7 +28,9 @@ pub struct VsockConfig {
 /// The host's end of a guest's sockets.
 pub struct HostSockets {
     path: PathBuf,
-    port: Port,
+    cid: u32,
+    /// `None` while another process listens at the path.
+    port: Option<Port>,
 }
 
 impl fmt::Debug for HostSockets {
@@ -43,10 +45,32 @@ impl HostSockets {
     /// # Errors
     /// [`VsockError`].
     pub(crate) fn open(config: &VsockConfig, doorbell: &Arc<Doorbell>) -> Result<Self, VsockError> {
-        let doorbell = Arc::clone(doorbell);
-        let ready = Arc::new(move || doorbell.ring());
-        let port = abide_net::vsock::open(&config.path, config.cid, ready)?;
-        Ok(Self { path: config.path.clone(), port })
+        let mut sockets = Self::apart(config);
+        sockets.listen(doorbell)?;
+        Ok(sockets)
+    }
+
+    /// As [`Self::open`], for a guest that another process still runs: it listens later.
+    pub(crate) fn apart(config: &VsockConfig) -> Self {
+        Self { path: config.path.clone(), cid: config.cid, port: None }
+    }
+
+    /// Listens at the path, if it does not yet.
+    ///
+    /// # Errors
+    /// [`VsockError`]; it may be tried again.
+    pub(crate) fn listen(&mut self, doorbell: &Arc<Doorbell>) -> Result<(), VsockError> {
+        if self.port.is_none() {
+            let doorbell = Arc::clone(doorbell);
+            let ready = Arc::new(move || doorbell.ring());
+            self.port = Some(abide_net::vsock::open(&self.path, self.cid, ready)?);
+        }
+        Ok(())
+    }
+
+    /// Leaves the path to another process: when this returns, it is free.
+    pub(crate) fn leave(&mut self) {
+        self.port = None;
     }
 
     /// Where programs of the host find the guest.
@@ -74,18 +98,20 @@ impl HostSockets {
 
 impl abide_virtio::Sockets for HostSockets {
     fn send(&mut self, packet: &[u8]) -> bool {
-        self.port.send(packet)
+        self.port.as_ref().is_none_or(|port| port.send(packet))
     }
 
     fn receive(&mut self, room: usize) -> Option<Vec<u8>> {
-        self.port.receive(room)
+        self.port.as_ref()?.receive(room)
     }
 
     fn has_packet(&self) -> bool {
-        self.port.has_packet()
+        self.port.as_ref().is_some_and(Port::has_packet)
     }
 
     fn reset(&mut self) {
-        self.port.reset();
+        if let Some(port) = &self.port {
+            port.reset();
+        }
     }
 }

@@ -1,0 +1,368 @@
+//! A running guest is handed to another machine: by the descriptor of its RAM, or page by page.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod support;
+
+use abide_engine::Engine;
+use abide_engine_soft::SoftEngine;
+use abide_firmware::Firmware;
+use abide_machine::board::BoardConfig;
+use abide_machine::devices::virtio::{DiskConfig, NetCardConfig, VirtioConfig, VsockConfig};
+use abide_machine::devices::vmclock::VmclockConfig;
+use abide_machine::error::{MachineError, RestoreError};
+use abide_machine::handoff::{Frozen, Handoff, Offered};
+use abide_machine::lifecycle::{Intent, Prepared};
+use abide_machine::restore::{Elsewhere, restore_onto};
+use abide_machine::runner::{Command, Control, Outcome, Reply, RunConfig, control};
+use abide_machine::{BirthConfig, Machine, TimeSource};
+use abide_memory::{GuestRam, PAGE_SIZE, PageSet};
+use abide_net::NetConfig;
+use abide_reg::Gpa;
+use abide_snapshot::{Reader, ram_hash};
+use abide_testkit::guest::{asm, x};
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+use support::smp::{self, DATA, OWN, add_atomically, image, run_asked, status};
+use support::{BOARD, KERNEL, MockEngine, try_born};
+
+/// The guest that comes with abide and needs nobody.
+const DEMO: &[u8] = include_bytes!("../../../guests/bin/demo.img");
+const DEMO_RAM_LEN: u64 = 32 << 20;
+
+/// What a guest prints, for who asks.
+#[derive(Clone, Default)]
+struct Printed(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Printed {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+fn demo(printed: &Printed) -> Machine {
+    let board = BoardConfig { ram_len: DEMO_RAM_LEN, ..BoardConfig::DEFAULT };
+    let birth = BirthConfig {
+        board,
+        virtio: &[],
+        time: TimeSource::Virtual,
+        firmware: Firmware::default(),
+        kernel: DEMO,
+        initrd: None,
+        bootargs: "",
+        console: Box::new(printed.clone()),
+        memory_file: None,
+    };
+    Machine::create(&SoftEngine::new(), birth).unwrap()
+}
+
+fn end(machine: &mut Machine) -> Outcome {
+    let (_, queue) = control();
+    machine.run(&queue, &RunConfig::default()).unwrap().outcome
+}
+
+fn offer(control: &Control, logs_writes: bool) -> Offered {
+    match control.ask(Command::Offer { logs_writes }) {
+        Some(Reply::Offered(offered)) => *offered,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn harvest(control: &Control) -> PageSet {
+    match control.ask(Command::Harvest) {
+        Some(Reply::Written(pages)) => pages,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn freeze(control: &Control) -> Frozen {
+    match control.ask(Command::Freeze) {
+        Some(Reply::Frozen(frozen)) => *frozen,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn done(control: &Control, command: Command) {
+    let reply = control.ask(command);
+    assert!(matches!(reply, Some(Reply::Done)), "{reply:?}");
+}
+
+/// The same RAM as another process would have it.
+fn by_descriptor(ram: &GuestRam) -> GuestRam {
+    let fd = ram.fd().try_clone_to_owned().unwrap();
+    GuestRam::from_fd(ram.base(), ram.size(), fd).unwrap()
+}
+
+fn copy(pages: impl Iterator<Item = u64>, from: &GuestRam, to: &GuestRam) {
+    let mut page = [0; 4096];
+    for number in pages {
+        let gpa = Gpa(from.base().0 + number * PAGE_SIZE);
+        from.read(gpa, &mut page).unwrap();
+        to.write(gpa, &page).unwrap();
+    }
+}
+
+fn prepare(
+    engine: &dyn Engine,
+    state: Vec<u8>,
+    ram: GuestRam,
+    console: impl Write + Send + 'static,
+) -> Result<Prepared, RestoreError> {
+    let reader = Reader::from_bytes(state).unwrap();
+    restore_onto(engine, &reader, ram, Box::new(console), &Elsewhere::default())
+}
+
+/// Waits until the guest has executed so much.
+fn wait_for(control: &Control, instructions: u64) {
+    while status(control).unwrap().instructions < instructions {}
+}
+
+#[test]
+fn guest_handed_over_ends_as_if_untouched() {
+    let untouched = Printed::default();
+    let mut machine = demo(&untouched);
+    assert_eq!(end(&mut machine), Outcome::PoweredOff);
+    let (hash, total) = (machine.state_hash().unwrap(), machine.instructions());
+    drop(machine);
+    for (logs_writes, at) in [(false, total / 5), (true, total / 3), (true, total / 2)] {
+        let printed = Printed::default();
+        let mut source = demo(&printed);
+        let mut prepared = None;
+        let outcome = run_asked(&mut source, |control| {
+            wait_for(control, at);
+            let offered = offer(control, logs_writes);
+            let ram = if logs_writes {
+                let ram = GuestRam::new(offered.ram.base(), offered.ram.size()).unwrap();
+                copy(0..ram.size() / PAGE_SIZE, &offered.ram, &ram);
+                for _ in 0..3 {
+                    copy(harvest(control).iter(), &offered.ram, &ram);
+                }
+                ram
+            } else {
+                by_descriptor(&offered.ram)
+            };
+            let frozen = freeze(control);
+            copy(frozen.written.iter(), &offered.ram, &ram);
+            let made = prepare(&SoftEngine::new(), frozen.state, ram, printed.clone()).unwrap();
+            assert_eq!(made.report().digest, frozen.digest);
+            prepared = Some(made);
+            done(control, Command::GiveAway);
+        });
+        assert_eq!(outcome, Outcome::GivenAway);
+        let (_, queue) = control();
+        let again = source.run(&queue, &RunConfig::default()).map(|_| ());
+        assert!(matches!(again, Err(MachineError::Handoff { .. })), "it never runs here again");
+        drop(source);
+        let mut destination = prepared.unwrap().commit(Intent::Move).unwrap();
+        assert!(destination.instructions() < total, "it was caught in the middle");
+        assert_eq!(end(&mut destination), Outcome::PoweredOff);
+        assert_eq!(destination.state_hash().unwrap(), hash, "log {logs_writes}, at {at}");
+        assert_eq!(destination.instructions(), total);
+        assert_eq!(*printed.0.lock().unwrap(), *untouched.0.lock().unwrap());
+    }
+}
+
+#[test]
+fn guest_taken_back_ends_as_if_untouched() {
+    let untouched = Printed::default();
+    let mut machine = demo(&untouched);
+    end(&mut machine);
+    let hash = machine.state_hash().unwrap();
+    let printed = Printed::default();
+    let mut source = demo(&printed);
+    let outcome = run_asked(&mut source, |control| {
+        for (attempt, logs_writes) in [true, false, true, false].into_iter().enumerate() {
+            let offered = offer(control, logs_writes);
+            assert_eq!(status(control).unwrap().handoff, Handoff::Offered { logs_writes });
+            if attempt == 0 {
+                // Nobody wants it.
+                done(control, Command::TakeBack);
+                continue;
+            }
+            let frozen = freeze(control);
+            assert_eq!(status(control).unwrap().handoff, Handoff::Frozen { logs_writes });
+            let ram = by_descriptor(&offered.ram);
+            let before = ram_hash(&ram).unwrap();
+            let prepared = prepare(&SoftEngine::new(), frozen.state, ram, std::io::sink());
+            drop(prepared.unwrap());
+            assert_eq!(ram_hash(&offered.ram).unwrap(), before, "not a byte is written");
+            done(control, Command::TakeBack);
+            assert_eq!(status(control).unwrap().handoff, Handoff::None);
+            assert!(!offered.ram.dirty().is_enabled());
+        }
+    });
+    assert_eq!(outcome, Outcome::PoweredOff);
+    assert_eq!(source.state_hash().unwrap(), hash);
+    assert_eq!(*printed.0.lock().unwrap(), *untouched.0.lock().unwrap());
+}
+
+/// Each vCPU adds 1 to the same number until it is told to end, and counts for itself how often.
+#[test]
+fn vcpus_on_threads_lose_nothing_on_the_way() {
+    const VCPUS: u32 = 4;
+    const END: u32 = OWN + 64;
+    const COUNTS: u32 = OWN + 128;
+    let image = image(VCPUS, |program, _| {
+        let again = program.label();
+        program.mov64(x(24), 0);
+        asm!(program.assembler(); add x25, x20, END);
+        program.bind(again);
+        add_atomically(program, OWN);
+        asm!(program.assembler()
+            ; add x24, x24, 1
+            ; ldar x0, [x25]
+            ; cbz x0, =>again
+            ; add x25, x20, COUNTS
+            ; add x25, x25, x19, lsl 3
+            ; str x24, [x25]
+        );
+    });
+    for logs_writes in [false, true] {
+        let mut machine = smp::machine(VCPUS, &image, TimeSource::Host);
+        for hop in 0..3 {
+            let mut next = None;
+            let outcome = run_asked(&mut machine, |control| {
+                let begun = status(control).unwrap().instructions;
+                wait_for(control, begun + 100_000);
+                let offered = offer(control, logs_writes);
+                let ram = if logs_writes {
+                    GuestRam::new(offered.ram.base(), offered.ram.size()).unwrap()
+                } else {
+                    by_descriptor(&offered.ram)
+                };
+                if logs_writes {
+                    copy(0..ram.size() / PAGE_SIZE, &offered.ram, &ram);
+                    for _ in 0..5 {
+                        copy(harvest(control).iter(), &offered.ram, &ram);
+                    }
+                }
+                let frozen = freeze(control);
+                copy(frozen.written.iter(), &offered.ram, &ram);
+                assert_eq!(ram_hash(&offered.ram).unwrap(), ram_hash(&ram).unwrap());
+                let made = prepare(&SoftEngine::new(), frozen.state, ram, std::io::sink());
+                next = Some(made.unwrap());
+                done(control, Command::GiveAway);
+            });
+            assert_eq!(outcome, Outcome::GivenAway, "hop {hop}");
+            machine = next.unwrap().commit(Intent::Move).unwrap();
+        }
+        machine.ram().write(Gpa(DATA.0 + u64::from(END)), &1u64.to_le_bytes()).unwrap();
+        assert_eq!(smp::run(&mut machine), Outcome::PoweredOff);
+        let counts = (0..VCPUS).map(|vcpu| smp::word(&machine, COUNTS + 8 * vcpu));
+        let sum: u64 = counts.sum();
+        assert_eq!(smp::word(&machine, OWN), sum, "log {logs_writes}");
+    }
+}
+
+#[test]
+fn what_would_change_a_frozen_guest_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut machine = demo(&Printed::default());
+    let outcome = run_asked(&mut machine, |control| {
+        let refused = |command: Command| {
+            let reply = control.ask(command);
+            assert!(
+                matches!(reply, Some(Reply::Failed(MachineError::Handoff { .. }))),
+                "{reply:?}"
+            );
+        };
+        for command in [Command::Freeze, Command::TakeBack, Command::GiveAway, Command::Harvest] {
+            refused(command);
+        }
+        offer(control, false);
+        for command in [Command::Offer { logs_writes: true }, Command::GiveAway, Command::Harvest] {
+            refused(command);
+        }
+        freeze(control);
+        let path = folder.path().join("file");
+        let (compress, overwrite) = (false, false);
+        for command in [
+            Command::Pause,
+            Command::Resume,
+            Command::Save { path: path.clone(), keep_running: true, compress, overwrite },
+            Command::SaveMoving { path, compress, overwrite },
+            Command::Freeze,
+            Command::Offer { logs_writes: false },
+            Command::Stop,
+        ] {
+            refused(command);
+        }
+        let typed = control.ask(Command::Input(b"x".to_vec()));
+        assert!(matches!(typed, Some(Reply::Typed { taken: 0 })), "{typed:?}");
+        let (one, two) = (status(control).unwrap(), status(control).unwrap());
+        assert_eq!(one, two, "it stands still");
+        // It was told to stop, and does so now that it is known to be here.
+        done(control, Command::TakeBack);
+        assert!(status(control).is_none());
+    });
+    assert_eq!(outcome, Outcome::Stopped);
+}
+
+#[test]
+fn host_is_left_before_it_is_taken_and_no_unit_writes_before_that() {
+    let folder = tempfile::tempdir().unwrap();
+    let (disk, socket) = (folder.path().join("disk"), folder.path().join("socket"));
+    std::fs::write(&disk, vec![7; 64 << 10]).unwrap();
+    let mac = abide_net::MacAddress::of_seed(7);
+    let virtio = [
+        VirtioConfig::Block(DiskConfig { path: disk.clone(), readonly: false, direct: false }),
+        VirtioConfig::Rng,
+        VirtioConfig::Rtc { shares_page: false },
+        VirtioConfig::Console,
+        VirtioConfig::Net(NetCardConfig { network: NetConfig::Echo, mac }),
+        VirtioConfig::Vsock(VsockConfig { path: socket.clone(), cid: 7 }),
+    ];
+    let board = BoardConfig { vmclock: Some(VmclockConfig::DEFAULT), ..BOARD };
+    let engine = MockEngine::idle();
+    let mut machine = try_born(&engine, KERNEL, board, TimeSource::Host, &virtio).unwrap();
+    let mut given = None;
+    let outcome = run_asked(&mut machine, |control| {
+        let offered = offer(control, false);
+        let frozen = freeze(control);
+        let before = ram_hash(&offered.ram).unwrap();
+        let ram = || by_descriptor(&offered.ram);
+        let mut prepared = prepare(&engine, frozen.state.clone(), ram(), std::io::sink()).unwrap();
+        for _ in 0..2 {
+            let refused = prepared.claim();
+            assert!(matches!(refused, Err(MachineError::Disk(_))), "{refused:?}");
+        }
+        let units = frozen_units(&frozen.state);
+        for unit in ["virtio-blk", "virtio-rng", "virtio-vsock", "vmclock", "gic", "cpu"] {
+            assert!(units.iter().any(|name| name == unit), "{unit}: {units:?}");
+        }
+        drop(prepared);
+        assert_eq!(ram_hash(&offered.ram).unwrap(), before, "an aborted handoff writes nothing");
+        assert!(socket.exists(), "and takes nothing");
+        given = Some(prepare(&engine, frozen.state, ram(), std::io::sink()).unwrap());
+        assert_eq!(ram_hash(&offered.ram).unwrap(), before);
+        done(control, Command::GiveAway);
+        // The source's process still lives.
+        given.as_mut().unwrap().claim().unwrap();
+        assert!(socket.exists());
+    });
+    assert_eq!(outcome, Outcome::GivenAway);
+    drop(machine);
+    let machine = given.unwrap().commit(Intent::Move).unwrap();
+    assert!(socket.exists(), "the old process has left it before");
+    drop(machine);
+}
+
+fn frozen_units(state: &[u8]) -> Vec<String> {
+    let reader = Reader::from_bytes(state.to_vec()).unwrap();
+    reader.snapshot().units().map(|unit| unit.unit.to_string()).collect()
+}
+
+#[test]
+fn ram_that_is_none_of_the_guests_is_refused() {
+    let mut machine = demo(&Printed::default());
+    run_asked(&mut machine, |control| {
+        let offered = offer(control, false);
+        let ram = GuestRam::new(offered.ram.base(), DEMO_RAM_LEN / 2).unwrap();
+        let refused = prepare(&SoftEngine::new(), offered.state, ram, std::io::sink());
+        assert!(matches!(refused.map(|_| ()), Err(RestoreError::Memory(_))));
+        done(control, Command::Stop);
+    });
+}
