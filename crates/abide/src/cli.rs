@@ -62,7 +62,7 @@ pub enum Command {
     Status(NamedQueryArgs),
     /// Run: tell what a guest reads of its clock, and how wrong that may be
     Clock(ClockArgs),
-    /// Run: let a guest stand still; its time stands still too
+    /// Run: let a guest stand still; afterwards it finds that time has passed
     Pause(NamedArgs),
     /// Run: let a paused guest go on
     Resume(NamedArgs),

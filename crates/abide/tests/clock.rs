@@ -98,6 +98,15 @@ fn what_a_running_guest_reads_is_told_and_another_reader_finds_the_same() {
         assert_eq!(said, expected, "{when}");
     }
 
+    // The counter goes on through a pause, and so what the page says is still true.
+    for command in ["pause", "resume"] {
+        assert_eq!(code(&sandbox.abide(&[command, "web"])), 0);
+    }
+    let resumed = clock(&sandbox, "web");
+    assert_eq!(resumed["status"], "synchronized");
+    assert_eq!(resumed["disruption_marker"], first["disruption_marker"]);
+    assert_read_alike(&sandbox, "web");
+
     // Its host loses the time: what it was told is carried on, and why is said.
     describe(&sandbox, "synchronised no\n");
     let lost = clock_that(&sandbox, "web", |clock| clock["status"] == "freerunning");

@@ -151,10 +151,6 @@ impl GuestCounter for SoftCounter {
     fn off_ticks(&self) -> u64 {
         0
     }
-
-    fn stops_with_machine(&self) -> bool {
-        true
-    }
 }
 
 impl Vcpu for SoftVcpu {

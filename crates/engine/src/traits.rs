@@ -179,9 +179,6 @@ pub trait GuestCounter: Send + Sync {
 
     /// By how many ticks that may be less or more than what it reads.
     fn off_ticks(&self) -> u64;
-
-    /// Whether it stands still while the machine's clock does.
-    fn stops_with_machine(&self) -> bool;
 }
 
 /// An ID register that shows what its engine does not do.

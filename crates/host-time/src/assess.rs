@@ -86,8 +86,8 @@ impl Assessor {
         self.table = table;
     }
 
-    /// The guest's counter stood still, or was set: nothing that was known of it holds.
-    pub const fn counter_disturbed(&mut self) {
+    /// The guest's counter may have stood still: nothing that was known of it holds.
+    const fn counter_disturbed(&mut self) {
         self.trusted = None;
         self.counter = None;
     }

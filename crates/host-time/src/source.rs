@@ -40,11 +40,6 @@ impl HostTime {
         }
         self.assessor.assess(self.clock.as_mut(), counter)
     }
-
-    /// The guest's counter stood still, or was set.
-    pub const fn counter_disturbed(&mut self) {
-        self.assessor.counter_disturbed();
-    }
 }
 
 /// Reads a table of leap seconds.

@@ -40,8 +40,23 @@ enum Source {
 struct HostTime {
     /// The counter when `since` was taken.
     ticks: u64,
-    /// Since when it runs, by [`oscillator_ns`]; `None` while paused.
+    /// Since when it runs, by [`oscillator_ns`]; `None` before its first run.
     since_ns: Option<u64>,
+    /// What is shown of it while nobody may see it move.
+    held: Option<u64>,
+}
+
+impl HostTime {
+    fn stopped(ticks: u64) -> Self {
+        Self { ticks, since_ns: None, held: None }
+    }
+
+    fn now_ticks(&self, cntfrq_hz: u64) -> u64 {
+        let ran_ns = self.since_ns.map_or(0, |since| oscillator_ns().saturating_sub(since));
+        let ran_ticks = u128::from(ran_ns) * u128::from(cntfrq_hz) / 1_000_000_000;
+        let now = self.ticks.saturating_add(u64::try_from(ran_ticks).unwrap_or(u64::MAX));
+        self.held.unwrap_or(now)
+    }
 }
 
 /// What the host's oscillator has counted, in ns: CLOCK_MONOTONIC_RAW, which is neither set nor
@@ -71,7 +86,7 @@ impl MachineClock {
     /// A clock that follows the host's once [`Self::resume`]d.
     #[must_use]
     pub fn new_host(cntfrq_hz: u64) -> Self {
-        let source = Source::Host(RwLock::new(HostTime { ticks: 0, since_ns: None }));
+        let source = Source::Host(RwLock::new(HostTime::stopped(0)));
         Self { cntfrq_hz, instructions: AtomicU64::new(0), source }
     }
 
@@ -101,19 +116,21 @@ impl MachineClock {
         }
     }
 
-    /// Stops time: a paused guest does not see it pass. Virtual time stops by itself.
+    /// Holds what is shown of time: all that looks at a machine at rest, a save above all, sees one
+    /// moment. Virtual time stops by itself.
     pub fn pause(&self) {
         if let Source::Host(time) = &self.source {
-            let now = self.now_ticks();
             let mut time = time.write().unwrap_or_else(PoisonError::into_inner);
-            *time = HostTime { ticks: now, since_ns: None };
+            time.held = Some(time.now_ticks(self.cntfrq_hz));
         }
     }
 
-    /// Lets time go on from where it stopped.
+    /// Shows time again: as on hardware, and as KVM does it, the counter went on meanwhile, so what
+    /// was known of it still holds. A clock that never ran begins to.
     pub fn resume(&self) {
         if let Source::Host(time) = &self.source {
             let mut time = time.write().unwrap_or_else(PoisonError::into_inner);
+            time.held = None;
             time.since_ns.get_or_insert_with(oscillator_ns);
         }
     }
@@ -189,7 +206,7 @@ impl MachineClock {
                 })?;
                 Source::Virtual { warp_ticks: AtomicU64::new(warp) }
             }
-            Some(HOST) => Source::Host(RwLock::new(HostTime { ticks, since_ns: None })),
+            Some(HOST) => Source::Host(RwLock::new(HostTime::stopped(ticks))),
             _ => {
                 let allowed = "0 (host time) or 1 (virtual time)";
                 return Err(IntakeError::Value { id: KIND.id, found: kind, allowed });
@@ -209,9 +226,7 @@ impl Clock for MachineClock {
             }
             Source::Host(time) => {
                 let time = time.read().unwrap_or_else(PoisonError::into_inner);
-                let ran_ns = time.since_ns.map_or(0, |since| oscillator_ns().saturating_sub(since));
-                let ran_ticks = u128::from(ran_ns) * u128::from(self.cntfrq_hz) / 1_000_000_000;
-                time.ticks.saturating_add(u64::try_from(ran_ticks).unwrap_or(u64::MAX))
+                time.now_ticks(self.cntfrq_hz)
             }
         }
     }
@@ -273,6 +288,20 @@ mod tests {
         let saved = clock.save();
         let (restored, _) = MachineClock::restore(62_500_000, saved.clone()).unwrap();
         assert_eq!(restored.save(), saved);
+    }
+
+    #[test]
+    fn a_pause_is_seen_only_afterwards() {
+        let clock = MachineClock::new_host(1_000_000_000);
+        clock.resume();
+        clock.pause();
+        let shown = clock.now_ticks();
+        let start = oscillator_ns();
+        while oscillator_ns() < start + 1_000_000 {}
+        clock.pause();
+        assert_eq!(clock.now_ticks(), shown, "held from the first pause on");
+        clock.resume();
+        assert!(clock.now_ticks() >= shown + 1_000_000, "the counter went on");
     }
 
     #[test]

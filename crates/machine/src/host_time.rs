@@ -34,10 +34,6 @@ impl TimeOfDay for HostTimeOfDay {
         claim
     }
 
-    fn counter_disturbed(&mut self) {
-        self.time.counter_disturbed();
-    }
-
     fn decide(&mut self, standing: &Body, claim: Option<&Claim>) -> Publish {
         let now_ns = u64::try_from(self.since.elapsed().as_nanos()).unwrap_or(u64::MAX);
         let Action { write, notify } = self.policy.decide(now_ns, weigh(standing, claim));

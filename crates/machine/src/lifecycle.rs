@@ -9,7 +9,7 @@
 //!
 //! | step | what happens | what may not |
 //! |---|---|---|
-//! | quiesce | vCPUs stand at an instruction boundary, time stops ([`MachineClock::pause`]), requests of the guest to the machine are done | a vCPU runs |
+//! | quiesce | vCPUs stand at an instruction boundary, and show one moment ([`MachineClock::pause`]), requests of the guest to the machine are done | a vCPU runs |
 //! | flush | units write what they still owe: disks are flushed, into guest RAM none of this board's does | RAM changes afterwards |
 //! | save | every register is read, in the order of [`ORDER`] | a register with side effects is read |
 //! | restore | a new machine is made from registers, written and read back | guest RAM is written except by the saved pages, an interrupt is raised |

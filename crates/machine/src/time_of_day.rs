@@ -58,9 +58,6 @@ pub trait TimeOfDay: Send {
     /// What the host vouches for now; `None`: nothing.
     fn claim(&mut self, counter: &GuestTicks<'_>) -> Option<Claim>;
 
-    /// The guest's counter stood still since the last claim, or was set.
-    fn counter_disturbed(&mut self);
-
     /// What becomes of a page that says `standing` where the host can claim that. Not asked where
     /// the guest goes on: then the page is written, and it is interrupted if anything is new.
     fn decide(&mut self, standing: &Body, claim: Option<&Claim>) -> Publish;
@@ -147,16 +144,13 @@ impl Machine {
         Ok(())
     }
 
-    /// The vCPUs are about to execute; `stood` says whether the machine's clock did since.
-    pub(crate) fn time_goes_on(&mut self, stood: bool) -> Result<(), MachineError> {
+    /// The vCPUs are about to execute.
+    pub(crate) fn time_goes_on(&mut self) -> Result<(), MachineError> {
         let Some(vcpu) = self.vcpus.first() else { return Ok(()) };
         let counter = vcpu.counter()?;
         lock(&self.bus.clocks).set_counter(counter.clone());
         let Some(publisher) = &mut self.publisher else { return Ok(()) };
         let Some(counter) = counter else { return Ok(()) };
-        if stood && counter.stops_with_machine() {
-            publisher.source.counter_disturbed();
-        }
         if publisher.publish(&self.bus, counter.as_ref(), self.board.cntfrq_hz) {
             self.bus.notify_vmclock();
         }

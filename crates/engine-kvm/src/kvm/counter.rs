@@ -41,11 +41,6 @@ impl GuestCounter for KvmCounter {
     fn off_ticks(&self) -> u64 {
         self.off_ticks
     }
-
-    /// A guest's counter on KVM goes on whatever its VMM does.
-    fn stops_with_machine(&self) -> bool {
-        false
-    }
 }
 
 /// CNTVCT_EL0 of this process: for a host its own counter, without an offset.

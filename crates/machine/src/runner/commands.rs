@@ -17,8 +17,6 @@ pub(super) struct Run<'a> {
     /// Somebody asked it to stop while it was frozen.
     pub(super) shall_stop: bool,
     pub(super) failed_saves: Vec<(PathBuf, MachineError)>,
-    /// The machine's clock stood still since vCPUs last executed.
-    pub(super) time_stood: bool,
     next_save_point: usize,
 }
 
@@ -32,7 +30,6 @@ impl<'a> Run<'a> {
             handoff: Handoff::None,
             shall_stop: false,
             failed_saves,
-            time_stood: true,
             next_save_point: 0,
         }
     }
@@ -56,7 +53,7 @@ impl<'a> Run<'a> {
             },
             Command::Pause => {
                 self.paused = true;
-                self.stop_time();
+                self.machine.clock.pause();
                 (Reply::Done, None)
             }
             Command::Resume => {
@@ -87,17 +84,12 @@ impl<'a> Run<'a> {
         }
     }
 
-    pub(super) fn stop_time(&mut self) {
-        self.machine.clock.pause();
-        self.time_stood = true;
-    }
-
     fn save_with(
         &mut self,
         keep_running: bool,
         save: impl FnOnce(&mut Machine) -> Result<u64, MachineError>,
     ) -> (Reply, Option<Outcome>) {
-        self.stop_time();
+        self.machine.clock.pause();
         let saved = save(self.machine);
         if !self.paused {
             self.machine.clock.resume();
@@ -138,7 +130,7 @@ impl<'a> Run<'a> {
     }
 
     fn save_at(&mut self, point: &SavePoint, last: bool) -> bool {
-        self.stop_time();
+        self.machine.clock.pause();
         let saved = if last && self.config.keep_memory {
             self.machine.save_keeping_memory(&point.path, true, false, false)
         } else {

@@ -21,7 +21,7 @@ pub enum Command {
     Clock,
     /// Tell the guest how near the next disruption of its clock is.
     Announce(Notice),
-    /// Stop executing; the guest's time stands still.
+    /// Stop executing. The guest's counter goes on, as on hardware and under KVM.
     Pause,
     /// Go on.
     Resume,

@@ -62,7 +62,7 @@ impl Run<'_> {
         let Handoff::Offered { logs_writes } = self.handoff else {
             return refuse("it was not offered");
         };
-        self.stop_time();
+        self.machine.clock.pause();
         match self.machine.freeze(logs_writes) {
             Ok(frozen) => {
                 self.handoff = Handoff::Frozen { logs_writes };

@@ -346,8 +346,7 @@ impl Coordinator<'_, '_> {
 
     fn start(&mut self) -> Result<(), MachineError> {
         if !self.is_started {
-            let stood = std::mem::take(&mut self.run.time_stood);
-            self.run.machine.time_goes_on(stood)?;
+            self.run.machine.time_goes_on()?;
             let point = self.run.next_save_point().unwrap_or(NO_SAVE_POINT);
             self.floor.save_point.store(point, Ordering::Relaxed);
             self.floor.start(&mut self.run.machine.vcpus);
