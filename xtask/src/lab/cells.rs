@@ -2,7 +2,8 @@
 
 use super::host::{Errand, File, Finished, Host, tail};
 use super::{
-    implementations, kvm_to_kvm, linux, pmu, refusals, restore, tour, two_hosts, upgrade, vmclock,
+    guest_clock, implementations, kvm_to_kvm, linux, pmu, refusals, restore, tour, two_hosts,
+    upgrade, vmclock,
 };
 use crate::abide::{self, Linux, POWERED_OFF, Ran, SAVED_AWAY};
 use anyhow::{Context, Result, ensure};
@@ -41,6 +42,8 @@ enum Work {
     Refusals,
     /// A Debian guest is told of copies by the pages of time and generation.
     Vmclock,
+    /// What a guest writes to its page of time, and what it first reads there on each host.
+    GuestClock,
     /// A Debian guest that works goes twice round all kernels, under [`CONTRACT`].
     LinuxTour,
     /// A Debian guest that works goes from the host's KVM to the software engine, which does not
@@ -115,6 +118,7 @@ pub fn all() -> Vec<Cell> {
         cell("implementations", ("7.2", "neoverse-n1"), Work::Implementations),
         cell("refusals", ("6.12", "neoverse-n1"), Work::Refusals),
         cell("vmclock", ("6.1", "neoverse-n1"), Work::Vmclock),
+        cell("guest-clock", ("6.1", "neoverse-n1"), Work::GuestClock),
         cell("tour-linux", ("6.1", "neoverse-n1"), Work::LinuxTour),
         cell("both-ways", A57, Work::BothWays),
         cell("accepted-on-soft", ("6.1", "cortex-a57"), Work::Accepted),
@@ -203,6 +207,7 @@ impl Cell {
             Work::RestoreCount => restore::counted(&self.host, show),
             Work::RestoreShares => restore::shares(&self.host, show),
             Work::Vmclock => vmclock::tour(&self.host, CONTRACT, show),
+            Work::GuestClock => guest_clock::tour(&self.host, show),
             Work::LinuxTour => linux::tour(&self.host, CONTRACT, show),
             Work::Accepted => linux::accepted(&self.host, show),
             Work::BothWays => linux::both_ways(&self.host, show),

@@ -71,9 +71,23 @@ const MADE_WITH_EVENTS: &str = "events that this host has (KVM_ARM_VCPU_PMU_V3_F
 /// What to do after an exit.
 enum After {
     Run,
-    Abort,
+    Abort(Access),
     Stop(Stop),
 }
+
+/// What an instruction did that takes an abort.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Access {
+    Read,
+    Write,
+}
+
+/// ESR_EL1 `[DDI0487 D24.2.40]`.
+const ESR: RegId = kvm::sysreg(SysReg::new(3, 0, 5, 2, 0));
+/// ESR_EL1.WnR of a data abort `[DDI0487 D24.2.40]`; the host's syndrome has it at the same place.
+const WNR: u64 = 1 << 6;
+/// What ESR_EL1 has besides ISS2, which aborts of this kind do not use.
+const ESR_LOW: u64 = 0xffff_ffff;
 
 /// CNTV_CTL_EL0.ISTATUS, CNTP_CTL_EL0.ISTATUS `[DDI0487 D24.10]`.
 const CNT_CTL_ISTATUS: u64 = 1 << 2;
@@ -221,14 +235,37 @@ impl KvmVcpu {
     }
 
     /// Makes the instruction that caused the last exit take a synchronous external abort.
-    fn inject_external_abort(&self) -> Result<(), EngineError> {
+    ///
+    /// KVM never says in ESR_EL1 that it was a write, and Linux 6.1 sets bits 63:32, which are
+    /// reserved. The guest is told what a CPU tells it, and the software engine.
+    fn inject_external_abort(&self, access: Access) -> Result<(), EngineError> {
         let inject = || -> Result<(), i32> {
             // A pending SError is handed back as it is.
             let mut events = self.events()?;
             events.exception.ext_dabt_pending = 1;
             self.fd.set_vcpu_events(&events).map_err(|error| error.errno())
         };
-        inject().map_err(|errno| host::refused("KVM_SET_VCPU_EVENTS", errno))
+        inject().map_err(|errno| host::refused("KVM_SET_VCPU_EVENTS", errno))?;
+        let RegId::Kvm(number) = ESR else { return Ok(()) };
+        let told = self.load_one_reg(ESR, number)?.to_u64().unwrap_or(0) & ESR_LOW & !WNR;
+        let write = if access == Access::Write { WNR } else { 0 };
+        Ok(self.store_one_reg(ESR, number, &Value::u64(told | write))?)
+    }
+
+    /// The guest reached for something by an instruction whose syndrome the CPU does not give.
+    fn refuse_undecoded(&mut self) -> Access {
+        #[expect(unsafe_code, reason = "which field of the union holds depends on the exit")]
+        // SAFETY: the kernel has just left KVM_RUN with KVM_EXIT_ARM_NISV, for which it fills this
+        // field: two integers `[linux Documentation/virt/kvm/api.rst 5]`.
+        let nisv = unsafe { self.fd.get_kvm_run().__bindgen_anon_1.arm_nisv };
+        let access = if nisv.esr_iss & WNR != 0 { Access::Write } else { Access::Read };
+        let gpa = Gpa(nisv.fault_ipa);
+        if access == Access::Write && self.ram.place_of(gpa, 1).is_some() {
+            refuse_write(self.id, &self.ram, gpa);
+        } else {
+            self.tell_no_syndrome();
+        }
+        access
     }
 
     fn mp_state(&self) -> Result<u32, i32> {
@@ -263,8 +300,7 @@ impl KvmVcpu {
             Ok(VcpuExit::Intr) => Ok(After::Run),
             Ok(VcpuExit::Hypercall(_)) => self.answer_call().map(|()| After::Run),
             Ok(VcpuExit::Unsupported(KVM_EXIT_ARM_NISV)) => {
-                self.tell_no_syndrome();
-                Ok(After::Abort)
+                Ok(After::Abort(self.refuse_undecoded()))
             }
             Ok(exit) => {
                 tracing::error!(vcpu = %id, ?exit, "KVM_RUN ended for no reason known here");
@@ -301,21 +337,21 @@ fn answer_read(bus: &dyn Bus, id: VcpuId, gpa: Gpa, data: &mut [u8]) -> After {
             data[..len].copy_from_slice(&value.to_le_bytes()[..len]);
             After::Run
         }
-        None => After::Abort,
+        None => After::Abort(Access::Read),
     }
 }
 
 fn answer_write(bus: &dyn Bus, id: VcpuId, ram: &GuestRam, gpa: Gpa, data: &[u8]) -> After {
     if ram.place_of(gpa, 1).is_some() {
         refuse_write(id, ram, gpa);
-        return After::Abort;
+        return After::Abort(Access::Write);
     }
     let mut bytes = [0; size_of::<u64>()];
     let len = data.len().min(bytes.len());
     bytes[..len].copy_from_slice(&data[..len]);
     match bus.mmio_write(id, gpa, data.len(), u64::from_le_bytes(bytes)) {
         Some(()) => After::Run,
-        None => After::Abort,
+        None => After::Abort(Access::Write),
     }
 }
 
@@ -522,7 +558,7 @@ impl Vcpu for KvmVcpu {
         loop {
             match self.step(bus)? {
                 After::Run => {}
-                After::Abort => self.inject_external_abort()?,
+                After::Abort(access) => self.inject_external_abort(access)?,
                 After::Stop(stop) => return Ok(stop),
             }
         }
