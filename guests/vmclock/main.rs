@@ -1,12 +1,17 @@
 //! The first and only program of a Linux guest that looks at the page with the time: static,
 //! without a library, integers only. It loads the modules that it was packed with, opens
 //! /dev/vmclock0, maps it and compares, asks the PTP clocks, if there are any, and then sleeps in
-//! `poll` until the page has changed; what it says then is what it found there. Then it switches
-//! the machine off.
+//! `poll` until the page has changed; what it says then is what it found there, and what the PTP
+//! clocks say now. Then it switches the machine off.
+//!
+//! Beside what a PTP clock says stands between which times that was by the page itself, read by
+//! the CPU's counter before and after, with the largest error that the page tells.
 #![no_std]
 #![no_main]
 
+use core::arch::asm;
 use core::ffi::CStr;
+use core::fmt;
 use linux::file::{File, O_RDONLY, O_RDWR};
 use linux::sys::{Errno, call};
 use linux::{Failure, file, of, program, say};
@@ -55,6 +60,49 @@ impl Page {
     fn seq(&self) -> u64 {
         self.field(0x0c, 4)
     }
+
+    /// The earliest time that it may have been at one value of the counter, and the latest that it
+    /// may have been at a later one; nothing where the page tells no time.
+    fn between(&self, counters: [u64; 2]) -> Option<[Seconds; 2]> {
+        if !matches!(self.field(0x22, 1), SYNCHRONIZED | FREERUNNING) {
+            return None;
+        }
+        let [(earlier, early_error), (later, late_error)] = counters.map(|it| self.at(it));
+        Some([Seconds(earlier.saturating_sub(early_error)), Seconds(later + late_error)])
+    }
+
+    /// The time at this value of the counter, and its largest error, in 2^-64 s.
+    fn at(&self, counter: u64) -> (u128, u128) {
+        let ticks = u128::from(counter.wrapping_sub(self.field(0x28, 8)));
+        let shift = self.field(0x27, 1) & 63;
+        let passed = |at| (ticks * u128::from(self.field(at, 8))) >> shift;
+        let time = u128::from(self.field(0x48, 8)) << 64 | u128::from(self.field(0x50, 8));
+        let error = (u128::from(self.field(0x60, 8)) << 64) / 1_000_000_000;
+        // Neither product nor quotient is whole.
+        (time + passed(0x30), error + passed(0x40) + 2)
+    }
+}
+
+/// `[linux include/uapi/linux/vmclock-abi.h]`.
+const SYNCHRONIZED: u64 = 2;
+const FREERUNNING: u64 = 3;
+
+/// A time in 2^-64 s, printed to the nanosecond that it is in.
+struct Seconds(u128);
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let frac = self.0 & u128::from(u64::MAX);
+        write!(f, "{}.{:09}", self.0 >> 64, (frac * 1_000_000_000) >> 64)
+    }
+}
+
+/// CNTVCT_EL0, in the order of the program.
+fn counter() -> u64 {
+    let ticks;
+    // SAFETY: reads a register that Linux lets every process read, and touches no memory.
+    unsafe { asm!("isb", "mrs {}, cntvct_el0", "isb", out(reg) ticks, options(nostack)) };
+    ticks
 }
 
 fn tell(what: &str, page: &Page) {
@@ -76,7 +124,8 @@ fn work() -> Result<(), Failure> {
     say(format_args!("size {size}, flags {flags:#x}, sequence count {}", seq & 1));
     compare_mapped(&device, &page)?;
     refuse_writing()?;
-    ask_ptp()?;
+    file::mount(c"sys", c"/sys", c"sysfs").map_err(of("mount /sys"))?;
+    ask_ptp(&device)?;
     tell("before", &page);
     wait(&device)
 }
@@ -119,8 +168,7 @@ const PTP_CLOCKS: [(&CStr, &CStr); 4] = [
 ];
 
 /// What each PTP clock answers: nothing where its device tells no time.
-fn ask_ptp() -> Result<(), Failure> {
-    file::mount(c"sys", c"/sys", c"sysfs").map_err(of("mount /sys"))?;
+fn ask_ptp(page: &File) -> Result<(), Failure> {
     for (count, (device, name)) in PTP_CLOCKS.into_iter().enumerate() {
         let clock = match File::open(device, O_RDONLY) {
             Ok(clock) => clock,
@@ -134,35 +182,52 @@ fn ask_ptp() -> Result<(), Failure> {
         let name = File::open(name, O_RDONLY).map_err(of("open clock_name"))?;
         let len = name.read_some(&mut text).map_err(of("read clock_name"))?;
         let name = core::str::from_utf8(&text[..len]).unwrap_or("?").trim_end();
-        tell_ptp(name, "", read_ptp(&clock));
-        tell_ptp(name, " with the counter", cross_ptp(&clock));
+        tell_ptp(page, name, "", || read_ptp(&clock))?;
+        tell_ptp(page, name, " with the counter", || cross_ptp(&clock))?;
     }
     Ok(())
 }
 
-fn tell_ptp(name: &str, how: &str, answer: Result<u64, Errno>) {
-    match answer {
-        Ok(sec) => say(format_args!("PTP {name}{how}: {sec} s")),
-        Err(Errno(number)) => say(format_args!("PTP {name}{how}: errno {number}")),
+/// Seconds and nanoseconds, as a PTP clock tells them.
+type Answer = Result<[u64; 2], Errno>;
+
+fn tell_ptp(device: &File, name: &str, how: &str, ask: impl Fn() -> Answer) -> Result<(), Failure> {
+    let (page, counters, answer) = loop {
+        let page = Page::read(device)?;
+        let before = counter();
+        let answer = ask();
+        let after = counter();
+        // Else it may be by another page that the clock answered.
+        if Page::read(device)? == page {
+            break (page, [before, after], answer);
+        }
+    };
+    match (answer, page.between(counters)) {
+        (Ok([sec, ns]), Some([low, high])) => {
+            say(format_args!("PTP {name}{how}: {sec}.{ns:09} s, by the page {low} to {high}"));
+        }
+        (Ok([sec, ns]), None) => say(format_args!("PTP {name}{how}: {sec}.{ns:09} s")),
+        (Err(Errno(number)), _) => say(format_args!("PTP {name}{how}: errno {number}")),
     }
+    Ok(())
 }
 
-/// Its seconds.
-fn read_ptp(clock: &File) -> Result<u64, Errno> {
+fn read_ptp(clock: &File) -> Answer {
     // FD_TO_CLOCKID [linux tools/testing/selftests/ptp/testptp.c]
     let id = !clock.descriptor() << 3 | 3;
     let mut time = [0u64; 2];
     call(SYS_CLOCK_GETTIME, [id & 0xffff_ffff, time.as_mut_ptr() as u64, 0, 0, 0, 0])?;
-    Ok(time[0])
+    Ok(time)
 }
 
-/// Its seconds by PTP_SYS_OFFSET_PRECISE, for which the driver is given a counter's value too.
-fn cross_ptp(clock: &File) -> Result<u64, Errno> {
+/// By PTP_SYS_OFFSET_PRECISE, for which the driver is given a counter's value too.
+fn cross_ptp(clock: &File) -> Answer {
     let mut times = [0u64; 8];
     let arguments = [clock.descriptor(), PTP_SYS_OFFSET_PRECISE, times.as_mut_ptr() as u64];
     let [clock, request, to] = arguments;
     call(SYS_IOCTL, [clock, request, to, 0, 0, 0])?;
-    Ok(times[0])
+    // struct ptp_clock_time: 64 bits of seconds, 32 of nanoseconds, 32 unused.
+    Ok([times[0], times[1] & 0xffff_ffff])
 }
 
 /// Sleeps until the page has changed, and says what it says then.
@@ -181,6 +246,7 @@ fn wait(device: &File) -> Result<(), Failure> {
             }
         }
         tell("woken", &seen);
+        ask_ptp(device)?;
     }
     Ok(())
 }

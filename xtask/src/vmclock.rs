@@ -6,6 +6,10 @@
 //! told of something. It is saved and restored by turns as a copy and as the same guest, and must
 //! wake each time with the numbers that say which; the kernel must seed its random numbers anew in
 //! each copy, and in no other.
+//!
+//! Each life has another host's clock, by `--host-clock sim:FILE`: with one vCPU one that nobody
+//! has set, else one that knows TAI and is hours ahead of the last. What a PTP clock then says must
+//! be of this life, and within the bounds that the page gives.
 
 use crate::abide::{self, Linux, POWERED_OFF, SAVED_AWAY};
 use crate::debian::driver::{self, Driver};
@@ -13,7 +17,7 @@ use crate::oracle::KERNELS;
 use crate::process::{self, Ended};
 use crate::tally::Count;
 use crate::tasks::guests;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -90,9 +94,11 @@ fn check(series: &str, vcpus: u32, program: &Path, folder: &Path) -> Result<()> 
     let drivers = has.drivers(series)?;
     let linux = Linux::with_drivers(series, folder, &init, &[], is_wanted, &drivers)?;
     let file = |number: usize| folder.join(format!("{number}.abide"));
+    let clock =
+        |number: u32| HostClock { ahead_s: (vcpus > 1).then_some(i64::from(number) * 7000) };
     let mut run = linux.run(program);
     run.arg("--vcpus").arg(vcpus.to_string()).arg("--virtio-rtc");
-    let mut consoles = vec![lived(run, program, folder, 1, Some((&file(1), MOVES[0])))?];
+    let mut lives = vec![lived(run, program, folder, 1, clock(1), Some((&file(1), MOVES[0])))?];
     for (number, is_move) in (1..).zip(MOVES) {
         let mut restore = Command::new(program);
         restore.args(["restore", "--engine", "soft"]).arg(file(number));
@@ -101,22 +107,53 @@ fn check(series: &str, vcpus: u32, program: &Path, folder: &Path) -> Result<()> 
         }
         let next = file(number + 1);
         let goes = MOVES.get(number).map(|&is_move| (&next, is_move));
-        consoles.push(lived(restore, program, folder, number + 1, goes)?);
+        let clock = clock(u32::try_from(number + 1)?);
+        lives.push(lived(restore, program, folder, number + 1, clock, goes)?);
     }
-    judge(has, &consoles)
+    judge(has, &lives)
+}
+
+/// The clock of a life's host, that of this machine's kernel aside.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct HostClock {
+    /// What it is ahead of this machine's; `None`: nobody has set it, and it tells no time.
+    pub ahead_s: Option<i64>,
+}
+
+impl HostClock {
+    /// As `--host-clock sim:FILE` reads it.
+    pub fn description(self) -> String {
+        match self.ahead_s {
+            Some(ahead_s) => format!("offset-ns {ahead_s}000000000\ntai-s {TAI_S}\n"),
+            None => "synchronised no\n".to_owned(),
+        }
+    }
+}
+
+/// What TAI is ahead of UTC.
+const TAI_S: i64 = 37;
+
+/// One life of a guest.
+struct Life {
+    console: Vec<u8>,
+    clock: HostClock,
+    /// This machine's clock when it began and when it had ended, in seconds.
+    from_s: i64,
+    to_s: i64,
 }
 
 /// What the guest said in all of its lives.
-fn judge(has: Has, consoles: &[Vec<u8>]) -> Result<()> {
+fn judge(has: Has, lives: &[Life]) -> Result<()> {
+    let consoles: Vec<&[u8]> = lives.iter().map(|life| &*life.console).collect();
     let lines = abide::said(&consoles.concat(), SAYS);
     let says = |line: &str| lines.iter().any(|said| said == line);
     ensure!(says("size 4096, flags 0x300, sequence count 0") || has_time(&lines), "{lines:?}");
     for line in ["mapped", "not writable", "done"] {
         ensure!(says(line), "the guest does not say {line:?}: {lines:?}");
     }
-    let status = |line: &str| line.split_once("status ").map(|(_, rest)| rest.as_bytes()[0]);
-    let before = lines.iter().find(|line| line.starts_with("before: ")).context("no page")?;
-    judge_ptp(has, status(before) != Some(b'4'), &lines)?;
+    for (number, life) in (1..).zip(lives) {
+        judge_life(has, life).with_context(|| format!("life {number}"))?;
+    }
     let woken: Vec<&str> = lines.iter().filter_map(|line| line.strip_prefix("woken: ")).collect();
     let numbers: Vec<&str> =
         woken.iter().filter_map(|line| line.split_once(", ")).map(|(_, rest)| rest).collect();
@@ -124,7 +161,7 @@ fn judge(has: Has, consoles: &[Vec<u8>]) -> Result<()> {
         told().map(|(marker, generation)| format!("marker {marker}, generation {generation}"));
     ensure!(numbers == expected, "the guest woke with {woken:?}, not {expected:?}");
     for (number, is_move) in (1..).zip(MOVES) {
-        let console = String::from_utf8_lossy(&consoles[number]);
+        let console = String::from_utf8_lossy(consoles[number]);
         let forked = console.contains(FORK);
         let expected = has.vmgenid && !is_move;
         ensure!(forked == expected, "life {}: {FORK:?}: {forked}\n{console}", number + 1);
@@ -132,38 +169,69 @@ fn judge(has: Has, consoles: &[Vec<u8>]) -> Result<()> {
     Ok(())
 }
 
-/// What the PTP clocks must have said.
-fn judge_ptp(has: Has, tells_time: bool, lines: &[String]) -> Result<()> {
+/// What the page's status and the PTP clocks must have said in a life.
+fn judge_life(has: Has, life: &Life) -> Result<()> {
+    let lines = abide::said(&life.console, SAYS);
+    let tells_time = life.clock.ahead_s.is_some();
+    let status = if tells_time { "status 2," } else { "status 4," };
+    let said: Vec<&String> = lines.iter().filter(|line| line.contains("status ")).collect();
+    ensure!(said.iter().all(|line| line.contains(status)), "{said:?}, not `{status}`");
+    ensure!(!said.is_empty(), "the guest did not look at its page");
     let said: Vec<&str> = lines.iter().filter_map(|line| line.strip_prefix("PTP ")).collect();
     if !has.vmclock {
         ensure!(said.is_empty() && lines.iter().any(|line| line == "0 PTP clocks"), "{said:?}");
         return Ok(());
     }
     // The driver of the page refuses a time that the page calls unreliable, with EINVAL; the
-    // virtio clock says EIO of TAI then. UTC it always tells.
-    for (clock, errno) in [
-        ("vmclock0", (!tells_time).then_some(22)),
-        ("Virtio PTP type 4/variant 0", None),
-        ("Virtio PTP type 1/variant 0", (!tells_time).then_some(5)),
+    // virtio clock says EIO of TAI then. UTC it always tells: this machine's.
+    for (clock, errno, is_tai) in [
+        ("vmclock0", (!tells_time).then_some(22), true),
+        ("Virtio PTP type 4/variant 0", None, false),
+        ("Virtio PTP type 1/variant 0", (!tells_time).then_some(5), true),
     ] {
         for how in ["", " with the counter"] {
             let start = format!("{clock}{how}: ");
             let answer = said.iter().find_map(|line| line.strip_prefix(&*start));
-            let is_right = match errno {
-                Some(errno) => answer == Some(&*format!("errno {errno}")),
-                None => answer.is_some_and(is_now),
+            let answer = answer.with_context(|| format!("no PTP clock {clock}{how}: {said:?}"))?;
+            let judged = match errno {
+                Some(errno) if answer == format!("errno {errno}") => Ok(()),
+                Some(errno) => Err(anyhow!("not errno {errno}")),
+                None => judge_time(answer, life, is_tai),
             };
-            ensure!(is_right, "PTP clock {clock}{how}: {answer:?}; all: {said:?}");
+            judged.with_context(|| format!("PTP clock {clock}{how}: {answer}"))?;
         }
     }
     Ok(())
 }
 
-/// Whether so many seconds are about now; TAI and UTC are less than a minute apart.
-fn is_now(answer: &str) -> bool {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let sec = answer.strip_suffix(" s").and_then(|text| text.parse::<u64>().ok());
-    sec.is_some_and(|sec| sec.abs_diff(now) < 3600)
+/// Whether a PTP clock's time is of this life, and TAI within the bounds of the page.
+pub fn within_bounds(answer: &str) -> Result<()> {
+    let (ptp, bounds) = answer.split_once(" s, by the page ").context("no bounds")?;
+    let (low, high) = bounds.split_once(" to ").context("no bounds")?;
+    let [ptp, low, high] = [nanoseconds(ptp)?, nanoseconds(low)?, nanoseconds(high)?];
+    ensure!((low..=high).contains(&ptp), "outside the page's bounds");
+    // Half a second is as much as a page of a second's age may be wrong, and a slow host between.
+    ensure!(high - low < 500_000_000, "the bounds are {} ns apart", high - low);
+    Ok(())
+}
+
+fn judge_time(answer: &str, life: &Life, is_tai: bool) -> Result<()> {
+    let ahead_s = life.clock.ahead_s.filter(|_| is_tai).map_or(0, |ahead_s| ahead_s + TAI_S);
+    if is_tai {
+        within_bounds(answer)?;
+    }
+    let (time, _) = answer.split_once(" s").context("no seconds")?;
+    let sec = i64::try_from(nanoseconds(time)? / 1_000_000_000)?;
+    // The bounds may reach into the second before or after.
+    let span = life.from_s + ahead_s - 1..=life.to_s + ahead_s + 1;
+    ensure!(span.contains(&sec), "not between {} and {}", span.start(), span.end());
+    Ok(())
+}
+
+fn nanoseconds(text: &str) -> Result<i128> {
+    let (sec, ns) = text.split_once('.').with_context(|| format!("`{text}` is no time"))?;
+    ensure!(ns.len() == 9, "`{text}` is no time");
+    Ok(sec.parse::<i128>()? * 1_000_000_000 + ns.parse::<i128>()?)
 }
 
 /// Whether the host told a time, and the page so has more flags.
@@ -179,9 +247,14 @@ fn lived(
     program: &Path,
     folder: &Path,
     number: usize,
+    clock: HostClock,
     goes: Option<(&PathBuf, bool)>,
-) -> Result<Vec<u8>> {
+) -> Result<Life> {
     let (state, words) = (folder.join("state"), folder.join("words"));
+    let described = folder.join("clock");
+    fs::write(&described, clock.description())?;
+    run.arg("--host-clock").arg(format!("sim:{}", described.display()));
+    let from_s = now_s()?;
     run.arg("--state-dir").arg(&state).stderr(File::create(&words)?).arg("guest");
     let (mut console, mut is_saved) = (Vec::new(), false);
     let mut result = Ok(());
@@ -200,7 +273,11 @@ fn lived(
     result.with_context(|| format!("{text}\n{words}"))?;
     let code = if goes.is_some() { SAVED_AWAY } else { POWERED_OFF };
     ensure!(ended == Ended::Exit(code), "{ended:?}, not exit code {code}: {text}\n{words}");
-    Ok(console)
+    Ok(Life { console, clock, from_s, to_s: now_s()? })
+}
+
+fn now_s() -> Result<i64> {
+    Ok(i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs())?)
 }
 
 fn save(program: &Path, file: &Path, is_move: bool, state: &Path) -> Result<()> {
@@ -217,33 +294,75 @@ mod tests {
     use super::*;
 
     const HAS: Has = Has { vmclock: false, vmgenid: true };
+    const UNSET: HostClock = HostClock { ahead_s: None };
 
-    fn consoles(third: &str, fork: &str) -> Vec<Vec<u8>> {
+    fn life(console: String, clock: HostClock) -> Life {
+        Life { console: console.into_bytes(), clock, from_s: 1000, to_s: 1010 }
+    }
+
+    fn said(text: &str) -> String {
+        text.lines().map(|it| format!("{SAYS}{it}\n")).collect()
+    }
+
+    fn lives(third: &str, fork: &str) -> Vec<Life> {
         let first = "size 4096, flags 0x300, sequence count 0\nmapped\nnot writable\n\
                      0 PTP clocks\nbefore: status 4, marker 1, generation 1";
-        let lives = [
-            first.to_owned(),
-            "woken: status 4, marker 2, generation 2".to_owned(),
-            third.to_owned(),
-            "woken: status 4, marker 4, generation 3".to_owned(),
-            "woken: status 4, marker 5, generation 3\ndone".to_owned(),
+        let woken = |text: &str| said(&format!("woken: status 4, {text}\n0 PTP clocks"));
+        let mut lives = [
+            said(first),
+            woken("marker 2, generation 2"),
+            woken(third),
+            woken("marker 4, generation 3"),
+            woken("marker 5, generation 3") + &said("done"),
         ];
-        let said = |text: &str| text.lines().map(|it| format!("{SAYS}{it}\n")).collect::<String>();
-        let mut lives: Vec<String> = lives.iter().map(|life| said(life)).collect();
         lives[1] += &format!("[ 1.0] random: {FORK}\n");
         lives[3] += &format!("[ 1.0] random: {fork}\n");
-        lives.into_iter().map(String::into_bytes).collect()
+        lives.map(|console| life(console, UNSET)).into()
     }
 
     #[test]
     fn a_guest_that_is_told_something_else_is_found_out() {
-        let moved = "woken: status 4, marker 3, generation 2";
-        judge(HAS, &consoles(moved, FORK)).unwrap();
-        assert!(judge(HAS, &consoles("woken: status 4, marker 3, generation 3", FORK)).is_err());
-        assert!(judge(HAS, &consoles("woken: status 4, marker 2, generation 2", FORK)).is_err());
-        assert!(judge(HAS, &consoles(moved, "nothing")).is_err(), "Linux has not noticed the copy");
-        let mut late = consoles(moved, FORK);
-        late[2].extend(FORK.as_bytes());
+        let moved = "marker 3, generation 2";
+        judge(HAS, &lives(moved, FORK)).unwrap();
+        assert!(judge(HAS, &lives("marker 3, generation 3", FORK)).is_err());
+        assert!(judge(HAS, &lives("marker 2, generation 2", FORK)).is_err());
+        assert!(judge(HAS, &lives(moved, "nothing")).is_err(), "Linux has not noticed the copy");
+        let mut late = lives(moved, FORK);
+        late[2].console.extend(FORK.as_bytes());
         assert!(judge(HAS, &late).is_err(), "a move is no copy");
+    }
+
+    /// What all PTP clocks say of a life with a clock that is 7000 s ahead.
+    fn all_ptp(of_page: &str) -> Life {
+        let times = [
+            ("vmclock0", of_page),
+            ("Virtio PTP type 4/variant 0", "1005.000000000 s"),
+            ("Virtio PTP type 1/variant 0", TRUE),
+        ];
+        let lines = times.map(|(clock, time)| {
+            format!("PTP {clock}: {time}\nPTP {clock} with the counter: {time}\n")
+        });
+        let text = format!("woken: status 2, marker 2, generation 2\n{}", lines.concat());
+        life(said(&text), HostClock { ahead_s: Some(7000) })
+    }
+
+    const TRUE: &str = "8042.000000500 s, by the page 8042.000000000 to 8042.000001000";
+
+    #[test]
+    fn a_time_outside_of_bounds_or_of_another_life_is_found_out() {
+        let has = Has { vmclock: true, vmgenid: true };
+        judge_life(has, &all_ptp(TRUE)).unwrap();
+        for wrong in [
+            "8042.000001001 s, by the page 8042.000000000 to 8042.000001000",
+            "8041.999999999 s, by the page 8042.000000000 to 8042.000001000",
+            "8042.500000000 s, by the page 8042.000000000 to 8043.000000000",
+            "1042.000000500 s, by the page 1042.000000000 to 1042.000001000",
+            "8042.000000500 s",
+            "errno 22",
+        ] {
+            assert!(judge_life(has, &all_ptp(wrong)).is_err(), "{wrong}");
+        }
+        let unset = Life { clock: UNSET, ..all_ptp(TRUE) };
+        assert!(judge_life(has, &unset).is_err(), "nobody has set that clock");
     }
 }
