@@ -5,7 +5,7 @@
 use super::apt::Suite;
 use super::kernel;
 use crate::{paths, process};
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -153,7 +153,7 @@ fn source() -> Result<PathBuf> {
     let parent = folder.parent().context("a folder in a folder")?;
     fs::create_dir_all(parent)?;
     let work = tempfile::tempdir_in(parent)?;
-    let (suite, _) = first_with(kernel::suites(SOURCE_SERIES)?, "arm64", &package, None)?;
+    let (suite, _) = kernel::first_with(kernel::suites(SOURCE_SERIES)?, "arm64", &package, None)?;
     suite.unpack(&package, work.path())?;
     let mut tar = Command::new("tar");
     tar.arg("--extract").arg("--directory").arg(work.path()).arg("--file");
@@ -174,7 +174,7 @@ fn unpack_headers(series: &str, root: &Path) -> Result<PathBuf> {
     let common = release.strip_suffix("-arm64").context("a release for arm64")?;
     let suites = kernel::suites(series)?;
     let headers = format!("linux-headers-{release}");
-    let (suite, name) = first_with(suites, "arm64", &headers, Some(&version))?;
+    let (suite, name) = kernel::first_with(suites, "arm64", &headers, Some(&version))?;
     suite.unpack(&headers, root)?;
     suite.unpack(&format!("linux-headers-{common}-common"), root)?;
     // Its programs run here, not there.
@@ -242,30 +242,4 @@ fn find(folder: &Path, name: &std::ffi::OsStr) -> Result<PathBuf> {
         }
     }
     bail!("no {name:?} in {folder:?}")
-}
-
-/// The first suite that offers a package, in this version if one is named.
-fn first_with<'a>(
-    suites: &[&'a str],
-    architecture: &str,
-    package: &str,
-    version: Option<&str>,
-) -> Result<(Suite, &'a str)> {
-    let mut tried = Vec::new();
-    for name in suites {
-        let suite = Suite::open(name, architecture)?;
-        match suite.version(package) {
-            Ok(found) if version.is_none_or(|version| found == version) => {
-                return Ok((suite, name));
-            }
-            Ok(found) => tried.push(format!("{name}: {found}")),
-            Err(error) => tried.push(format!("{name}: {error:#}")),
-        }
-    }
-    ensure!(version.is_some(), "no suite offers {package}:\n  {}", tried.join("\n  "));
-    bail!(
-        "the archive has no {package} of the kernel's version:\n  {}\n\
-         `cargo xtask guest-kernel --refresh` fetches a newer kernel",
-        tried.join("\n  ")
-    )
 }

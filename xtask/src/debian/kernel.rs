@@ -2,7 +2,7 @@
 
 use super::apt::Suite;
 use crate::paths;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use std::cmp::Ordering;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -185,6 +185,32 @@ fn compare_releases(a: &str, b: &str) -> Ordering {
             .collect()
     };
     numbers(a).cmp(&numbers(b))
+}
+
+/// The first suite that offers a package, in this version if one is named.
+pub fn first_with<'a>(
+    suites: &[&'a str],
+    architecture: &str,
+    package: &str,
+    version: Option<&str>,
+) -> Result<(Suite, &'a str)> {
+    let mut tried = Vec::new();
+    for name in suites {
+        let suite = Suite::open(name, architecture)?;
+        match suite.version(package) {
+            Ok(found) if version.is_none_or(|version| found == version) => {
+                return Ok((suite, name));
+            }
+            Ok(found) => tried.push(format!("{name}: {found}")),
+            Err(error) => tried.push(format!("{name}: {error:#}")),
+        }
+    }
+    ensure!(version.is_some(), "no suite offers {package}:\n  {}", tried.join("\n  "));
+    bail!(
+        "the archive has no {package} of the kernel's version:\n  {}\n\
+         `cargo xtask guest-kernel --refresh` fetches a newer kernel",
+        tried.join("\n  ")
+    )
 }
 
 #[cfg(test)]

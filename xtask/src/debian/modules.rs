@@ -1,9 +1,8 @@
 //! The kernel modules that a guest needs to reach its disk, of the very release of its kernel.
 
-use super::apt::Suite;
 use super::kernel;
 use crate::{paths, process};
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -94,20 +93,9 @@ fn unpack(series: &str, package: &str, version: &str, tree: &Path) -> Result<()>
     let package = package
         .strip_prefix("linux-binary-")
         .map_or_else(|| package.to_owned(), |release| format!("linux-modules-{release}"));
-    let mut tried = Vec::new();
-    for name in kernel::suites(series)? {
-        let suite = Suite::open(name, "arm64")?;
-        match suite.version(&package) {
-            Ok(found) if found == version => return suite.unpack(&package, tree),
-            Ok(found) => tried.push(format!("{name}: {found}")),
-            Err(error) => tried.push(format!("{name}: {error:#}")),
-        }
-    }
-    bail!(
-        "the archive has no {package} of version {version}, which the kernel is of:\n  {}\n\
-         `cargo xtask guest-kernel --refresh {series}` fetches a newer kernel",
-        tried.join("\n  ")
-    )
+    let suites = kernel::suites(series)?;
+    let (suite, _) = kernel::first_with(suites, "arm64", &package, Some(version))?;
+    suite.unpack(&package, tree)
 }
 
 /// Every module below `tree`, by name.
