@@ -8,6 +8,7 @@
 //! | speak the protocol | [`Message`], [`frame`] |
 //! | know what comes next, without I/O | [`Source`], [`Destination`] |
 //! | remember who has the guest | [`Journal`], [`Record`], [`Ownership`] |
+//! | decide from two journals who may run | [`resolve()`] |
 //! | do all that over a connection | [`driver`] |
 //!
 //! `docs/migration.md` describes protocol, records and what becomes of every crash.
@@ -23,11 +24,14 @@
 #![forbid(unsafe_code)]
 
 pub mod driver;
+#[cfg(test)]
+mod explorer;
 pub mod frame;
 pub mod handoff;
 mod journal;
 pub mod message;
 mod ownership;
+mod resolve;
 mod token;
 mod wire;
 
@@ -35,5 +39,6 @@ pub use handoff::{Destination, DestinationState, Source, SourceState};
 pub use journal::{Durability, Journal, JournalError};
 pub use message::Message;
 pub use ownership::{Ownership, PEER_MAX_LEN, Record};
+pub use resolve::{Side, Verdict, View, resolve};
 pub use token::{Attempt, Epoch, GuestId, PeerId, RunToken, StateDigest};
 pub use wire::Malformed;

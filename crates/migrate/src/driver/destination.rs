@@ -87,7 +87,7 @@ impl<'a> DestinationHandoff<'a> {
     ) -> Self {
         let record = journal.record().cloned();
         Self {
-            machine: Destination::new(record.as_ref().map(|record| record.ownership)),
+            machine: Destination::new(),
             guest,
             listen,
             journal,
@@ -148,7 +148,7 @@ impl<'a> DestinationHandoff<'a> {
                 let is_settled = std::mem::take(&mut self.is_settled);
                 Some(DestinationEnd::Runs { token, is_settled })
             }
-            S::Listening | S::Discarded => {
+            S::Listening => {
                 let why = self.why.take()?;
                 Some(DestinationEnd::Nothing { why })
             }
@@ -259,6 +259,10 @@ impl<'a> DestinationHandoff<'a> {
             }
             A::Discard => {
                 self.guest.discard();
+                // True from here on, whatever the disk says: a source that asks is told so.
+                if let Some(record) = &mut self.record {
+                    record.ownership = Ownership::Discarded;
+                }
                 self.hand = Hand { hello: self.hand.hello.take(), ..Hand::default() };
             }
             A::SendDiscarded => {

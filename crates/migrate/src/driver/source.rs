@@ -127,6 +127,7 @@ impl<'a> SourceHandoff<'a> {
                 }
                 (None, SourceState::Ended) => return SourceEnd::GivenAway,
                 (None, SourceState::Crashed) => return SourceEnd::Crashed,
+                (None, SourceState::Dialling) => self.dial_once(),
                 (None, SourceState::Stranded | SourceState::Orphaned) => {
                     match self.redial(give_up) {
                         Ok(()) => SourceEvent::Linked,
@@ -156,10 +157,7 @@ impl<'a> SourceHandoff<'a> {
             }
             SourceState::Running => {
                 self.check_journal()?;
-                // Makes the journal where there is none, so that a full disk is found now.
-                self.journal.keep(&self.record)?;
-                self.connect(self.patience.message_max)?;
-                Ok(SourceEvent::Linked)
+                Ok(SourceEvent::Begin)
             }
             // A state without a link: what is in the way is asked in the loop.
             _ => Ok(SourceEvent::Retry),
@@ -181,8 +179,8 @@ impl<'a> SourceHandoff<'a> {
         }
         if found.token.guest == ours.guest && found.token.epoch > ours.epoch {
             let text = format!(
-                "this guest was in epoch {}, and the journal here knows of epoch {}: it has gone on \
-                 elsewhere since",
+                "this guest was in epoch {}, and the journal here knows of epoch {}: it has gone \
+                 on elsewhere since",
                 ours.epoch, found.token.epoch
             );
             return refuse(Reason::Stale, text);
@@ -206,7 +204,7 @@ impl<'a> SourceHandoff<'a> {
         })?;
         let (_, peer) = link.identities();
         // What was begun with one peer is settled with no other.
-        let is_first = self.machine.state() == SourceState::Running;
+        let is_first = self.machine.state() == SourceState::Dialling;
         if !is_first && peer != self.record.peer {
             let what = "it is not the destination that the attempt was begun with";
             return Err(HandoffError::Untrue { kind: Kind::Welcome, what });
@@ -214,6 +212,16 @@ impl<'a> SourceHandoff<'a> {
         (self.record.peer, self.record.peer_address) = (peer, link.address());
         self.channel = Some(Channel::new(link));
         Ok(())
+    }
+
+    fn dial_once(&mut self) -> SourceEvent {
+        match self.connect(self.patience.message_max) {
+            Ok(()) => SourceEvent::Linked,
+            Err(why) => {
+                self.why.get_or_insert(why);
+                SourceEvent::Failed
+            }
+        }
     }
 
     /// Tries to connect until `give_up`, at least once.
@@ -309,8 +317,6 @@ impl<'a> SourceHandoff<'a> {
                 self.tell(&Message::Farewell { attempt: self.record.attempt });
             }
             A::Close => self.channel = None,
-            // The loop does both, when nothing else is left to do.
-            A::Redial | A::RetryLater => {}
             A::End => {
                 if let Some(guest) = &mut self.guest {
                     guest.end();

@@ -8,7 +8,7 @@ use std::fmt;
 /// Where the destination is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum DestinationState {
-    /// Nobody is connected, nothing was received.
+    /// Nobody is connected, and no guest is here: none came yet, or it is gone.
     Listening,
     /// Somebody is connected, and has said nothing.
     Greeting,
@@ -38,10 +38,6 @@ pub enum DestinationState {
     Running,
     /// What was received is gone; `discarded` is being recorded.
     Discarding,
-    /// What was received is gone.
-    Discarded,
-    /// As discarded, and somebody is connected who has said nothing.
-    DiscardedGreeting,
 }
 
 /// What happened to the destination.
@@ -57,8 +53,12 @@ pub enum DestinationEvent {
     Begin,
     /// As begin, of the very guest that is prepared here: its source has taken it back since.
     BeginAnew,
-    /// A hello about the attempt that is in hand.
+    /// A hello about the guest that is prepared here.
     Resume,
+    /// A hello about an attempt that ended in the guest's running here, now or before.
+    ResumeTaken,
+    /// A hello about an attempt of which nothing is left here, and nothing ran.
+    ResumeDiscarded,
     /// A hello about an attempt that nothing here speaks of.
     ResumeUnknown,
     /// A hello that is refused: another version, a stale epoch, a wrong identity.
@@ -146,6 +146,13 @@ use Ownership as O;
 pub const DESTINATION_RULES: &[DestinationRule] = &[
     rule(S::Listening, E::Linked, &[], S::Greeting),
     rule(S::Greeting, E::Begin, &[A::SendWelcome(Standing::New)], S::Greeted),
+    rule(S::Greeting, E::ResumeTaken, &[A::SendWelcome(Standing::Taken), A::Close], S::Listening),
+    rule(
+        S::Greeting,
+        E::ResumeDiscarded,
+        &[A::SendWelcome(Standing::Discarded), A::Close],
+        S::Listening,
+    ),
     rule(
         S::Greeting,
         E::ResumeUnknown,
@@ -224,7 +231,7 @@ pub const DESTINATION_RULES: &[DestinationRule] = &[
     // It has executed nothing: once it is gone here, the source may have it back.
     rule(S::Starting, E::StartFailed, &[A::Discard, A::Record(O::Discarded)], S::Discarding),
     rule(S::Running, E::Linked, &[], S::Running),
-    rule(S::Running, E::Resume, &[A::SendWelcome(Standing::Taken)], S::Running),
+    rule(S::Running, E::ResumeTaken, &[A::SendWelcome(Standing::Taken)], S::Running),
     rule(S::Running, E::Commit, &[A::SendAcknowledged], S::Running),
     rule(S::Running, E::ResumeUnknown, &[A::SendWelcome(Standing::Unknown), A::Close], S::Running),
     rule(S::Running, E::Begin, &[A::SendRefuse, A::Close], S::Running),
@@ -232,24 +239,8 @@ pub const DESTINATION_RULES: &[DestinationRule] = &[
     rule(S::Running, E::Farewell, &[A::Close], S::Running),
     rule(S::Running, E::Failed, &[A::Close], S::Running),
     // Whatever becomes of the record: what was received is gone, so nobody can run it.
-    rule(S::Discarding, E::Recorded, &[A::SendDiscarded, A::Close], S::Discarded),
-    rule(S::Discarding, E::RecordFailed, &[A::SendDiscarded, A::Close], S::Discarded),
-    rule(S::Discarded, E::Linked, &[], S::DiscardedGreeting),
-    rule(S::DiscardedGreeting, E::Begin, &[A::SendWelcome(Standing::New)], S::Greeted),
-    rule(
-        S::DiscardedGreeting,
-        E::Resume,
-        &[A::SendWelcome(Standing::Discarded), A::Close],
-        S::Discarded,
-    ),
-    rule(
-        S::DiscardedGreeting,
-        E::ResumeUnknown,
-        &[A::SendWelcome(Standing::Unknown), A::Close],
-        S::Discarded,
-    ),
-    rule(S::DiscardedGreeting, E::Unwelcome, &[A::SendRefuse, A::Close], S::Discarded),
-    rule(S::DiscardedGreeting, E::Failed, &[A::Close], S::Discarded),
+    rule(S::Discarding, E::Recorded, &[A::SendDiscarded, A::Close], S::Listening),
+    rule(S::Discarding, E::RecordFailed, &[A::SendDiscarded, A::Close], S::Listening),
 ];
 
 /// The destination's state machine.
@@ -258,18 +249,18 @@ pub struct Destination {
     state: DestinationState,
 }
 
+impl Default for Destination {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Destination {
-    /// Of a process that has received nothing yet, by the record that one before it left, if any.
-    /// What that one had received is gone with it.
+    /// Of a process that has received nothing yet. What one before it had received is gone with
+    /// it, and what became of that is in the journal: [`super::greet()`] answers by it.
     #[must_use]
-    pub fn new(left: Option<Ownership>) -> Self {
-        let state = match left {
-            Some(O::Incoming | O::Prepared | O::Discarded) => S::Discarded,
-            // It was taken, and ran here as long as its process lived.
-            Some(O::Running | O::Outgoing | O::GivenAway | O::Settled | O::Crashed) => S::Running,
-            None => S::Listening,
-        };
-        Self { state }
+    pub fn new() -> Self {
+        Self { state: S::Listening }
     }
 
     /// Where it is.
@@ -309,11 +300,14 @@ impl Destination {
 }
 
 impl DestinationEvent {
-    fn is_message(self) -> bool {
+    /// Whether the peer caused it: without a rule for it, the peer broke the protocol.
+    pub(crate) fn is_message(self) -> bool {
         match self {
             E::Begin
             | E::BeginAnew
             | E::Resume
+            | E::ResumeTaken
+            | E::ResumeDiscarded
             | E::ResumeUnknown
             | E::Unwelcome
             | E::Offered

@@ -51,10 +51,15 @@ pub fn greet(
     let next = hello.token.epoch.of_destination();
     match (hello.purpose, ours) {
         (Purpose::Resume, Some(ours)) => {
+            let is_same = ours.attempt == hello.attempt && ours.token.epoch == next;
             // Whoever held that epoch or a later one has taken the guest, whatever came after.
             let has_taken = ours.ownership.has_run() && ours.token.epoch >= next;
-            let is_same = ours.attempt == hello.attempt && ours.token.epoch == next;
-            Greeting::Event(if is_same || has_taken { E::Resume } else { E::ResumeUnknown })
+            Greeting::Event(match (has_taken, is_same, holds) {
+                (true, ..) => E::ResumeTaken,
+                (false, true, true) => E::Resume,
+                (false, true, false) => E::ResumeDiscarded,
+                (false, false, _) => E::ResumeUnknown,
+            })
         }
         (Purpose::Resume, None) => Greeting::Event(E::ResumeUnknown),
         (Purpose::Begin, Some(ours)) if ours.ownership.has_run() => {

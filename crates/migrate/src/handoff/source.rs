@@ -10,6 +10,10 @@ use std::fmt;
 pub enum SourceState {
     /// The guest runs here, and nothing else happens.
     Running,
+    /// `Running` is being recorded: whatever an earlier attempt left open is over.
+    Beginning,
+    /// A connection is to be made: one try.
+    Dialling,
     /// Connected; the hello is sent.
     Greeting,
     /// The offer is sent.
@@ -26,17 +30,18 @@ pub enum SourceState {
     GivingAway,
     /// The commit is sent.
     Committing,
-    /// The link was lost after the guest was given away.
+    /// The link was lost after the guest was given away. A connection is to be made, however often.
     Stranded,
     /// Connected again after that; the hello is sent.
     Rejoining,
     /// The destination has confirmed; that is being recorded.
     Settling,
-    /// The guest rests and is to run here again: `running` is being recorded.
+    /// The guest rests and is to run here again: `running` is being recorded, until that succeeds.
     TakingBack,
     /// The destination has discarded what it was given: `running` in a new epoch is being recorded.
     Reclaiming,
-    /// The source's process was lost before it recorded `given away`; another one settles that.
+    /// The source's process was lost before it recorded `given away`; another one settles that. A
+    /// connection is to be made.
     Orphaned,
     /// As orphaned, connected; the hello is sent.
     OrphanGreeting,
@@ -53,6 +58,8 @@ pub enum SourceState {
 /// What happened to the source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SourceEvent {
+    /// Somebody wants the guest to be handed over.
+    Begin,
     /// There is a connection.
     Linked,
     /// The link was lost, a time limit passed, the peer broke the protocol, or a step failed here.
@@ -83,7 +90,7 @@ pub enum SourceEvent {
     Acknowledged,
     /// The destination has discarded it for good.
     Discarded,
-    /// Time to try again.
+    /// Time to try to write the record again.
     Retry,
 }
 
@@ -124,10 +131,6 @@ pub enum SourceAction {
     SendFarewell,
     /// Close the connection.
     Close,
-    /// Connect again, after a while: [`SourceEvent::Linked`] follows.
-    Redial,
-    /// [`SourceEvent::Retry`] after a while.
-    RetryLater,
     /// Drop the guest: its memory is no longer needed.
     End,
 }
@@ -150,7 +153,12 @@ use SourceState as S;
 
 /// The whole source. An event without a row: see [`Source::handle`].
 pub const SOURCE_RULES: &[SourceRule] = &[
-    rule(S::Running, E::Linked, &[A::SendHello], S::Greeting),
+    // Makes the journal where there is none, so that a full disk is found while the guest runs.
+    rule(S::Running, E::Begin, &[A::Record(O::Running)], S::Beginning),
+    rule(S::Beginning, E::Recorded, &[], S::Dialling),
+    rule(S::Beginning, E::RecordFailed, &[], S::Running),
+    rule(S::Dialling, E::Linked, &[A::SendHello], S::Greeting),
+    rule(S::Dialling, E::Failed, &[], S::Running),
     // Until the guest is stopped, every failure leaves it running: there is nothing to undo but the
     // log of dirty pages.
     rule(S::Greeting, E::Welcomed(Standing::New), &[A::SendOffer], S::Offering),
@@ -185,31 +193,29 @@ pub const SOURCE_RULES: &[SourceRule] = &[
     // `Given away` may be on the disk all the same, so `running` has to go over it first.
     rule(S::GivingAway, E::RecordFailed, &[A::Record(O::Running)], S::TakingBack),
     rule(S::TakingBack, E::Recorded, &[A::Resume, A::SendWithdraw, A::Close], S::Running),
-    rule(S::TakingBack, E::RecordFailed, &[A::RetryLater], S::TakingBack),
+    rule(S::TakingBack, E::RecordFailed, &[], S::TakingBack),
     rule(S::TakingBack, E::Retry, &[A::Record(O::Running)], S::TakingBack),
     // Given away: only the destination's word counts now, and no lost link changes that.
     rule(S::Committing, E::Acknowledged, &[A::Record(O::Settled)], S::Settling),
     rule(S::Committing, E::Discarded, &[A::RecordReclaimed], S::Reclaiming),
-    rule(S::Committing, E::Refused, &[A::Close, A::Redial], S::Stranded),
-    rule(S::Committing, E::Failed, &[A::Close, A::Redial], S::Stranded),
+    rule(S::Committing, E::Refused, &[A::Close], S::Stranded),
+    rule(S::Committing, E::Failed, &[A::Close], S::Stranded),
     rule(S::Stranded, E::Linked, &[A::SendResume], S::Rejoining),
-    rule(S::Stranded, E::Retry, &[A::Redial], S::Stranded),
     rule(S::Rejoining, E::Welcomed(Standing::Prepared), &[A::SendCommit], S::Committing),
     rule(S::Rejoining, E::Welcomed(Standing::Taken), &[A::Record(O::Settled)], S::Settling),
     rule(S::Rejoining, E::Welcomed(Standing::Discarded), &[A::RecordReclaimed], S::Reclaiming),
     // Not knowing is no answer: it may be another host, or one that lost its disk.
-    rule(S::Rejoining, E::Welcomed(Standing::Unknown), &[A::Close, A::Redial], S::Stranded),
-    rule(S::Rejoining, E::Refused, &[A::Close, A::Redial], S::Stranded),
-    rule(S::Rejoining, E::Failed, &[A::Close, A::Redial], S::Stranded),
+    rule(S::Rejoining, E::Welcomed(Standing::Unknown), &[A::Close], S::Stranded),
+    rule(S::Rejoining, E::Refused, &[A::Close], S::Stranded),
+    rule(S::Rejoining, E::Failed, &[A::Close], S::Stranded),
     rule(S::Settling, E::Recorded, &[A::SendFarewell, A::Close, A::End], S::Ended),
     // `Given away` still stands, which is as good.
     rule(S::Settling, E::RecordFailed, &[A::SendFarewell, A::Close, A::End], S::Ended),
     rule(S::Reclaiming, E::Recorded, &[A::Resume, A::Close], S::Running),
-    rule(S::Reclaiming, E::RecordFailed, &[A::RetryLater], S::Reclaiming),
+    rule(S::Reclaiming, E::RecordFailed, &[], S::Reclaiming),
     rule(S::Reclaiming, E::Retry, &[A::RecordReclaimed], S::Reclaiming),
     // The process that had the guest is gone. What it recorded decides.
     rule(S::Orphaned, E::Linked, &[A::SendResume], S::OrphanGreeting),
-    rule(S::Orphaned, E::Retry, &[A::Redial], S::Orphaned),
     rule(
         S::OrphanGreeting,
         E::Welcomed(Standing::Prepared),
@@ -218,11 +224,11 @@ pub const SOURCE_RULES: &[SourceRule] = &[
     ),
     rule(S::OrphanGreeting, E::Welcomed(Standing::Taken), &[A::Record(O::Settled)], S::Settling),
     rule(S::OrphanGreeting, E::Welcomed(Standing::Discarded), &[A::Record(O::Crashed)], S::Burying),
-    rule(S::OrphanGreeting, E::Welcomed(Standing::Unknown), &[A::Close, A::Redial], S::Orphaned),
-    rule(S::OrphanGreeting, E::Refused, &[A::Close, A::Redial], S::Orphaned),
-    rule(S::OrphanGreeting, E::Failed, &[A::Close, A::Redial], S::Orphaned),
+    rule(S::OrphanGreeting, E::Welcomed(Standing::Unknown), &[A::Close], S::Orphaned),
+    rule(S::OrphanGreeting, E::Refused, &[A::Close], S::Orphaned),
+    rule(S::OrphanGreeting, E::Failed, &[A::Close], S::Orphaned),
     rule(S::OrphanGivingAway, E::Recorded, &[A::SendCommit], S::Committing),
-    rule(S::OrphanGivingAway, E::RecordFailed, &[A::Close, A::Redial], S::Orphaned),
+    rule(S::OrphanGivingAway, E::RecordFailed, &[A::Close], S::Orphaned),
     rule(S::Burying, E::Recorded, &[A::SendFarewell, A::Close, A::End], S::Crashed),
     rule(S::Burying, E::RecordFailed, &[A::SendFarewell, A::Close, A::End], S::Crashed),
 ];
@@ -303,7 +309,8 @@ impl Source {
 }
 
 impl SourceEvent {
-    fn is_message(self) -> bool {
+    /// Whether the peer caused it: without a rule for it, the peer broke the protocol.
+    pub(crate) fn is_message(self) -> bool {
         match self {
             E::Welcomed(_)
             | E::Refused
@@ -314,7 +321,8 @@ impl SourceEvent {
             | E::PreparedOther
             | E::Acknowledged
             | E::Discarded => true,
-            E::Linked
+            E::Begin
+            | E::Linked
             | E::Failed
             | E::Cancel
             | E::Recorded
@@ -330,7 +338,9 @@ impl SourceState {
     /// when [`SourceAction::Resume`] was done.
     #[must_use]
     pub fn guest_runs(self) -> bool {
-        matches!(self, S::Running | S::Greeting | S::Offering | S::Copying | S::Announcing)
+        use S::{Announcing, Beginning, Copying, Dialling, Greeting, Offering, Running};
+        let before = [Running, Beginning, Dialling, Greeting, Offering, Copying, Announcing];
+        before.contains(&self)
     }
 
     /// Whether it still has something to do.
