@@ -119,7 +119,8 @@ pub trait SourceGuest {
     /// The handoff is given up.
     fn plan_round(&mut self, is_last: bool) -> Result<Round, GuestError>;
 
-    /// Sends the round that was planned last, on `link` or elsewhere. Its head was sent on `link`.
+    /// Sends the round that was planned last, on `link` or elsewhere. Its head was sent on `link`,
+    /// of which only the way to the destination is free.
     ///
     /// # Errors
     /// The handoff is given up.
@@ -182,7 +183,8 @@ pub trait DestinationGuest {
     /// Why it does not fit, and what would help.
     fn check(&mut self, offer: &Offer) -> Result<Accept, GuestError>;
 
-    /// Receives a round, from `link` or elsewhere, and checks that all of it is there.
+    /// Receives a round, from `link` or elsewhere, and checks that all of it is there. Not a byte
+    /// more than the round has is read from `link`, and nothing written.
     ///
     /// # Errors
     /// The handoff is given up.

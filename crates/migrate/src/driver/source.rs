@@ -385,7 +385,12 @@ impl SourceHandoff<'_> {
         self.round = round.number;
         let channel = self.channel.as_mut().ok_or(ChannelError::Closed)?;
         channel.send(&Message::Round(round), SEND_LIMIT)?;
-        guest.send_round(&round, channel.link()).map_err(HandoffError::guest("send a round"))
+        let sent = guest.send_round(&round, channel.link());
+        if sent.is_err() {
+            // A message would be taken for the rest of the memory.
+            self.channel = None;
+        }
+        sent.map_err(HandoffError::guest("send a round"))
     }
 
     /// Waits for the message that the state is about.

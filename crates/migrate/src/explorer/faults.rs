@@ -398,8 +398,8 @@ fn restarts(world: &mut World, happening: Happening) -> Option<()> {
     Some(())
 }
 
-/// Where the source's process is gone, an operator looks at both disks, or states that there is only
-/// one.
+/// Where the source's process is gone, an operator looks at both disks, or states that there is
+/// only one.
 fn resolved(world: &mut World, rules: &Rules, happening: Happening) -> Option<()> {
     let destination = world.destination.filter(|process| process.due.is_empty())?;
     let is_alone = destination.machine.state() == DestinationState::PreparedAlone;

@@ -212,7 +212,7 @@ const HARMLESS: &[(&str, usize, &str)] = &[
         "the destination sees the end of the connection, or hears at the next try",
     ),
     ("SendFarewell", 8, "the destination sees the end of the connection"),
-    ("SendRefuse", 22, "the source sees the end of the connection"),
+    ("SendRefuse", 24, "the source sees the end of the connection"),
     ("SendDiscarded", 4, "the source asks again"),
     ("SendAcknowledged", 1, "the source asks again"),
     ("SendWelcome(Unknown)", 6, "the source sees the end of the connection"),

@@ -172,7 +172,12 @@ pub const DESTINATION_RULES: &[DestinationRule] = &[
     rule(S::Receiving, E::Round, &[A::ReceiveRound], S::Receiving),
     rule(S::Receiving, E::State, &[A::Prepare], S::Preparing),
     rule(S::Receiving, E::Withdrawn, &[A::Discard, A::Record(O::Discarded)], S::Discarding),
-    rule(S::Receiving, E::Failed, &[A::Discard, A::Record(O::Discarded)], S::Discarding),
+    rule(
+        S::Receiving,
+        E::Failed,
+        &[A::SendRefuse, A::Discard, A::Record(O::Discarded)],
+        S::Discarding,
+    ),
     rule(
         S::Receiving,
         E::Cancel,
