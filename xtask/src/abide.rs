@@ -52,12 +52,12 @@ pub fn build_for_arm() -> Result<PathBuf> {
     build_there(&["--package", "abide"], "abide")
 }
 
-/// As [`build_for_arm`], an example of the machine's.
+/// As [`build_for_arm`], an example of another crate's.
 ///
 /// # Errors
 /// As [`build_for_arm`].
-pub fn build_example_for_arm(name: &str) -> Result<PathBuf> {
-    build_there(&["--package", "abide-machine", "--example", name], &format!("examples/{name}"))
+pub fn build_example_for_arm(package: &str, name: &str) -> Result<PathBuf> {
+    build_there(&["--package", package, "--example", name], &format!("examples/{name}"))
 }
 
 fn build_there(what: &[&str], program: &str) -> Result<PathBuf> {

@@ -50,6 +50,18 @@ impl KvmEngine {
         match self.0 {}
     }
 
+    /// Whether the host's KVM logs a guest's writes by rings.
+    #[must_use]
+    pub fn has_dirty_rings(&self) -> bool {
+        match self.0 {}
+    }
+
+    /// The same engine, whose VMs do without dirty rings.
+    #[must_use]
+    pub fn without_dirty_rings(self) -> Self {
+        match self.0 {}
+    }
+
     /// The frequency of the host's system counter, in Hz.
     #[must_use]
     pub fn cntfrq_hz(&self) -> u64 {

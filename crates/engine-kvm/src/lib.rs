@@ -60,8 +60,9 @@
 //! ## Unsafe code
 //!
 //! [`kvm-ioctls`](https://docs.rs/kvm-ioctls) wraps nearly all of the interface. What is left, each
-//! with its reason: the memory slot, reading a device attribute, the signal that ends `KVM_RUN`,
-//! the flag that ends it, and reading CNTFRQ_EL0.
+//! with its reason: the memory slot, reading a device attribute, dirty rings, what an exit for an
+//! instruction without syndrome tells, the signal that ends `KVM_RUN`, the flag that ends it, and
+//! reading CNTFRQ_EL0 and CNTVCT_EL0.
 
 #[cfg(any(test, all(target_arch = "aarch64", target_os = "linux")))]
 mod encoding;
@@ -72,6 +73,8 @@ mod host;
 mod implementations;
 #[cfg(any(test, all(target_arch = "aarch64", target_os = "linux")))]
 mod named;
+#[cfg(any(test, all(target_arch = "aarch64", target_os = "linux")))]
+mod ring;
 pub mod trial;
 #[cfg(any(test, all(target_arch = "aarch64", target_os = "linux")))]
 mod untrapped;

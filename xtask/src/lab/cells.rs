@@ -2,8 +2,8 @@
 
 use super::host::{Errand, File, Finished, Host, tail};
 use super::{
-    guest_clock, implementations, kvm_to_kvm, linux, pmu, refusals, restore, tour, two_hosts,
-    upgrade, vmclock,
+    dirty_log, guest_clock, implementations, kvm_to_kvm, linux, pmu, refusals, restore, tour,
+    two_hosts, upgrade, vmclock,
 };
 use crate::abide::{self, Linux, POWERED_OFF, Ran, SAVED_AWAY};
 use anyhow::{Context, Result, ensure};
@@ -44,6 +44,8 @@ enum Work {
     Vmclock,
     /// What a guest writes to its page of time, and what it first reads there on each host.
     GuestClock,
+    /// What a guest wrote is told by rings and by the bitmap.
+    DirtyLog,
     /// A Debian guest that works goes twice round all kernels, under [`CONTRACT`].
     LinuxTour,
     /// A Debian guest that works goes from the host's KVM to the software engine, which does not
@@ -119,6 +121,7 @@ pub fn all() -> Vec<Cell> {
         cell("refusals", ("6.12", "neoverse-n1"), Work::Refusals),
         cell("vmclock", ("6.1", "neoverse-n1"), Work::Vmclock),
         cell("guest-clock", ("6.1", "neoverse-n1"), Work::GuestClock),
+        cell("dirty-log", ("6.1", "neoverse-n1"), Work::DirtyLog),
         cell("tour-linux", ("6.1", "neoverse-n1"), Work::LinuxTour),
         cell("both-ways", A57, Work::BothWays),
         cell("accepted-on-soft", ("6.1", "cortex-a57"), Work::Accepted),
@@ -208,6 +211,7 @@ impl Cell {
             Work::RestoreShares => restore::shares(&self.host, show),
             Work::Vmclock => vmclock::tour(&self.host, CONTRACT, show),
             Work::GuestClock => guest_clock::tour(&self.host, show),
+            Work::DirtyLog => dirty_log::compared(&self.host, show),
             Work::LinuxTour => linux::tour(&self.host, CONTRACT, show),
             Work::Accepted => linux::accepted(&self.host, show),
             Work::BothWays => linux::both_ways(&self.host, show),

@@ -21,7 +21,7 @@ const LIMIT: Duration = Duration::from_secs(600);
 /// # Errors
 /// If it found something wrong, or said less than it must.
 pub fn tour(birth: &Host, show: bool) -> Result<String> {
-    let program = fs::read(abide::build_example_for_arm("guest_clock")?)?;
+    let program = fs::read(abide::build_example_for_arm("abide-machine", "guest_clock")?)?;
     let hosts: Vec<Host> = std::iter::once(birth.clone())
         .chain(WAY.map(|series| Host::debian(series, &birth.cpu)))
         .collect();

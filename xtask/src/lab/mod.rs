@@ -8,6 +8,7 @@ mod abi;
 mod cells;
 mod console;
 mod contracts;
+mod dirty_log;
 mod guest_clock;
 mod host;
 mod implementations;

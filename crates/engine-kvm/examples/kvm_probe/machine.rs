@@ -51,7 +51,16 @@ pub type Vcpus = Vec<Box<dyn Vcpu>>;
 
 /// A machine with more vCPUs.
 pub fn parts(engine: &KvmEngine, vcpu_count: u32) -> Result<(Vcpus, Parts), Box<dyn Error>> {
-    let ram = Arc::new(GuestRam::new(RAM_BASE, RAM_SIZE)?);
+    parts_with(engine, vcpu_count, RAM_SIZE)
+}
+
+/// One with more RAM.
+pub fn parts_with(
+    engine: &KvmEngine,
+    vcpu_count: u32,
+    ram_size: u64,
+) -> Result<(Vcpus, Parts), Box<dyn Error>> {
+    let ram = Arc::new(GuestRam::new(RAM_BASE, ram_size)?);
     let mut vm = engine.create_vm(VmConfig {
         vcpu_count,
         cntfrq_hz: engine.cntfrq_hz(),

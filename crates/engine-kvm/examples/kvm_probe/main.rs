@@ -3,9 +3,11 @@
 //! small guest that is run to its end.
 //!
 //! `kvm_probe [PART]…` with the parts `registers`, `gic`, `states`, `fields`, `scope`, `portable`,
-//! `guest`, `pair` and `walk`; without arguments all of them.
+//! `guest`, `pair`, `dirty` and `walk`; without arguments all of them.
 #![expect(clippy::print_stdout, reason = "its output is what it is for")]
 
+#[cfg(all(target_arch = "aarch64", target_os = "linux"))]
+mod dirty;
 #[cfg(all(target_arch = "aarch64", target_os = "linux"))]
 mod fields;
 #[cfg(all(target_arch = "aarch64", target_os = "linux"))]
@@ -24,7 +26,7 @@ use std::process::ExitCode;
 #[cfg(all(target_arch = "aarch64", target_os = "linux"))]
 fn main() -> ExitCode {
     type Part = fn(&abide_engine_kvm::KvmEngine) -> Result<(), Box<dyn std::error::Error>>;
-    let parts: [(&str, Part); 9] = [
+    let parts: [(&str, Part); 10] = [
         ("registers", report::registers),
         ("gic", gic::registers),
         ("states", gic::states),
@@ -33,6 +35,7 @@ fn main() -> ExitCode {
         ("portable", fields::portable),
         ("guest", guest::run),
         ("pair", guest::pair),
+        ("dirty", dirty::logs),
         ("walk", walk),
     ];
     let wanted: Vec<String> = std::env::args().skip(1).collect();

@@ -145,6 +145,27 @@ std::arch::global_asm!(
     ".popsection",
 );
 
+// Writes to x12 places, x11 bytes apart from x10 on, tells, and begins anew with what the registers
+// hold then.
+std::arch::global_asm!(
+    ".pushsection .rodata.probe_writer, \"a\"",
+    ".balign 2048",
+    ".global probe_writer_start",
+    "probe_writer_start:",
+    "    movz x8, #0x0900, lsl #16",
+    "    movk x8, #0x1000",
+    "1:  cbz x12, 2f",
+    "    str x12, [x10]",
+    "    add x10, x10, x11",
+    "    sub x12, x12, #1",
+    "    b 1b",
+    "2:  str x12, [x8]",
+    "    b 1b",
+    ".global probe_writer_end",
+    "probe_writer_end:",
+    ".popsection",
+);
+
 // SAFETY: the labels are defined above, in read-only memory.
 unsafe extern "C" {
     safe static probe_guest_start: u8;
@@ -153,6 +174,8 @@ unsafe extern "C" {
     safe static probe_guest_end: u8;
     safe static probe_pair_start: u8;
     safe static probe_pair_end: u8;
+    safe static probe_writer_start: u8;
+    safe static probe_writer_end: u8;
 }
 
 /// Where the instruction after the device read stands, in bytes from the start.
@@ -182,4 +205,12 @@ pub fn pair() -> &'static [u8] {
     let len = std::ptr::from_ref(&probe_pair_end).addr() - start;
     // SAFETY: both labels are in the one section above, so all bytes between are its.
     unsafe { std::slice::from_raw_parts(&raw const probe_pair_start, len) }
+}
+
+/// The guest that writes where it is told.
+pub fn writer() -> &'static [u8] {
+    let start = std::ptr::from_ref(&probe_writer_start).addr();
+    let len = std::ptr::from_ref(&probe_writer_end).addr() - start;
+    // SAFETY: both labels are in the one section above, so all bytes between are its.
+    unsafe { std::slice::from_raw_parts(&raw const probe_writer_start, len) }
 }

@@ -1,5 +1,6 @@
 //! `/dev/kvm`.
 
+use super::rings::{self, LogBy};
 use super::{irqchip, kick, vm};
 use crate::trial::Seen;
 use crate::{ENGINE_NAME, HostFacts, encoding, host, trial};
@@ -27,6 +28,7 @@ const CAPABILITIES_END: u32 = 512;
 pub struct KvmEngine {
     kvm: Kvm,
     cntfrq_hz: u64,
+    log_by: LogBy,
     /// What the tiny guest read, once one was run.
     seen: OnceLock<Seen>,
 }
@@ -60,7 +62,12 @@ impl KvmEngine {
             return Err(host::lacks("external aborts for guests (KVM_CAP_ARM_INJECT_EXT_DABT)"));
         }
         kick::install_handler()?;
-        let engine = Self { kvm, cntfrq_hz: host_cntfrq_hz(), seen: OnceLock::new() };
+        let engine = Self {
+            cntfrq_hz: host_cntfrq_hz(),
+            log_by: if rings::offered(&kvm) { LogBy::Rings } else { LogBy::Bitmap },
+            seen: OnceLock::new(),
+            kvm,
+        };
         engine.check_gicv3()?;
         Ok(engine)
     }
@@ -95,6 +102,19 @@ impl KvmEngine {
         features.pmu_events = Some(fewer);
         let seen = trial::run(self, self.cntfrq_hz, features, trial::Kind::Born)?;
         Ok(seen.and_then(|seen| seen.pmu_events) == Some(fewer))
+    }
+
+    /// Whether the host's KVM logs a guest's writes by rings, and this engine has it do so
+    /// `[linux Documentation/virt/kvm/api.rst 8.29]`.
+    #[must_use]
+    pub fn has_dirty_rings(&self) -> bool {
+        self.log_by == LogBy::Rings
+    }
+
+    /// The same engine, whose VMs do without dirty rings, as on hosts that have none.
+    #[must_use]
+    pub fn without_dirty_rings(self) -> Self {
+        Self { log_by: LogBy::Bitmap, ..self }
     }
 
     /// The frequency of the host's system counter, in Hz: that of every guest's.
@@ -191,7 +211,7 @@ impl Engine for KvmEngine {
         }
         self.check_features(config.features)?;
         let fd = self.create_fd_for(&config)?;
-        Ok(Box::new(vm::KvmVm::new(fd, config, self.seen.get().copied())?))
+        Ok(Box::new(vm::KvmVm::new(fd, config, self.seen.get().copied(), self.log_by)?))
     }
 }
 

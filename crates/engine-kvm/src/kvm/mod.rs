@@ -6,6 +6,7 @@ mod forward;
 mod irqchip;
 mod kick;
 mod pmu;
+mod rings;
 mod stolen;
 mod vcpu;
 mod vm;

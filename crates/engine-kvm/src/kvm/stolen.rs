@@ -1,6 +1,7 @@
 //! Stolen time: which version a guest is told of. KVM has no answer for its user, so a guest asks.
 
 use super::engine::KvmEngine;
+use super::rings::LogBy;
 use super::vm::KvmVm;
 use crate::host;
 use crate::trial::{self, Kind, LIMIT, RAM_BASE, RAM_LEN};
@@ -47,7 +48,7 @@ impl KvmEngine {
         let ram = GuestRam::new(RAM_BASE, RAM_LEN).map_err(|error| trial::no_ram(&error))?;
         let ram = Arc::new(ram);
         let config = trial::config(Arc::clone(&ram), self.cntfrq_hz());
-        let mut vm = KvmVm::new(self.create_fd_for(&config)?, config, None)?;
+        let mut vm = KvmVm::new(self.create_fd_for(&config)?, config, None, LogBy::Bitmap)?;
         let mut vcpu = vm.make_vcpu(VcpuId(0))?;
         let _irqchip = vm.create_irqchip()?;
         vcpu.set_stolen_time_record(RECORD)?;

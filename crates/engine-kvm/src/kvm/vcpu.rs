@@ -4,6 +4,7 @@ use super::counter::KvmCounter;
 use super::forward::Calls;
 use super::kick::KvmKick;
 use super::pmu::Pmu;
+use super::rings::Rings;
 use crate::encoding;
 use crate::host;
 use crate::implementations::Implementations;
@@ -22,9 +23,9 @@ use abide_reg::{Class, Gpa, RegError, RegId, Registers, Value, VcpuId};
 use kvm_bindings::{
     KVM_ARM_VCPU_PMU_V3, KVM_ARM_VCPU_POWER_OFF, KVM_ARM_VCPU_PSCI_0_2,
     KVM_ARM_VCPU_PTRAUTH_ADDRESS, KVM_ARM_VCPU_PTRAUTH_GENERIC, KVM_ARM_VCPU_PVTIME_CTRL,
-    KVM_ARM_VCPU_PVTIME_IPA, KVM_ARM_VCPU_SVE, KVM_EXIT_ARM_NISV, KVM_SYSTEM_EVENT_RESET,
-    KVM_SYSTEM_EVENT_SHUTDOWN, RegList, kvm_device_attr, kvm_mp_state, kvm_vcpu_events,
-    kvm_vcpu_init,
+    KVM_ARM_VCPU_PVTIME_IPA, KVM_ARM_VCPU_SVE, KVM_EXIT_ARM_NISV, KVM_EXIT_DIRTY_RING_FULL,
+    KVM_SYSTEM_EVENT_RESET, KVM_SYSTEM_EVENT_SHUTDOWN, RegList, kvm_device_attr, kvm_mp_state,
+    kvm_vcpu_events, kvm_vcpu_init,
 };
 use kvm_ioctls::{VcpuExit, VcpuFd, VmFd};
 use std::os::raw::c_int;
@@ -61,6 +62,8 @@ pub(super) struct KvmVcpu {
     ctr: Option<Untrapped>,
     /// PMCEID0_EL0 and PMCEID1_EL0, where it has them and it is known what guests read.
     pmu_events: Option<PmuEvents>,
+    /// The dirty rings of the VM, if it has them.
+    rings: Option<Arc<Rings>>,
     /// The vCPU keeps the kernel's VM alive, and with it the memory slots that point here.
     ram: Arc<GuestRam>,
 }
@@ -131,6 +134,7 @@ impl KvmVcpu {
         id: VcpuId,
         calls: Arc<Calls>,
         seen: Option<Seen>,
+        rings: Option<Arc<Rings>>,
     ) -> Result<Self, EngineError> {
         let fd = vm
             .create_vcpu(u64::from(id.0))
@@ -149,6 +153,9 @@ impl KvmVcpu {
         if config.features.contains(Feature::Sve) {
             finalize_sve(&fd, config.features.vector_lengths)?;
         }
+        if let Some(rings) = &rings {
+            rings.add(&fd)?;
+        }
         let kick = Arc::new(KvmKick::new(&fd, vm.run_size())?);
         let mut vcpu = Self {
             id,
@@ -159,6 +166,7 @@ impl KvmVcpu {
             calls,
             ctr: None,
             pmu_events: events_shown(config.features, seen),
+            rings,
             ram: Arc::clone(&config.ram),
         };
         if config.features.contains(Feature::Pmu) {
@@ -301,6 +309,10 @@ impl KvmVcpu {
             Ok(VcpuExit::Hypercall(_)) => self.answer_call().map(|()| After::Run),
             Ok(VcpuExit::Unsupported(KVM_EXIT_ARM_NISV)) => {
                 Ok(After::Abort(self.refuse_undecoded()))
+            }
+            Ok(VcpuExit::Unsupported(KVM_EXIT_DIRTY_RING_FULL)) => {
+                self.rings.as_ref().map_or(Ok(()), |rings| rings.empty())?;
+                Ok(After::Run)
             }
             Ok(exit) => {
                 tracing::error!(vcpu = %id, ?exit, "KVM_RUN ended for no reason known here");
@@ -555,6 +567,8 @@ impl Vcpu for KvmVcpu {
     fn run(&mut self, _budget: u64, bus: &dyn Bus) -> Result<Stop, EngineError> {
         let kick = Arc::clone(&self.kick);
         let _inside = kick.enter();
+        let rings = self.rings.clone();
+        let _executes = rings.as_ref().map(|rings| rings.enter());
         loop {
             match self.step(bus)? {
                 After::Run => {}

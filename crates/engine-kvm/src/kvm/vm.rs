@@ -3,6 +3,7 @@
 use super::forward::Calls;
 use super::irqchip::KvmGicV3;
 use super::pmu::Pmu;
+use super::rings::{LogBy, Rings};
 use super::vcpu::KvmVcpu;
 use crate::host;
 use crate::trial::Seen;
@@ -28,6 +29,8 @@ pub(super) struct KvmVm {
     vcpus_made: u32,
     has_irqchip: bool,
     kernel_logs: bool,
+    /// What vCPUs wrote, where not all of it is in the bitmap.
+    rings: Option<Arc<Rings>>,
     /// The performance monitors of vCPUs, which wait for the interrupt controller.
     pmus: Vec<Pmu>,
     calls: Arc<Calls>,
@@ -36,9 +39,19 @@ pub(super) struct KvmVm {
 }
 
 impl KvmVm {
-    pub(super) fn new(fd: VmFd, config: VmConfig, seen: Option<Seen>) -> Result<Self, EngineError> {
+    pub(super) fn new(
+        fd: VmFd,
+        config: VmConfig,
+        seen: Option<Seen>,
+        log_by: LogBy,
+    ) -> Result<Self, EngineError> {
         let fd = Arc::new(fd);
+        let rings = match log_by {
+            LogBy::Rings => Some(Rings::enable(&fd, &config.ram, RAM_SLOT)?),
+            LogBy::Bitmap => None,
+        };
         let mut vm = Self {
+            rings,
             calls: Calls::of(&fd),
             fd,
             config,
@@ -90,7 +103,8 @@ impl KvmVm {
             return Err(host::unsupported("vCPUs after the interrupt controller"));
         }
         let calls = Arc::clone(&self.calls);
-        let vcpu = KvmVcpu::new(&self.fd, &self.config, id, calls, self.seen)?;
+        let rings = self.rings.clone();
+        let vcpu = KvmVcpu::new(&self.fd, &self.config, id, calls, self.seen, rings)?;
         if self.config.features.contains(Feature::Pmu) {
             self.pmus.push(vcpu.pmu()?);
         }
@@ -194,7 +208,8 @@ impl Vm for KvmVm {
         false
     }
 
-    /// Asks the kernel for the pages its guest wrote, and has it watch them again.
+    /// Asks the kernel for the pages its guest wrote, and has it watch them again: by the rings of
+    /// its vCPUs and, where these all rest or there are no rings, by the bitmap.
     ///
     /// The kernel logs from the first call after
     /// [`DirtyLog::start`](abide_memory::DirtyLog::start) on. It cannot say what was written
@@ -210,6 +225,12 @@ impl Vm for KvmVm {
         }
         if !wanted {
             return Ok(());
+        }
+        if let Some(rings) = &self.rings {
+            rings.empty()?;
+            if !rings.all_rest() {
+                return Ok(());
+            }
         }
         let size = usize::try_from(self.config.ram.size())
             .map_err(|_| host::unsupported("RAM of this size"))?;
