@@ -27,6 +27,7 @@ pub mod driver;
 #[cfg(test)]
 mod explorer;
 pub mod frame;
+mod fuzz;
 pub mod handoff;
 mod journal;
 pub mod message;
@@ -35,6 +36,7 @@ mod resolve;
 mod token;
 mod wire;
 
+pub use fuzz::{FuzzEnd, fuzz_bytes, fuzz_destination, fuzz_source};
 pub use handoff::{Destination, DestinationState, Source, SourceState};
 pub use journal::{Durability, Journal, JournalError};
 pub use message::Message;

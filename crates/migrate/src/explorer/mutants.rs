@@ -233,7 +233,6 @@ const HARMLESS: &[(&str, usize, &str)] = &[
     ("Unknown: no rule", 3, "a failure closes the connection too, without a word"),
     ("Begin: no rule", 2, "a failure closes the connection too, without a reason"),
     ("Withdrawn: no rule", 2, "it is discarded all the same: at once, or at the next try"),
-    ("Discard after SendWelcome(New)", 1, "the same process does both"),
 ];
 
 #[test]

@@ -30,6 +30,8 @@ pub enum DestinationState {
     PreparedAlone,
     /// As prepared, and somebody is connected who has said nothing.
     PreparedGreeting,
+    /// The source begins anew with the guest that was prepared here: `discarded` is being recorded.
+    Renewing,
     /// `Running` is being recorded.
     Taking,
     /// It is this side's guest, and is being started.
@@ -214,12 +216,9 @@ pub const DESTINATION_RULES: &[DestinationRule] = &[
     rule(S::PreparedGreeting, E::Resume, &[A::SendWelcome(Standing::Prepared)], S::Prepared),
     // The source took the guest back and its word about it was lost. Who begins has the guest, so
     // what is prepared here is out of date.
-    rule(
-        S::PreparedGreeting,
-        E::BeginAnew,
-        &[A::Discard, A::SendWelcome(Standing::New)],
-        S::Greeted,
-    ),
+    rule(S::PreparedGreeting, E::BeginAnew, &[A::Discard, A::Record(O::Discarded)], S::Renewing),
+    rule(S::Renewing, E::Recorded, &[A::SendWelcome(Standing::New)], S::Greeted),
+    rule(S::Renewing, E::RecordFailed, &[A::SendWelcome(Standing::New)], S::Greeted),
     rule(S::PreparedGreeting, E::Begin, &[A::SendRefuse, A::Close], S::PreparedAlone),
     rule(
         S::PreparedGreeting,

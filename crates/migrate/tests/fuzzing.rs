@@ -1,0 +1,94 @@
+//! The fuzz bodies on what a fuzzer would find soon: the good script, and good scripts with a few
+//! lines changed, left out or repeated.
+
+use abide_migrate::{FuzzEnd, fuzz_bytes, fuzz_destination, fuzz_source};
+use std::collections::BTreeMap;
+
+/// What a destination says to hand over a guest: welcome, accept, three rounds, prepared,
+/// acknowledged.
+const DESTINATION: [u8; 14] = [1, 0, 3, 0, 6, 0, 6, 1, 6, 2, 8, 0, 10, 0];
+/// What a source says: hello, offer, two rounds, state, commit, farewell.
+const SOURCE: [u8; 14] = [0, 2, 2, 0, 5, 0, 5, 3, 7, 1, 9, 0, 13, 0];
+
+/// Repeatable numbers (xorshift).
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % end as u64).expect("below a usize")
+    }
+
+    fn byte(&mut self) -> u8 {
+        u8::try_from(self.below(256)).expect("below 256")
+    }
+}
+
+fn mutated(good: &[u8], numbers: &mut Numbers) -> Vec<u8> {
+    let mut script = good.to_vec();
+    for _ in 0..1 + numbers.below(4) {
+        let at = numbers.below(script.len() / 2) * 2;
+        match numbers.below(6) {
+            0 => script[at + 1] = numbers.byte(),
+            1 => script[at] = numbers.byte(),
+            2 => drop(script.drain(at..at + 2)),
+            // The peer hangs up, and comes back to ask, to tell, or to begin anew.
+            3 => {
+                let (verb, how) = ([0, 1][numbers.below(2)], numbers.byte() & 0x0f);
+                script.splice(at..at, [17, 0, verb, how]);
+            }
+            4 => {
+                let line = [numbers.byte(), numbers.byte() & 7];
+                script.splice(at..at, line);
+            }
+            _ => {
+                let line = [script[at], script[at + 1]];
+                script.splice(at..at, line);
+            }
+        }
+        if script.is_empty() {
+            return script;
+        }
+    }
+    script
+}
+
+fn hammer(good: &[u8], body: fn(&[u8]) -> FuzzEnd) -> BTreeMap<FuzzEnd, usize> {
+    let mut ends = BTreeMap::new();
+    let mut numbers = Numbers(0x5eed);
+    for _ in 0..30_000 {
+        *ends.entry(body(&mutated(good, &mut numbers))).or_default() += 1;
+    }
+    ends
+}
+
+#[test]
+fn the_good_scripts_hand_a_guest_over() {
+    assert_eq!(fuzz_source(&DESTINATION), FuzzEnd::HandedOver);
+    assert_eq!(fuzz_destination(&SOURCE), FuzzEnd::HandedOver);
+    assert_eq!((fuzz_source(&[]), fuzz_destination(&[])), (FuzzEnd::AsBefore, FuzzEnd::AsBefore));
+}
+
+#[test]
+fn a_lying_destination_breaks_no_promise() {
+    let ends = hammer(&DESTINATION, fuzz_source);
+    assert!(ends.len() == 3 && ends.values().all(|count| *count > 500), "{ends:?}");
+}
+
+#[test]
+fn a_lying_source_breaks_no_promise() {
+    let ends = hammer(&SOURCE, fuzz_destination);
+    assert!(ends.len() == 3 && ends.values().all(|count| *count > 500), "{ends:?}");
+}
+
+#[test]
+fn bytes_are_read_as_they_are_written() {
+    let mut numbers = Numbers(0xb17e);
+    for _ in 0..20_000 {
+        let len = numbers.below(600);
+        let data: Vec<u8> = (0..len).map(|_| numbers.byte()).collect();
+        fuzz_bytes(&data);
+    }
+}
