@@ -8,8 +8,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 mod clock;
+mod stolen_time;
 mod vmclock;
 pub use clock::{Announcement, ClockArgs, HostClock, HostClockArgs};
+pub use stolen_time::StolenTimeArgs;
 pub use vmclock::VmclockArgs;
 
 const EXIT_CODES: &str = "\
@@ -341,6 +343,8 @@ pub struct RunArgs {
     pub vmclock: VmclockArgs,
     #[command(flatten)]
     pub host_clock: HostClockArgs,
+    #[command(flatten)]
+    pub stolen_time: StolenTimeArgs,
     /// Let executed instructions make time pass, so that every run is the same to the last bit;
     /// standard input is not read, and the end shows a hash over the whole guest state
     #[arg(long)]
@@ -392,6 +396,8 @@ pub struct RestoreArgs {
     pub engine: Option<EngineName>,
     #[command(flatten)]
     pub accept: AcceptArgs,
+    #[command(flatten)]
+    pub stolen_time: StolenTimeArgs,
     /// Read and check all memory before the guest goes on, so that a damaged file is refused; else
     /// memory comes as the guest touches it, and damage ends the guest (exit code 3) when it is met
     #[arg(long)]
@@ -543,6 +549,8 @@ pub struct ProbeArgs {
     /// Features of the host's CPUs that vCPUs are made with; only --engine kvm has them
     #[arg(long, value_enum, value_name = "FEATURE,...", value_delimiter = ',')]
     pub features: Vec<FeatureName>,
+    #[command(flatten)]
+    pub stolen_time: StolenTimeArgs,
     /// The profile's name, for reports [default: of engine and CPU]
     #[arg(long, value_name = "NAME", value_parser = parse_line)]
     pub name: Option<String>,

@@ -1,6 +1,6 @@
 //! Engines by their names on the command line.
 
-use crate::cli::{CpuName, EngineName, FeatureName, RunArgs};
+use crate::cli::{CpuName, EngineName, FeatureName, RunArgs, StolenTimeArgs};
 use abide_arm64::features::{CpuFeatures, Feature};
 use abide_contract::Exceptions;
 use abide_engine::{Engine, EngineError};
@@ -56,16 +56,17 @@ impl Cpus {
     }
 
     /// The engine for the guest.
-    pub fn open(&self, found: Found) -> Result<Box<dyn Engine>> {
+    pub fn open(&self, found: Found, stolen_time: &StolenTimeArgs) -> Result<Box<dyn Engine>> {
         match (found, self) {
             (Found::Soft { .. }, Self::All(cpu)) => {
-                Ok(Box::new(SoftEngine::with_model(model(cpu.unwrap_or(CpuName::V80)))))
+                let soft = SoftEngine::with_model(model(cpu.unwrap_or(CpuName::V80)));
+                Ok(Box::new(stolen_time.told(soft)))
             }
             (Found::Soft { .. }, Self::Each(cpus)) => {
                 let models = cpus.iter().map(|&cpu| model(cpu)).collect();
-                Ok(Box::new(SoftEngine::with_models(models)))
+                Ok(Box::new(stolen_time.told(SoftEngine::with_models(models))))
             }
-            (Found::Kvm(engine), Self::All(None)) => Ok(Box::new(engine)),
+            (Found::Kvm(engine), Self::All(None)) => Ok(Box::new(stolen_time.told_kvm(engine))),
             (Found::Kvm(_), _) => bail!(self.not_on_kvm()),
         }
     }
@@ -207,14 +208,45 @@ impl Found {
 
     /// The engine for a guest whose CPU features come from its file. Only the software engine can
     /// be told what to take: KVM asks nobody.
-    pub fn any_cpu(self, exceptions: Exceptions) -> Box<dyn Engine> {
-        let soft = SoftEngine::with_model(&INT);
+    pub fn any_cpu(self, exceptions: Exceptions, stolen_time: &StolenTimeArgs) -> Box<dyn Engine> {
+        let soft = stolen_time.told(SoftEngine::with_model(&INT));
         match self {
             Self::Soft { .. } if exceptions.advertised_not_implemented => {
                 Box::new(soft.showing_unimplemented())
             }
             Self::Soft { .. } => Box::new(soft),
-            Self::Kvm(engine) => Box::new(engine),
+            Self::Kvm(engine) => Box::new(stolen_time.told_kvm(engine)),
+        }
+    }
+}
+
+impl StolenTimeArgs {
+    /// The engine that offers what was asked for.
+    pub fn told(&self, engine: SoftEngine) -> SoftEngine {
+        match &self.stolen_time {
+            Some(revisions) => engine.with_stolen_time(revisions.clone()),
+            None => engine,
+        }
+    }
+
+    /// The same of KVM, which has no more than the host's kernel keeps.
+    fn told_kvm(&self, engine: KvmEngine) -> KvmEngine {
+        match &self.stolen_time {
+            Some(revisions) => engine.with_stolen_time(revisions.clone()),
+            None => engine,
+        }
+    }
+
+    /// Refuses what an engine does not have.
+    pub fn check(&self, engine: &dyn Engine) -> Result<()> {
+        let kept = engine.stolen_time();
+        match &self.stolen_time {
+            Some(asked) if *asked != kept => bail!(
+                "--stolen-time {asked}: engine {} keeps records of revisions: {kept}; other \
+                 revisions are for --engine soft",
+                engine.name()
+            ),
+            _ => Ok(()),
         }
     }
 }

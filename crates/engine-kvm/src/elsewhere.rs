@@ -3,6 +3,7 @@
 use crate::trial::Kind;
 use crate::{ENGINE_NAME, HostFacts};
 use abide_engine::{Engine, EngineError, Vm, VmConfig};
+use abide_pvtime::Revisions;
 use std::convert::Infallible;
 
 /// KVM on an arm64 host. This build is for another host, so there is none.
@@ -24,6 +25,12 @@ impl KvmEngine {
             ),
             next: "use --engine soft",
         })
+    }
+
+    /// The same engine, which offers records of stolen time of no other revisions than these.
+    #[must_use]
+    pub fn with_stolen_time(self, _revisions: Revisions) -> Self {
+        match self.0 {}
     }
 
     /// Runs a tiny guest, to see whether this KVM runs any.

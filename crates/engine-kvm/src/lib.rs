@@ -29,6 +29,9 @@
 //! 8. Timers: the count once for the VM (each write moves the offset of every vCPU), then each
 //!    vCPU's comparator, then its control register, so that no timer fires on the way.
 //! 9. A pending SError (`cpu.serror`) and the power state (`cpu.mp_state`).
+//! 10. Where the vCPU's record of stolen time is
+//!     ([`Vcpu::set_stolen_time`](abide_engine::Vcpu::set_stolen_time)): the kernel takes it once
+//!     for each vCPU, behind the memory slots `[linux Documentation/virt/kvm/devices/vcpu.rst 3]`.
 //!
 //! [`Registers::reg_ids`](abide_reg::Registers::reg_ids) of a vCPU lists steps 4, 5, 6, 8 and 9 in
 //! that order. Registers that [`is_vm_scoped`](abide_arm64::kvm::is_vm_scoped) names are the VM's:
@@ -75,6 +78,8 @@ mod implementations;
 mod named;
 #[cfg(any(test, all(target_arch = "aarch64", target_os = "linux")))]
 mod ring;
+#[cfg(any(test, all(target_arch = "aarch64", target_os = "linux")))]
+mod stolen_record;
 pub mod trial;
 #[cfg(any(test, all(target_arch = "aarch64", target_os = "linux")))]
 mod untrapped;

@@ -9,6 +9,7 @@ use abide_engine::{
     Abi, Clock, Engine, EngineError, InterruptLines, Irqchip, PowerState, Provider, Unimplemented,
     Vcpu, Vm, VmConfig,
 };
+use abide_pvtime::{REVISION_1_0, Revisions};
 use abide_reg::VcpuId;
 use std::sync::Arc;
 
@@ -22,6 +23,8 @@ pub struct SoftEngine {
     /// The model of each vCPU, where they are not all `model`.
     each: Vec<&'static CpuModel>,
     shows_unimplemented: bool,
+    /// Of which revisions it keeps records of stolen time, where that was told.
+    stolen_time: Option<Revisions>,
 }
 
 impl SoftEngine {
@@ -34,13 +37,13 @@ impl SoftEngine {
     /// An engine whose VMs have this CPU.
     #[must_use]
     pub const fn with_model(model: &'static CpuModel) -> Self {
-        Self { model, each: Vec::new(), shows_unimplemented: false }
+        Self { model, each: Vec::new(), shows_unimplemented: false, stolen_time: None }
     }
 
     /// An engine whose VMs have these CPUs, one for each of their vCPUs.
     #[must_use]
     pub const fn with_models(each: Vec<&'static CpuModel>) -> Self {
-        Self { model: &INT, each, shows_unimplemented: false }
+        Self { model: &INT, each, shows_unimplemented: false, stolen_time: None }
     }
 
     /// The same engine, whose VMs take ID registers that show AArch32, other exception levels than
@@ -49,6 +52,14 @@ impl SoftEngine {
     #[must_use]
     pub const fn showing_unimplemented(mut self) -> Self {
         self.shows_unimplemented = true;
+        self
+    }
+
+    /// The same engine, which offers records of stolen time of these revisions, instead of 0 alone.
+    /// To its guests revisions beyond 0 are a number and nothing else: none is published.
+    #[must_use]
+    pub fn with_stolen_time(mut self, revisions: Revisions) -> Self {
+        self.stolen_time = Some(revisions);
         self
     }
 
@@ -80,6 +91,10 @@ impl Engine for SoftEngine {
         false
     }
 
+    fn stolen_time(&self) -> Revisions {
+        self.stolen_time.clone().unwrap_or_else(|| Revisions::of([REVISION_1_0]))
+    }
+
     fn create_vm(&self, config: VmConfig) -> Result<Box<dyn Vm>, EngineError> {
         if config.vcpu_count == 0 {
             return Err(EngineError::Unsupported { engine: NAME, what: "a VM without vCPUs" });
@@ -89,7 +104,8 @@ impl Engine for SoftEngine {
         }
         let mut ids = self.identities(config.vcpu_count)?;
         ids.shows_unimplemented = self.shows_unimplemented;
-        let shared = Shared::new(config.ram, config.cntfrq_hz, config.vcpu_count, ids);
+        let stolen_time = self.stolen_time();
+        let shared = Shared::new(config.ram, config.cntfrq_hz, config.vcpu_count, ids, stolen_time);
         Ok(Box::new(SoftVm {
             shared: Arc::new(shared),
             clock: config.clock,

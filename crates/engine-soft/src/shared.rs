@@ -20,6 +20,7 @@ use crate::identities::Identities;
 use crate::sysreg::Slot;
 use abide_engine::{InterruptLines, Unimplemented};
 use abide_memory::GuestRam;
+use abide_pvtime::Revisions;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
@@ -96,6 +97,8 @@ impl Mailbox {
 pub(crate) struct Shared {
     pub ram: Arc<GuestRam>,
     pub cntfrq_hz: u64,
+    /// Of which revisions records of stolen time are kept.
+    pub stolen_time: Revisions,
     /// CNTVCT is the machine's clock minus this.
     pub virtual_offset: AtomicU64,
     /// CNTPCT is the machine's clock minus this.
@@ -118,10 +121,17 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub fn new(ram: Arc<GuestRam>, cntfrq_hz: u64, vcpu_count: u32, ids: Identities) -> Self {
+    pub fn new(
+        ram: Arc<GuestRam>,
+        cntfrq_hz: u64,
+        vcpu_count: u32,
+        ids: Identities,
+        stolen_time: Revisions,
+    ) -> Self {
         Self {
             ram,
             cntfrq_hz,
+            stolen_time,
             virtual_offset: AtomicU64::new(0),
             physical_offset: AtomicU64::new(0),
             ids: Mutex::new(ids),

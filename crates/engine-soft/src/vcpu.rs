@@ -2,6 +2,7 @@
 
 use crate::code_cache::CodeCache;
 use crate::cpu::{Cpu, Env, Exit, Wait, esr};
+use crate::engine::NAME;
 use crate::exec;
 use crate::shared::{self, Shared};
 use crate::state;
@@ -10,7 +11,9 @@ use crate::timer::Timer;
 use abide_arm64::rules::rule;
 use abide_engine::{
     Bus, Clock, EngineError, GuestCounter, InterruptLines, Kick, PowerState, Stop, Vcpu,
+    place_of_record,
 };
+use abide_pvtime::Revision;
 use abide_reg::{Absent, Class, Gpa, RegId, VcpuId};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -237,6 +240,16 @@ impl Vcpu for SoftVcpu {
     fn requires(&self, id: RegId) -> bool {
         let may_be_absent = || matches!(rule(id).absent, Absent::DropIfOff(_));
         state::definition(id).is_some_and(|def| def.class == Class::Mandatory) && !may_be_absent()
+    }
+
+    /// The machine keeps the record, as it brings the firmware.
+    fn set_stolen_time(&mut self, at: Gpa, revision: Revision) -> Result<(), EngineError> {
+        let Shared { ram, stolen_time, .. } = &*self.shared;
+        place_of_record(NAME, stolen_time, ram, at, revision).map(drop)
+    }
+
+    fn is_waiting(&self) -> bool {
+        self.cpu.wait != Wait::Nothing
     }
 
     fn kicker(&self) -> Arc<dyn Kick> {

@@ -1,6 +1,6 @@
 //! Errors of engines.
 
-use abide_reg::RegError;
+use abide_reg::{Gpa, RegError};
 use thiserror::Error;
 
 /// Why an engine cannot do what was asked.
@@ -31,6 +31,18 @@ pub enum EngineError {
         operation: &'static str,
         /// Its error number.
         errno: i32,
+    },
+    /// A vCPU cannot have its record of stolen time there, or not such a one.
+    #[error("engine {engine} keeps no such record of stolen time at {table_gpa}: {reason}; {next}")]
+    StolenTime {
+        /// The engine's name.
+        engine: &'static str,
+        /// Where it was to be.
+        table_gpa: Gpa,
+        /// What stands against it.
+        reason: String,
+        /// What to do.
+        next: &'static str,
     },
     /// A register could not be read or written.
     #[error(transparent)]

@@ -21,6 +21,7 @@ mod error;
 mod irqchip;
 mod lines;
 mod parking;
+mod stolen_time;
 mod traits;
 
 pub use bus::{AfterCall, Bus, SMCCC_REGISTERS};
@@ -29,6 +30,7 @@ pub use error::EngineError;
 pub use irqchip::Irqchip;
 pub use lines::InterruptLines;
 pub use parking::Parking;
+pub use stolen_time::place_of_record;
 pub use traits::{
     Abi, Engine, GuestCounter, Kick, PMU_INTID, PowerState, Provider, Stop, SystemEvent,
     Unimplemented, Vcpu, Vm, VmConfig,

@@ -3,6 +3,7 @@
 use crate::{Bus, Clock, EngineError, InterruptLines, Irqchip};
 use abide_arm64::features::CpuFeatures;
 use abide_memory::GuestRam;
+use abide_pvtime::{Revision, Revisions};
 use abide_reg::{Class, Gpa, RegId, Registers, Value, VcpuId};
 use std::sync::Arc;
 
@@ -68,6 +69,11 @@ pub trait Engine: Send + Sync {
     /// [`EngineError`], with what was seen and what to do.
     fn try_ram(&self, _ram: Arc<GuestRam>, _entry: Gpa) -> Result<(), EngineError> {
         Ok(())
+    }
+
+    /// Of which revisions it keeps records of stolen time; of none on an engine without.
+    fn stolen_time(&self) -> Revisions {
+        Revisions::NONE
     }
 
     /// Makes a VM without vCPUs.
@@ -251,6 +257,27 @@ pub trait Vcpu: Registers + Send {
     /// [`EngineError`].
     fn counter(&self) -> Result<Option<Arc<dyn GuestCounter>>, EngineError> {
         Ok(None)
+    }
+
+    /// Gives it its record of stolen time, in a page of the RAM's that holds the record already:
+    /// once, before it first runs. From here on an engine that brings the firmware keeps the record
+    /// by itself; what was stolen before is in it, and stays so.
+    ///
+    /// # Errors
+    /// [`EngineError::StolenTime`] where it keeps none of this revision, or none there.
+    fn set_stolen_time(&mut self, table_gpa: Gpa, _: Revision) -> Result<(), EngineError> {
+        Err(EngineError::StolenTime {
+            engine: "in use",
+            table_gpa,
+            reason: "it keeps none at all".to_owned(),
+            next: "choose another engine",
+        })
+    }
+
+    /// Whether it waits for an interrupt or an event, and so would not execute if it were let. A
+    /// vCPU that has not looked yet whether its wait is over still waits.
+    fn is_waiting(&self) -> bool {
+        false
     }
 
     /// A handle that makes it stop.

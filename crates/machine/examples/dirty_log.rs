@@ -18,6 +18,7 @@ use abide_machine::board::BoardConfig;
 use abide_machine::runner::{Outcome, RunConfig, control};
 use abide_machine::{BirthConfig, Machine, TimeSource};
 use abide_memory::{GuestRam, PAGE_SIZE};
+use abide_pvtime::Revisions;
 use abide_reg::{Gpa, VcpuId};
 use std::error::Error;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -113,6 +114,10 @@ struct Showing {
 impl Engine for Showing {
     fn name(&self) -> &'static str {
         self.engine.name()
+    }
+
+    fn stolen_time(&self) -> Revisions {
+        self.engine.stolen_time()
     }
 
     fn create_vm(&self, config: VmConfig) -> Result<Box<dyn Vm>, EngineError> {

@@ -23,8 +23,10 @@ pub const GICR_LEN: u64 = 0x00f6_0000;
 pub const UART_BASE: Gpa = Gpa(0x0900_0000);
 /// PL031 real-time clock.
 pub const RTC_BASE: Gpa = Gpa(0x0901_0000);
+/// The vCPUs' records of stolen time: a page of [`abide_memory::AbiPages::LEN`] bytes.
+pub const PVTIME_BASE: Gpa = Gpa(0x090a_0000);
 /// The page with the time, 64 KiB of its own. QEMU's board has nothing from here to the virtio
-/// devices; below it are its stolen time (0x090a_0000), secure GPIO and PCI hotplug.
+/// devices; below it are secure GPIO and PCI hotplug.
 pub const VMCLOCK_BASE: Gpa = Gpa(0x0910_0000);
 /// The page with the generation, another 64 KiB.
 pub const VMGENID_BASE: Gpa = Gpa(0x0911_0000);

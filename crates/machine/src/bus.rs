@@ -13,6 +13,7 @@ use crate::doorbell::Doorbell;
 use crate::entropy::Entropy;
 use crate::error::MachineError;
 use crate::irqchip::SoftIrqchip;
+use crate::stolen_time::Records;
 use abide_arm64::SysReg;
 use abide_engine::{AfterCall, Bus, Irqchip, PowerState, SMCCC_REGISTERS};
 use abide_firmware::{Caller, Effect, Firmware};
@@ -49,6 +50,8 @@ pub struct MachineBus {
     /// The same controller where the machine brings it: then the bus also routes its registers.
     pub(crate) soft_irqchip: Option<Arc<SoftIrqchip>>,
     pub(crate) entropy: Mutex<Entropy>,
+    /// The vCPUs' records of stolen time, if the guest has any.
+    pub(crate) stolen_time: Option<Records>,
     /// Which vCPUs are on, as PSCI knows it.
     pub(crate) powered: Vec<AtomicBool>,
     /// What guests asked of the machine and the runner has not done yet.

@@ -11,6 +11,7 @@ use abide_arm64::order;
 use abide_contract::codec::{canonical_contract, read_contract};
 use abide_contract::{Contract, Extra, Guest, Profile, Refused, Step, Verdict, plan, rules};
 use abide_engine::EngineError;
+use abide_pvtime::Revision;
 use abide_reg::{Class, Entry, Intake, Leftover, Name, RegError, RegId, Scope, Value, VcpuId};
 use abide_snapshot::{Digest, Snapshot, UnitRecord};
 
@@ -141,6 +142,12 @@ impl GuestContract {
         self.contract.pinned.get(&id)?.value.to_number()
     }
 
+    /// Of which revision the guest's records of stolen time are; `None` for a guest without.
+    pub(crate) fn stolen_time(&self) -> Option<Revision> {
+        let version = u32::try_from(self.number(rules::PVTIME)?).ok()?;
+        Revision::of_version(version)
+    }
+
     /// How many INTIDs the guest's interrupt controller has.
     pub(crate) fn intids(&self) -> Result<u32, ContractError> {
         let Some(number) = self.number(rules::NR_IRQS) else { return Ok(GIC_INTIDS) };
@@ -213,7 +220,8 @@ fn is_written(id: RegId) -> bool {
 fn unit_of(id: RegId) -> Unit {
     match id {
         RegId::Gic { .. } | rules::GIC_VERSION | rules::PRIORITY_BITS => Unit::Gic,
-        rules::IPA_BITS | rules::VCPUS | rules::PAGE_SIZE | rules::PVTIME => Unit::Board,
+        rules::IPA_BITS | rules::VCPUS | rules::PAGE_SIZE => Unit::Board,
+        rules::PVTIME => Unit::PvTime,
         _ => cpu_unit(id),
     }
 }

@@ -17,6 +17,7 @@ use crate::irqchip::SoftIrqchip;
 use crate::loader::{self, DTB_MAX_LEN};
 use crate::machine::Machine;
 use crate::originals::Originals;
+use crate::stolen_time::Records;
 use abide_arm64::kvm;
 use abide_engine::{Abi, Engine, InterruptLines, Irqchip, Provider, Vcpu, Vm, VmConfig};
 use abide_firmware::Firmware;
@@ -86,6 +87,7 @@ pub(crate) struct Parts {
     pub(crate) virtio: Vec<VirtioDevice>,
     pub(crate) doorbell: Arc<Doorbell>,
     pub(crate) firmware: Firmware,
+    pub(crate) stolen_time: Option<Records>,
 }
 
 impl Parts {
@@ -107,6 +109,7 @@ impl Parts {
             virtio,
             doorbell,
             firmware,
+            stolen_time,
         } = self;
         let mut vm = engine.create_vm(VmConfig {
             vcpu_count: board.vcpu_count,
@@ -139,10 +142,12 @@ impl Parts {
             irqchip: Arc::clone(&irqchip),
             soft_irqchip,
             entropy: Mutex::new(entropy),
+            stolen_time,
             powered: (0..board.vcpu_count).map(|n| AtomicBool::new(n == 0)).collect(),
             requests: Mutex::new(Vec::new()),
         });
         let firmware_provider = vm.provider(Abi::Firmware);
+        let offered_stolen_time = engine.stolen_time();
         let engine = engine.name();
         Ok(Machine {
             board,
@@ -153,6 +158,7 @@ impl Parts {
             irqchip,
             firmware_provider,
             gic_intids,
+            offered_stolen_time,
             known,
             contract,
             originals: Originals::default(),
@@ -209,12 +215,14 @@ pub(crate) fn create_ram(
     Ok((file.map(RAM_BASE)?, Some(file)))
 }
 
-/// The same RAM, with the pages of these devices beside it.
+/// The same RAM, with the pages of these beside it.
 pub(crate) fn with_pages(
     ram: GuestRam,
     vmclock: Option<&VmclockDevice>,
+    stolen_time: Option<&Records>,
 ) -> Result<GuestRam, MemoryError> {
-    let pages = vmclock.map_or_else(Vec::new, VmclockDevice::pages);
+    let mut pages = vmclock.map_or_else(Vec::new, VmclockDevice::pages);
+    pages.extend(stolen_time.map(|records| Arc::clone(records.page())));
     if pages.is_empty() { Ok(ram) } else { ram.with_pages(pages) }
 }
 
@@ -226,6 +234,22 @@ pub(crate) fn try_memory(engine: &dyn Engine, file: &MemoryFile) -> Result<(), M
         kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
         source,
     })
+}
+
+/// Records of stolen time for a guest that is born: of the version that it is promised, if that is
+/// kept here, and else of the oldest that is.
+fn create_records(
+    engine: &dyn Engine,
+    contract: Option<&GuestContract>,
+    vcpu_count: u32,
+) -> Result<Option<Records>, MachineError> {
+    let offered = engine.stolen_time();
+    let revision = match contract {
+        // What is promised and not kept here, is told with all else that is not.
+        Some(contract) => contract.stolen_time().filter(|&revision| offered.offers(revision)),
+        None => offered.choose(),
+    };
+    revision.map(|revision| Records::new(revision, vcpu_count)).transpose()
 }
 
 fn create_virtio(
@@ -315,7 +339,8 @@ impl Machine {
             Some(config) => Some(VmclockDevice::new(config, entropy.generation()?)?),
             None => None,
         };
-        let ram = Arc::new(with_pages(ram, vmclock.as_ref())?);
+        let stolen_time = create_records(engine, contract, board.vcpu_count)?;
+        let ram = Arc::new(with_pages(ram, vmclock.as_ref(), stolen_time.as_ref())?);
         let loaded = loader::load(&ram, birth.kernel, birth.initrd)?;
         let clock = match birth.time {
             TimeSource::Host => MachineClock::new_host(board.cntfrq_hz),
@@ -351,6 +376,7 @@ impl Machine {
             virtio,
             doorbell,
             firmware,
+            stolen_time,
         };
         let machine = parts.assemble(engine).map_err(|error| match (error, contract) {
             (MachineError::Engine(error), Some(contract)) => contract.not_kept(error),
@@ -370,8 +396,20 @@ impl Machine {
                 vcpu.power_off()?;
             }
         }
+        self.hand_out_records()?;
         if let Some(file) = &mut self.memory_file {
             file.begin()?;
+        }
+        Ok(())
+    }
+
+    /// Gives each vCPU its record of stolen time, if the guest has any.
+    pub(crate) fn hand_out_records(&mut self) -> Result<(), MachineError> {
+        let Some(records) = &self.bus.stolen_time else { return Ok(()) };
+        for vcpu in &mut self.vcpus {
+            if let Some((table_gpa, revision)) = records.of_vcpu(vcpu.id()) {
+                vcpu.set_stolen_time(table_gpa, revision)?;
+            }
         }
         Ok(())
     }

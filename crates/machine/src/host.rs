@@ -3,11 +3,13 @@
 use crate::bus::lock;
 use crate::error::MachineError;
 use crate::machine::Machine;
+use crate::stolen_time::{self, Records};
 use abide_arm64::kvm;
 use abide_contract::{Accepts, Offer, Profile, Whose, rules};
 use abide_engine::Provider;
 use abide_firmware::spec::IMPL_CPU_DEFS;
 use abide_gic::spec::{GRP_CPU_SYSREGS, ICC_CTLR_EL1, priority_bits};
+use abide_pvtime::NO_VERSION;
 use abide_reg::{RegError, RegId, Registers, Value};
 
 /// A register of which nothing is known but that it is there: a write will tell. KVM's ids tell the
@@ -67,13 +69,20 @@ impl Machine {
             (rules::IPA_BITS, showing(Value::u8(0))),
             (rules::VCPUS, showing(Value::u32(self.board.vcpu_count))),
             (rules::PAGE_SIZE, sized(Value::u64(page_size))),
-            (rules::PVTIME, fixed(Value::u32(0))),
+            (rules::PVTIME, self.stolen_time_offer()),
             (rules::GIC_VERSION, fixed(Value::u8(3))),
             (rules::PRIORITY_BITS, fixed(Value::u8(bits))),
             (rules::NR_IRQS, fixed(Value::u32(self.gic_intids))),
             (rules::GICD_IIDR, showing(gic(rules::GICD_IIDR)?)),
             (rules::GICD_TYPER, sized(gic(rules::GICD_TYPER)?)),
         ])
+    }
+
+    /// Of which versions of stolen time this host keeps records; the guest has those it was made
+    /// with.
+    fn stolen_time_offer(&self) -> Offer {
+        let own = self.bus.stolen_time.as_ref().map_or(NO_VERSION, Records::version);
+        stolen_time::offer(&self.offered_stolen_time, own)
     }
 
     /// Whether the register is one of the firmware that the machine brings.

@@ -40,6 +40,7 @@ mod originals;
 pub mod restore;
 pub mod runner;
 mod save;
+mod stolen_time;
 pub mod time_of_day;
 pub mod units;
 

@@ -8,6 +8,7 @@ use crate::originals::Originals;
 use crate::time_of_day::Publisher;
 use abide_engine::{Clock, InterruptLines, Irqchip, Provider, Vcpu, Vm};
 use abide_memory::{AbiPages, GuestRam};
+use abide_pvtime::Revisions;
 use abide_reg::RegId;
 use abide_snapshot::{ForeignRecord, LazyRam, MemoryFile, UnitRecord};
 use std::sync::Arc;
@@ -25,6 +26,8 @@ pub struct Machine {
     pub(crate) firmware_provider: Provider,
     /// INTIDs of the interrupt controller, SGIs and PPIs included.
     pub(crate) gic_intids: u32,
+    /// Of which revisions its engine keeps records of stolen time.
+    pub(crate) offered_stolen_time: Revisions,
     /// The registers that its vCPUs have.
     pub(crate) known: Vec<RegId>,
     /// What the guest was promised.

@@ -34,6 +34,7 @@ mod identity;
 mod memory;
 mod readback;
 mod registers;
+mod stolen_time;
 mod times;
 mod virtio;
 
@@ -310,7 +311,7 @@ fn restore_from(
     let kept = reader.snapshot().kept_memory();
     let (ram, when) = memory.apart();
     let place = Place { kept, wanted: elsewhere.memory_file.as_deref(), there: ram };
-    let mut parts = restore_parts(&mut pending, console, elsewhere, place)?;
+    let mut parts = restore_parts(engine, &mut pending, console, elsewhere, place)?;
     parts.contract = contract;
     times.devices = watch.lap();
     let (ram, lazy) = match (&parts.memory_file, when) {
@@ -359,6 +360,7 @@ fn next_version(
 }
 
 fn restore_parts(
+    engine: &dyn Engine,
     pending: &mut Pending,
     console: Box<dyn Write + Send>,
     elsewhere: &Elsewhere,
@@ -377,9 +379,11 @@ fn restore_parts(
     let rtc = pending.build(Unit::Rtc, device, Pl031::restore)?;
     let vmclock = pending.build_vmclock()?;
     board.vmclock = vmclock.as_ref().map(VmclockDevice::config);
+    let stolen_time = pending.build_stolen_time(engine, board.vcpu_count)?;
     let is_shared = place.there.is_some();
     let (ram, memory_file) = place.ram(board.ram_len)?;
-    let ram = with_pages(ram, vmclock.as_ref()).map_err(MachineError::from)?;
+    let ram =
+        with_pages(ram, vmclock.as_ref(), stolen_time.as_ref()).map_err(MachineError::from)?;
     let doorbell = Arc::default();
     let host = virtio::Host { elsewhere, clock: &clock, doorbell: &doorbell, is_shared };
     let virtio = pending.build_virtio(&board, &ram, &host)?;
@@ -399,6 +403,7 @@ fn restore_parts(
         virtio,
         doorbell,
         firmware: Firmware::default(),
+        stolen_time,
     })
 }
 
@@ -457,6 +462,8 @@ impl Machine {
                 self.note_power();
                 Ok(())
             }
+            // Its records stand in memory already.
+            Unit::PvTime => Ok(self.hand_out_records()?),
             Unit::Gic => self.restore_gic(pending),
         }
     }

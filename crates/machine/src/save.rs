@@ -154,6 +154,7 @@ impl Machine {
                 let ids = self.vcpus.iter().map(|vcpu| vcpu.id());
                 ids.map(|id| Ok((Scope::Vcpu(id), self.vcpu_entries(id, unit)?))).collect()
             }
+            Unit::PvTime => Ok(self.stolen_time_entries()),
             Unit::Gic => self.gic_entries(),
         }
     }
@@ -177,6 +178,13 @@ impl Machine {
         }
         records.insert(0, (Scope::Vm, common));
         Ok(records)
+    }
+
+    /// A guest without stolen time has no such record.
+    fn stolen_time_entries(&self) -> Vec<(Scope, Vec<Entry>)> {
+        let Some(records) = &self.bus.stolen_time else { return Vec::new() };
+        let ids = self.vcpus.iter().map(|vcpu| vcpu.id());
+        ids.map(|id| (Scope::Vcpu(id), records.save(id))).collect()
     }
 
     fn virtio_entries(&self, unit: Unit) -> Vec<(Scope, Vec<Entry>)> {

@@ -47,6 +47,8 @@ pub enum Unit {
     Firmware,
     /// Each vCPU's own registers.
     Cpu,
+    /// Each vCPU's record of stolen time.
+    PvTime,
     /// The interrupt controller.
     Gic,
     /// The guest's view of the system counter.
@@ -103,6 +105,7 @@ pub const ORDER: &[Place] = &[
     saved(Unit::Identity, "KVM fixes ID registers at the first run and checks others against them"),
     saved(Unit::Firmware, "KVM judges workaround registers by the ID registers"),
     saved(Unit::Cpu, "its registers may depend on identity; its timers raise no interrupt yet"),
+    saved(Unit::PvTime, "a vCPU gets its record once, behind memory and before it first runs"),
     saved(Unit::Gic, "its CPU interfaces belong to vCPUs that exist; lines are then as saved"),
     saved(Unit::Counter, "last: on KVM each write moves time for the whole VM"),
 ];
@@ -133,6 +136,7 @@ impl Unit {
             Self::Identity => "identity",
             Self::Firmware => "firmware",
             Self::Cpu => "cpu",
+            Self::PvTime => "pvtime",
             Self::Gic => "gic",
             Self::Counter => "counter",
         })

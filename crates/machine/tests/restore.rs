@@ -58,7 +58,7 @@ fn places(machine: &Machine) -> Vec<(Name, Scope)> {
     let absent = ["contract", "disk", "cable", "sockets", "vmclock", "vmgenid"];
     let is_absent = |name: &str| absent.contains(&name) || name.starts_with("virtio-");
     let plain = ORDER.iter().filter(|place| !is_absent(place.unit.name().as_str())).count();
-    assert_eq!(places.len(), plain + 3, "a second vCPU's, and two more of the GIC");
+    assert_eq!(places.len(), plain + 4, "two of a second vCPU, and two more of the GIC");
     places
 }
 
@@ -456,7 +456,7 @@ fn board_that_does_not_match_the_rest_of_the_file_is_refused() {
         });
         let error = refusal(&MockEngine::idle(), file);
         let is_named = match &error {
-            RestoreError::MissingUnit { unit, .. } => vcpu_count > 2 && unit.as_str() == "cpu",
+            RestoreError::MissingUnit { unit, .. } => vcpu_count > 2 && unit.as_str() == "pvtime",
             // Then the first redistributor is not the last.
             RestoreError::Gic(_) | RestoreError::GicTransfer(_) => vcpu_count == 1,
             _ => false,

@@ -2,8 +2,8 @@
 
 use super::host::{Errand, File, Finished, Host, tail};
 use super::{
-    dirty_log, guest_clock, implementations, kvm_to_kvm, linux, pmu, refusals, restore, tour,
-    two_hosts, upgrade, vmclock,
+    dirty_log, guest_clock, implementations, kvm_to_kvm, linux, pmu, refusals, restore,
+    stolen_time, tour, two_hosts, upgrade, vmclock,
 };
 use crate::abide::{self, Linux, POWERED_OFF, Ran, SAVED_AWAY};
 use anyhow::{Context, Result, ensure};
@@ -54,6 +54,8 @@ enum Work {
     /// A Debian guest that works goes from the software engine to the host's KVM, back, and there
     /// again.
     BothWays,
+    /// What is stolen from a Debian guest is told to it, and never falls over restores and hosts.
+    StolenTime,
     /// The host's kernel is replaced under a guest, and replaced back.
     HostUpgrade,
     /// A guest goes over a network from one running host to another.
@@ -125,6 +127,7 @@ pub fn all() -> Vec<Cell> {
         cell("tour-linux", ("6.1", "neoverse-n1"), Work::LinuxTour),
         cell("both-ways", A57, Work::BothWays),
         cell("accepted-on-soft", ("6.1", "cortex-a57"), Work::Accepted),
+        cell("stolen-time", ("6.1", "neoverse-n1"), Work::StolenTime),
         cell("host-upgrade", ("6.12", "neoverse-n1"), Work::HostUpgrade),
         cell("two-hosts", ("6.1", "neoverse-n1"), Work::TwoHosts),
         cell("restore-count", ("6.12", "neoverse-n1"), Work::RestoreCount),
@@ -202,6 +205,7 @@ impl Cell {
             Work::DamagedToKvm => damaged_to_kvm(&self.host, bench.get()?, show),
             Work::KvmToKvm => kvm_to_kvm::saved_and_restored(&self.host, bench.get()?, show),
             Work::Tour => tour::of_abi(&self.host, show),
+            Work::StolenTime => stolen_time::over_hosts(&self.host, show),
             Work::HostUpgrade => upgrade::of_host(&self.host, show),
             Work::TwoHosts => two_hosts::by_wire(&self.host, show),
             Work::Pmu => pmu::tour(&self.host, show),

@@ -21,6 +21,7 @@ mod pmu;
 mod refusals;
 mod restore;
 mod stay;
+mod stolen_time;
 mod table;
 mod tour;
 mod two_hosts;

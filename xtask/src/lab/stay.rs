@@ -92,7 +92,7 @@ ln -s $(disk guest) /guest-disk
 
 /// What the shell does for each stay: the program is at `$ABIDE`, files go to `$OUT`. A guest that
 /// hangs, or ends before it said enough, is ended; its code tells.
-const FUNCTIONS: &str = "\
+pub const FUNCTIONS: &str = "\
 stay() {
     name=$1; times=$2; text=$3; shift 3
     \"$ABIDE\" \"$@\" --state-dir $OUT/state </dev/null >$OUT/$name.console 2>$OUT/$name.words &

@@ -54,11 +54,13 @@ pub fn run(args: &RestoreArgs) -> Result<Exit> {
     let exceptions = args.accept.exceptions();
     let (name, instead, not_taken) = (found.name(), found.instead(), found.not_taken());
     let not_on_kvm = |why: &str| say(&format!("{}: not on engine kvm: {why}", place.name()));
-    let prepared = match attempt(found.any_cpu(exceptions)) {
+    let engine = found.any_cpu(exceptions, &args.stolen_time);
+    args.stolen_time.check(engine.as_ref())?;
+    let prepared = match attempt(engine) {
         // Nobody asked for KVM, and a refusal has left nothing.
         Err(error) if args.engine.is_none() && name == EngineName::Kvm => {
             not_on_kvm(&error.to_string());
-            attempt(Found::Soft { instead: None }.any_cpu(exceptions))
+            attempt(Found::Soft { instead: None }.any_cpu(exceptions, &args.stolen_time))
         }
         prepared => prepared,
     };

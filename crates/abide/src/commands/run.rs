@@ -36,8 +36,11 @@ pub fn run(args: &RunArgs) -> Result<Exit> {
     let (cntfrq_hz, instead) = (found.cntfrq_hz(), found.instead());
     let contract = args.contract.as_deref().map(fleet::contract).transpose()?;
     let contract = contract.map(GuestContract::new);
-    let engine =
-        if contract.is_some() { found.any_cpu(Exceptions::default()) } else { cpus.open(found)? };
+    let engine = match &contract {
+        Some(_) => found.any_cpu(Exceptions::default(), &args.stolen_time),
+        None => cpus.open(found, &args.stolen_time)?,
+    };
+    args.stolen_time.check(engine.as_ref())?;
     let input_max_len = args.memory.max(INPUT_MAX_LEN);
     let kernel = match &args.kernel {
         Some(path) => Cow::Owned(read_file("kernel", path, input_max_len)?),

@@ -175,9 +175,10 @@ impl Dump {
         let ipa_bits = u8::try_from(self.capabilities[&165]).unwrap();
         let vcpus = u32::try_from(self.capabilities[&66]).unwrap();
         let range = |least, most: u64| Accepts::Range { least, most };
-        let pvtime: BTreeSet<u64> = match self.capabilities.get(&187) {
-            Some(1) => [0, 0x1_0000].into(),
-            _ => [0].into(),
+        // KVM_CAP_STEAL_TIME: a new guest of abide has what its host keeps.
+        let (own, pvtime): (u32, BTreeSet<u64>) = match self.capabilities.get(&187) {
+            Some(1) => (0x1_0000, [0, 0x1_0000].into()),
+            _ => (0, [0].into()),
         };
         let iidr = u32::try_from(self.iidr.0).unwrap();
         let typer = u32::try_from(self.typer).unwrap();
@@ -187,7 +188,7 @@ impl Dump {
             (rules::IPA_BITS, vm(Value::u8(ipa_bits), range(0, ipa_bits.into()))),
             (rules::VCPUS, vm(Value::u32(vcpus), range(1, vcpus.into()))),
             (rules::PAGE_SIZE, vm(Value::u64(4096), Accepts::Rule)),
-            (rules::PVTIME, vm(Value::u32(0), Accepts::Values(pvtime))),
+            (rules::PVTIME, vm(Value::u32(own), Accepts::Values(pvtime))),
             (rules::GIC_VERSION, Offer::fixed(Whose::Vm, Value::u8(3))),
             (rules::PRIORITY_BITS, Offer::fixed(Whose::Vm, Value::u8(5))),
             (rules::NR_IRQS, vm(Value::u32(256), range(64, 992))),

@@ -7,6 +7,7 @@ use crate::{ENGINE_NAME, HostFacts, encoding, host, trial};
 use abide_arm64::features::{CpuFeatures, Feature};
 use abide_engine::{Engine, EngineError, Vm, VmConfig};
 use abide_memory::GuestRam;
+use abide_pvtime::{REVISION_1_0, Revisions};
 use abide_reg::Gpa;
 use kvm_bindings::{
     KVM_CAP_ARM_INJECT_EXT_DABT, KVM_CAP_ARM_PMU_V3, KVM_CAP_ARM_PTRAUTH_ADDRESS,
@@ -29,6 +30,8 @@ pub struct KvmEngine {
     kvm: Kvm,
     cntfrq_hz: u64,
     log_by: LogBy,
+    /// Of which revisions it may offer records of stolen time, where that was told.
+    stolen_time: Option<Revisions>,
     /// What the tiny guest read, once one was run.
     seen: OnceLock<Seen>,
 }
@@ -65,11 +68,20 @@ impl KvmEngine {
         let engine = Self {
             cntfrq_hz: host_cntfrq_hz(),
             log_by: if rings::offered(&kvm) { LogBy::Rings } else { LogBy::Bitmap },
+            stolen_time: None,
             seen: OnceLock::new(),
             kvm,
         };
         engine.check_gicv3()?;
         Ok(engine)
+    }
+
+    /// The same engine, which offers records of stolen time of no other revisions than these, and
+    /// of these only what the host's kernel keeps.
+    #[must_use]
+    pub fn with_stolen_time(mut self, revisions: Revisions) -> Self {
+        self.stolen_time = Some(revisions);
+        self
     }
 
     /// Runs a tiny guest, to see whether this KVM runs any.
@@ -200,6 +212,15 @@ impl Engine for KvmEngine {
         trial::run_from(self, self.cntfrq_hz, ram, entry)
     }
 
+    /// Linux writes records of revision 0 alone `[linux arch/arm64/kvm/pvtime.c]`.
+    fn stolen_time(&self) -> Revisions {
+        if self.kvm.check_extension_raw(c_ulong::from(KVM_CAP_STEAL_TIME)) <= 0 {
+            return Revisions::NONE;
+        }
+        let own = Revisions::of([REVISION_1_0]);
+        self.stolen_time.as_ref().map_or(own.clone(), |told| told.common(&own))
+    }
+
     fn create_vm(&self, config: VmConfig) -> Result<Box<dyn Vm>, EngineError> {
         if config.cntfrq_hz != self.cntfrq_hz {
             return Err(host::wrong_frequency(self.cntfrq_hz, config.cntfrq_hz));
@@ -211,7 +232,8 @@ impl Engine for KvmEngine {
         }
         self.check_features(config.features)?;
         let fd = self.create_fd_for(&config)?;
-        Ok(Box::new(vm::KvmVm::new(fd, config, self.seen.get().copied(), self.log_by)?))
+        let seen = self.seen.get().copied();
+        Ok(Box::new(vm::KvmVm::new(fd, config, seen, self.log_by, self.stolen_time())?))
     }
 }
 

@@ -8,6 +8,7 @@ use crate::trial::{self, Kind, LIMIT, RAM_BASE, RAM_LEN};
 use abide_arm64::kvm;
 use abide_engine::{EngineError, Vm};
 use abide_memory::GuestRam;
+use abide_pvtime::{NO_VERSION, Revision, Revisions};
 use abide_reg::{Gpa, VcpuId};
 use std::sync::Arc;
 
@@ -32,8 +33,6 @@ const ASK: [u32; 14] = [
 
 /// Where the guest's record of stolen time is.
 const RECORD: Gpa = Gpa(RAM_BASE.0 + 0x1_0000);
-/// Version 1.0, whose revision is 0.
-const VERSION_1_0: u32 = 0x1_0000;
 
 impl KvmEngine {
     /// The version of stolen time that guests are told of, as DEN0057A numbers it: 0x1_0000 for
@@ -43,15 +42,16 @@ impl KvmEngine {
     /// [`EngineError`] where the guest that asks cannot be made or run.
     pub fn stolen_time_version(&self) -> Result<u32, EngineError> {
         if !self.facts().has_stolen_time {
-            return Ok(0);
+            return Ok(NO_VERSION);
         }
         let ram = GuestRam::new(RAM_BASE, RAM_LEN).map_err(|error| trial::no_ram(&error))?;
         let ram = Arc::new(ram);
         let config = trial::config(Arc::clone(&ram), self.cntfrq_hz());
-        let mut vm = KvmVm::new(self.create_fd_for(&config)?, config, None, LogBy::Bitmap)?;
+        let fd = self.create_fd_for(&config)?;
+        let mut vm = KvmVm::new(fd, config, None, LogBy::Bitmap, Revisions::NONE)?;
         let mut vcpu = vm.make_vcpu(VcpuId(0))?;
         let _irqchip = vm.create_irqchip()?;
-        vcpu.set_stolen_time_record(RECORD)?;
+        vcpu.tell_kernel_of_record(RECORD)?;
         trial::prepare(&mut vcpu, &ram, Kind::Born)?;
         trial::write(&ram, RAM_BASE, &ASK)?;
         // No revision that there is.
@@ -59,11 +59,11 @@ impl KvmEngine {
         let vcpu = trial::finish(Box::new(vcpu), Kind::Born, LIMIT)?;
         let answer = |n| Ok::<_, EngineError>(vcpu.load(kvm::x(n))?.to_u64());
         if answer(19)? != Some(0) || answer(20)? != Some(RECORD.0) {
-            return Ok(0);
+            return Ok(NO_VERSION);
         }
         let mut revision = [0; 4];
         ram.read(RECORD, &mut revision)
             .map_err(|_| host::unsupported("its record of stolen time"))?;
-        Ok(u32::from_le_bytes(revision).checked_add(VERSION_1_0).unwrap_or(0))
+        Ok(Revision(u32::from_le_bytes(revision)).version().unwrap_or(NO_VERSION))
     }
 }

@@ -5,10 +5,12 @@ use super::forward::Calls;
 use super::kick::KvmKick;
 use super::pmu::Pmu;
 use super::rings::Rings;
+use crate::ENGINE_NAME;
 use crate::encoding;
 use crate::host;
 use crate::implementations::Implementations;
 use crate::named::{self, Serror};
+use crate::stolen_record::{Discount, RunDelay, StolenRecord};
 use crate::trial::Seen;
 use crate::untrapped::Untrapped;
 use abide_arm64::features::{CpuFeatures, Feature, PmuEvents, VectorLengths};
@@ -16,9 +18,11 @@ use abide_arm64::rules::{PMCR_EL0, PMCR_STATE};
 use abide_arm64::{SysReg, kvm, order};
 use abide_engine::{
     Bus, EngineError, GuestCounter, Kick, PowerState, Stop, SystemEvent, Vcpu, VmConfig,
+    place_of_record,
 };
 use abide_firmware::spec::REG_VENDOR_HYP_BMAP_2;
-use abide_memory::GuestRam;
+use abide_memory::{GuestRam, RamOffset};
+use abide_pvtime::{Revision, Revisions, STOLEN_NS_OFFSET};
 use abide_reg::{Class, Gpa, RegError, RegId, Registers, Value, VcpuId};
 use kvm_bindings::{
     KVM_ARM_VCPU_PMU_V3, KVM_ARM_VCPU_POWER_OFF, KVM_ARM_VCPU_PSCI_0_2,
@@ -64,6 +68,11 @@ pub(super) struct KvmVcpu {
     pmu_events: Option<PmuEvents>,
     /// The dirty rings of the VM, if it has them.
     rings: Option<Arc<Rings>>,
+    /// Of which revisions records of stolen time are kept.
+    stolen_time: Revisions,
+    /// Its own, if it has one, and what the thread that runs it waited.
+    record: Option<StolenRecord>,
+    run_delay: Option<RunDelay>,
     /// The vCPU keeps the kernel's VM alive, and with it the memory slots that point here.
     ram: Arc<GuestRam>,
 }
@@ -167,6 +176,9 @@ impl KvmVcpu {
             ctr: None,
             pmu_events: events_shown(config.features, seen),
             rings,
+            stolen_time: Revisions::NONE,
+            record: None,
+            run_delay: None,
             ram: Arc::clone(&config.ram),
         };
         if config.features.contains(Feature::Pmu) {
@@ -196,8 +208,13 @@ impl KvmVcpu {
         Ok(())
     }
 
+    /// Which records of stolen time it may be given.
+    pub(super) fn offer_stolen_time(&mut self, revisions: Revisions) {
+        self.stolen_time = revisions;
+    }
+
     /// Where the kernel keeps the vCPU's record of stolen time.
-    pub(super) fn set_stolen_time_record(&self, at: Gpa) -> Result<(), EngineError> {
+    pub(super) fn tell_kernel_of_record(&self, at: Gpa) -> Result<(), EngineError> {
         let (group, attr) = (KVM_ARM_VCPU_PVTIME_CTRL, u64::from(KVM_ARM_VCPU_PVTIME_IPA));
         let request = kvm_device_attr { flags: 0, group, attr, addr: &raw const at.0 as u64 };
         self.fd
@@ -382,6 +399,34 @@ fn refuse_write(id: VcpuId, ram: &GuestRam, gpa: Gpa) {
 }
 
 impl KvmVcpu {
+    fn run_to_stop(&mut self, bus: &dyn Bus) -> Result<Stop, EngineError> {
+        loop {
+            match self.step(bus)? {
+                After::Run => {}
+                After::Abort(access) => self.inject_external_abort(access)?,
+                After::Stop(stop) => return Ok(stop),
+            }
+        }
+    }
+
+    /// The calling thread is about to run it.
+    fn come(&mut self) -> Option<Discount> {
+        let record = self.record.as_ref()?;
+        let own = std::thread::current().id();
+        if self.run_delay.as_ref().is_none_or(|delay| delay.thread != own) {
+            self.run_delay = RunDelay::of_caller();
+        }
+        record.enter(own, self.run_delay.as_ref()?.waited_ns()?)
+    }
+
+    /// And has left.
+    fn leave(&mut self, discount: Option<Discount>) {
+        let (Some(record), Some(delay)) = (&mut self.record, &self.run_delay) else { return };
+        if let Some(waited_ns) = delay.waited_ns() {
+            record.leave(delay.thread, waited_ns, discount);
+        }
+    }
+
     /// Answers a call that the kernel handed out. The PC is behind it already
     /// `[linux Documentation/virt/kvm/api.rst 5 KVM_EXIT_HYPERCALL]`.
     fn answer_call(&self) -> Result<(), EngineError> {
@@ -569,13 +614,19 @@ impl Vcpu for KvmVcpu {
         let _inside = kick.enter();
         let rings = self.rings.clone();
         let _executes = rings.as_ref().map(|rings| rings.enter());
-        loop {
-            match self.step(bus)? {
-                After::Run => {}
-                After::Abort(access) => self.inject_external_abort(access)?,
-                After::Stop(stop) => return Ok(stop),
-            }
-        }
+        let discount = self.come();
+        let stop = self.run_to_stop(bus);
+        self.leave(discount);
+        stop
+    }
+
+    /// The kernel keeps it from the first run on.
+    fn set_stolen_time(&mut self, at: Gpa, revision: Revision) -> Result<(), EngineError> {
+        let place = place_of_record(ENGINE_NAME, &self.stolen_time, &self.ram, at, revision)?;
+        self.tell_kernel_of_record(at)?;
+        let count = RamOffset(place.0 + STOLEN_NS_OFFSET);
+        self.record = Some(StolenRecord::new(Arc::clone(&self.ram), count));
+        Ok(())
     }
 
     fn counter(&self) -> Result<Option<Arc<dyn GuestCounter>>, EngineError> {

@@ -10,6 +10,7 @@ use crate::trial::Seen;
 use abide_arm64::features::{Feature, PmuEvents};
 use abide_engine::{Abi, EngineError, InterruptLines, Irqchip, Provider, Vcpu, Vm, VmConfig};
 use abide_memory::{AbiPages, GuestRam, PageAccess};
+use abide_pvtime::Revisions;
 use abide_reg::VcpuId;
 use kvm_bindings::{
     KVM_CAP_ARM_NISV_TO_USER, KVM_CAP_ARM_WRITABLE_IMP_ID_REGS, KVM_MEM_LOG_DIRTY_PAGES,
@@ -36,6 +37,8 @@ pub(super) struct KvmVm {
     calls: Arc<Calls>,
     /// What guests of this host read, where one was asked.
     seen: Option<Seen>,
+    /// Of which revisions records of stolen time are kept.
+    stolen_time: Revisions,
 }
 
 impl KvmVm {
@@ -44,6 +47,7 @@ impl KvmVm {
         config: VmConfig,
         seen: Option<Seen>,
         log_by: LogBy,
+        stolen_time: Revisions,
     ) -> Result<Self, EngineError> {
         let fd = Arc::new(fd);
         let rings = match log_by {
@@ -60,6 +64,7 @@ impl KvmVm {
             kernel_logs: false,
             pmus: Vec::new(),
             seen,
+            stolen_time,
         };
         vm.report_accesses_without_syndrome()?;
         vm.let_names_be_written()?;
@@ -104,7 +109,8 @@ impl KvmVm {
         }
         let calls = Arc::clone(&self.calls);
         let rings = self.rings.clone();
-        let vcpu = KvmVcpu::new(&self.fd, &self.config, id, calls, self.seen, rings)?;
+        let mut vcpu = KvmVcpu::new(&self.fd, &self.config, id, calls, self.seen, rings)?;
+        vcpu.offer_stolen_time(self.stolen_time.clone());
         if self.config.features.contains(Feature::Pmu) {
             self.pmus.push(vcpu.pmu()?);
         }

@@ -4,7 +4,7 @@ use super::{MachineBus, lock};
 use crate::board::mpidr;
 use abide_engine::{Clock, PowerState};
 use abide_firmware::{Environment, PtpCounter, PtpSample};
-use abide_reg::VcpuId;
+use abide_reg::{Gpa, VcpuId};
 
 /// The machine as its firmware sees it during one call.
 pub(super) struct FirmwareEnv<'a> {
@@ -32,5 +32,15 @@ impl Environment for FirmwareEnv<'_> {
         // Both counters run from the machine's clock without an offset.
         let clock = &self.bus.clock;
         Some(PtpSample { realtime_ns: clock.wall_ns(), counter_ticks: clock.now_ticks() })
+    }
+
+    fn stolen_time_record(&self, vcpu: VcpuId) -> Option<Gpa> {
+        self.bus.stolen_time.as_ref()?.of_vcpu(vcpu).map(|(table_gpa, _)| table_gpa)
+    }
+
+    fn begin_stolen_time(&mut self, vcpu: VcpuId) {
+        if let Some(records) = &self.bus.stolen_time {
+            records.begin(vcpu);
+        }
     }
 }

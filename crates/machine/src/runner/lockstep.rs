@@ -5,7 +5,8 @@ use super::control::{ControlQueue, Message, Waited};
 use super::{LONE_SLICE_INSTRUCTIONS, Outcome, SLICE_INSTRUCTIONS};
 use crate::bus::lock;
 use crate::error::MachineError;
-use abide_engine::{Clock, PowerState, Stop, SystemEvent};
+use crate::machine::Machine;
+use abide_engine::{Clock, PowerState, Provider, Stop, SystemEvent};
 
 /// A run on one thread.
 pub(super) struct Lockstep<'run, 'a> {
@@ -82,7 +83,9 @@ impl<'run, 'a> Lockstep<'run, 'a> {
             if machine.vcpus[n].power() == PowerState::Off {
                 continue;
             }
+            let from = machine.guest_ns();
             let stop = machine.vcpus[n].run(slice, machine.bus.as_ref())?;
+            machine.charge_others(n, machine.guest_ns().saturating_sub(from));
             if stop != Stop::Idle {
                 turn = Turn::Busy;
             }
@@ -148,5 +151,23 @@ impl<'run, 'a> Lockstep<'run, 'a> {
         // Whoever asked may have gone; the machine does not mind.
         let _ = reply.send(answer);
         outcome
+    }
+}
+
+impl Machine {
+    /// vCPU number `executed` had the one thread for so long: it was stolen from all others that
+    /// could have executed meanwhile.
+    fn charge_others(&self, executed: usize, ns: u64) {
+        let Some(records) = &self.bus.stolen_time else { return };
+        if ns == 0 || self.firmware_provider != Provider::Machine {
+            return;
+        }
+        let others = self.vcpus.iter().enumerate().filter(|(n, _)| *n != executed);
+        for (_, vcpu) in others {
+            // One that waits would not have executed.
+            if vcpu.power() == PowerState::On && !vcpu.is_waiting() {
+                records.steal(vcpu.id(), ns);
+            }
+        }
     }
 }

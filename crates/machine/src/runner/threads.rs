@@ -185,6 +185,7 @@ impl Floor {
     fn execute(&self, number: usize, vcpu: &mut dyn Vcpu) -> Option<Result<Outcome, MachineError>> {
         loop {
             if self.shall_rest.load(Ordering::SeqCst) {
+                self.visit_record(number, true);
                 return None;
             }
             match self.step(number, vcpu) {
@@ -203,6 +204,7 @@ impl Floor {
             seat.lines.parking().wait(None);
             return Ok(None);
         }
+        self.visit_record(number, false);
         let outcome = match vcpu.run(SLICE_INSTRUCTIONS, self.bus.as_ref())? {
             Stop::Budget | Stop::Kicked => None,
             Stop::Idle => {
@@ -222,6 +224,14 @@ impl Floor {
         }
         let panicked = self.bus.has_panicked().then_some(Outcome::Panicked);
         Ok(outcome.or(panicked))
+    }
+
+    /// Brings the vCPU's record of stolen time up to date, where that is not the host's kernel's.
+    fn visit_record(&self, number: usize, leaves: bool) {
+        let Some(records) = &self.bus.stolen_time else { return };
+        if self.firmware == Provider::Machine {
+            records.visit(VcpuId(u32::try_from(number).unwrap_or(u32::MAX)), leaves);
+        }
     }
 
     /// Does what this vCPU asked of the machine through its firmware.

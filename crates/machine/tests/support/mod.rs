@@ -12,6 +12,7 @@ use abide_machine::devices::virtio::VirtioConfig;
 use abide_machine::error::{MachineError, RestoreError};
 use abide_machine::lifecycle::{Intent, Prepared};
 use abide_machine::{BirthConfig, Machine, TimeSource};
+use abide_pvtime::{REVISION_1_0, Revision, Revisions};
 use abide_reg::{Class, Gpa, RegError, RegId, Registers, Value, VcpuId};
 use abide_snapshot::{Architecture, Compression, Header, Reader, Record, Snapshot, UnitRecord};
 pub mod smp;
@@ -102,6 +103,19 @@ impl Turn<'_> {
         }
     }
 
+    /// A hypercall that only tells: what it answers in x0 to x3.
+    pub fn ask(&mut self, function: u64, about: u64) -> [u64; 4] {
+        let mut x = [0; SMCCC_REGISTERS];
+        x[..2].copy_from_slice(&[function, about]);
+        assert_eq!(self.bus.smccc(self.id, &mut x), abide_engine::AfterCall::Continue);
+        [x[0], x[1], x[2], x[3]]
+    }
+
+    /// Whether it says that it waits.
+    pub fn set_waiting(&mut self, waits: bool) {
+        self.regs.insert(WAIT, Value::u8(waits.into()));
+    }
+
     /// PSCI SYSTEM_OFF.
     pub fn power_off(&mut self) -> Stop {
         self.call(0x8400_0008, &[]).expect("SYSTEM_OFF does not return")
@@ -137,6 +151,10 @@ impl MockEngine {
 impl Engine for MockEngine {
     fn name(&self) -> &'static str {
         "mock"
+    }
+
+    fn stolen_time(&self) -> Revisions {
+        Revisions::of([REVISION_1_0])
     }
 
     fn create_vm(&self, config: VmConfig) -> Result<Box<dyn Vm>, EngineError> {
@@ -296,6 +314,14 @@ impl Vcpu for MockVcpu {
 
     fn requires(&self, id: RegId) -> bool {
         id != WAIT
+    }
+
+    fn set_stolen_time(&mut self, _: Gpa, _: Revision) -> Result<(), EngineError> {
+        Ok(())
+    }
+
+    fn is_waiting(&self) -> bool {
+        self.regs.get(&WAIT).and_then(Value::to_u8) == Some(1)
     }
 
     fn kicker(&self) -> Arc<dyn Kick> {

@@ -2,12 +2,13 @@
 
 use abide_arm64::kvm;
 use abide_contract::codec::{read_contract, read_profile};
-use abide_contract::{Answer, FreshVm, Profile, Whose, shipped};
+use abide_contract::{Answer, FreshVm, Profile, Whose, rules, shipped};
 use abide_engine::{
     Abi, Bus, Engine, EngineError, InterruptLines, Irqchip, Kick, PowerState, Provider, Stop, Vcpu,
     Vm, VmConfig,
 };
 use abide_machine::GuestContract;
+use abide_pvtime::{REVISION_1_0, Revision, Revisions, VERSION_1_0};
 use abide_reg::{Class, Gpa, RegError, RegId, Registers, Value, VcpuId};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -76,6 +77,13 @@ impl Host {
 impl Engine for Host {
     fn name(&self) -> &'static str {
         "profile"
+    }
+
+    fn stolen_time(&self) -> Revisions {
+        let version = Value::u32(VERSION_1_0);
+        let offer = self.profile.offers.get(&rules::PVTIME);
+        let is_kept = offer.is_some_and(|it| it.answer(rules::PVTIME, &version) == Answer::Kept);
+        Revisions::of(is_kept.then_some(REVISION_1_0))
     }
 
     fn create_vm(&self, _config: VmConfig) -> Result<Box<dyn Vm>, EngineError> {
@@ -250,6 +258,10 @@ impl Vcpu for HostVcpu {
 
     fn requires(&self, id: RegId) -> bool {
         kvm::is_base_state(id)
+    }
+
+    fn set_stolen_time(&mut self, _: Gpa, _: Revision) -> Result<(), EngineError> {
+        Ok(())
     }
 
     fn kicker(&self) -> Arc<dyn Kick> {

@@ -14,6 +14,7 @@ use abide_engine_kvm::{HostFacts, KvmEngine};
 use abide_firmware::spec::REG_IMPL_COUNT;
 use abide_gic::spec::{self, GRP_CPU_SYSREGS, ICC_CTLR_EL1};
 use abide_machine::board::GIC_INTIDS;
+use abide_pvtime::{Revision, Revisions};
 use abide_reg::{RegId, Value};
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeSet;
@@ -45,7 +46,10 @@ pub fn probe(engine: &KvmEngine, cpu: Option<CpuName>, features: CpuFeatures) ->
             profile.offers.entry(id).and_modify(|offer| offer.writable = u64::MAX);
         }
     }
-    profile.offers.extend(of_host(&facts, engine.stolen_time_version()?));
+    // What guests are told, one was asked.
+    let told = Revision::of_version(engine.stolen_time_version()?);
+    let stolen_time = engine.stolen_time().common(&Revisions::of(told));
+    profile.offers.extend(of_host(&facts, &stolen_time));
     profile.offers.extend(implementations(engine, &wish)?);
     profile.offers.insert(rules::NR_IRQS, intids(engine, &wish)?);
     profile.offers.extend(of_gic(engine, &wish)?);
@@ -103,14 +107,13 @@ fn taking_another(vcpu: &mut dyn Vcpu, profile: &Profile) -> BTreeSet<RegId> {
     ids.into_iter().filter(|&id| takes_another(vcpu, id)).collect()
 }
 
-fn of_host(facts: &HostFacts, stolen_time: u32) -> Vec<(RegId, Offer)> {
-    let stolen: BTreeSet<u64> = [0, stolen_time.into()].into();
+fn of_host(facts: &HostFacts, stolen_time: &Revisions) -> Vec<(RegId, Offer)> {
     let vm = |value, accepts| Offer::taking(Whose::Vm, value, accepts);
     vec![
         (rules::IPA_BITS, range(Value::u8(facts.ipa_bits), 0, facts.ipa_bits.into())),
         (rules::VCPUS, range(Value::u32(facts.vcpus_max), 1, facts.vcpus_max.into())),
         (rules::PAGE_SIZE, vm(Value::u64(facts.page_size), Accepts::Rule)),
-        (rules::PVTIME, vm(Value::u32(0), Accepts::Values(stolen))),
+        (rules::PVTIME, super::stolen_time(stolen_time)),
         (rules::GIC_VERSION, Offer::fixed(Whose::Vm, Value::u8(3))),
     ]
 }

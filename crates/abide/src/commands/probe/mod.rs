@@ -16,6 +16,7 @@ use abide_engine_kvm::trial::Kind;
 use abide_machine::board::{GICD_BASE, GICR_BASE, RAM_BASE, RAM_MIN_LEN};
 use abide_machine::clock::MachineClock;
 use abide_memory::GuestRam;
+use abide_pvtime::{NO_VERSION, Revision, Revisions};
 use abide_reg::{Value, VcpuId};
 use anyhow::Result;
 use std::sync::Arc;
@@ -29,8 +30,11 @@ pub fn run(args: &ProbeArgs) -> Result<Exit> {
         say(&format!("probing engine {}{}", found.name().text(), found.instead()));
     }
     let mut profile = match found {
-        Found::Soft { .. } => soft::probe(args.cpu.unwrap_or(CpuName::V80)),
-        Found::Kvm(engine) => kvm::probe(&engine, args.cpu, features),
+        Found::Soft { .. } => soft::probe(args.cpu.unwrap_or(CpuName::V80), &args.stolen_time),
+        Found::Kvm(engine) => {
+            args.stolen_time.check(&engine)?;
+            kvm::probe(&engine, args.cpu, features)
+        }
     }?;
     if let Some(name) = &args.name {
         profile.name.clone_from(name);
@@ -84,6 +88,15 @@ impl Fresh {
 /// A fact about the VM that can be any number from `least` to `most`.
 fn range(value: Value, least: u64, most: u64) -> Offer {
     Offer::taking(Whose::Vm, value, Accepts::Range { least, most })
+}
+
+/// Of which versions of stolen time records are kept; a guest that is promised nothing has the
+/// oldest.
+fn stolen_time(kept: &Revisions) -> Offer {
+    let version = |revision: Revision| revision.version().unwrap_or(NO_VERSION);
+    let own = Value::u32(kept.choose().map_or(NO_VERSION, version));
+    let versions = kept.iter().map(version).chain([NO_VERSION]).map(u64::from);
+    Offer::taking(Whose::Vm, own, Accepts::Values(versions.collect()))
 }
 
 /// What a profile says for people.

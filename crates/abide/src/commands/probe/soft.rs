@@ -1,7 +1,7 @@
 //! What the software engine offers.
 
 use super::{Fresh, Wish, info, range};
-use crate::cli::CpuName;
+use crate::cli::{CpuName, StolenTimeArgs};
 use crate::engines::{self, Cpus, Found};
 use abide_arm64::features::CpuFeatures;
 use abide_contract::measure::measure;
@@ -10,14 +10,15 @@ use abide_engine_soft::SoftEngine;
 use abide_gic::Revision;
 use abide_gic::spec::{GICD_TYPER_ID_BITS_10, PRI_BITS};
 use abide_machine::board::{BoardConfig, GIC_INTIDS, GIC_INTIDS_MAX, GIC_INTIDS_MIN, VCPU_MAX};
+use abide_pvtime::Revisions;
 use abide_reg::{RegId, Value};
 use anyhow::Result;
 use std::collections::BTreeSet;
 
 /// Its profile, for guests that are born with these CPU features.
-pub fn probe(cpu: CpuName) -> Result<Profile> {
+pub fn probe(cpu: CpuName, stolen_time: &StolenTimeArgs) -> Result<Profile> {
     let cpus = Cpus::All(Some(cpu));
-    let engine = cpus.open(Found::Soft { instead: None })?;
+    let engine = cpus.open(Found::Soft { instead: None }, stolen_time)?;
     let cpu_name = engines::model_name(cpu);
     let mut profile = Profile {
         name: format!("soft-{cpu_name}"),
@@ -43,7 +44,7 @@ pub fn probe(cpu: CpuName) -> Result<Profile> {
         offer.class = vcpu.class_of(*id);
     }
     measure(&mut cpus.firmware()?, &mut profile)?;
-    profile.offers.extend(facts());
+    profile.offers.extend(facts(&engine.stolen_time()));
     Ok(profile)
 }
 
@@ -66,7 +67,7 @@ fn only_in(showing: Option<&Offer>, offer: &Offer) -> Vec<FieldValues> {
 }
 
 /// What a VM of the software engine can be made with.
-fn facts() -> Vec<(RegId, Offer)> {
+fn facts(stolen_time: &Revisions) -> Vec<(RegId, Offer)> {
     let cntfrq_hz = BoardConfig::DEFAULT.cntfrq_hz;
     let vm = |value, accepts| Offer::taking(Whose::Vm, value, accepts);
     let revisions: BTreeSet<u64> =
@@ -81,7 +82,7 @@ fn facts() -> Vec<(RegId, Offer)> {
         (rules::IPA_BITS, range(Value::u8(40), 0, 40)),
         (rules::VCPUS, range(Value::u32(VCPU_MAX), 1, VCPU_MAX.into())),
         (rules::PAGE_SIZE, vm(Value::u64(4096), Accepts::Rule)),
-        (rules::PVTIME, Offer::fixed(Whose::Vm, Value::u32(0))),
+        (rules::PVTIME, super::stolen_time(stolen_time)),
         (rules::GIC_VERSION, Offer::fixed(Whose::Vm, Value::u8(3))),
         (rules::PRIORITY_BITS, Offer::fixed(Whose::Vm, Value::u8(PRI_BITS))),
         (
