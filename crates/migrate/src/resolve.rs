@@ -3,6 +3,7 @@
 //! For when the two processes cannot settle it themselves: one of them is gone, or its machine is.
 
 use crate::ownership::{Ownership, Record};
+use std::fmt;
 
 /// What is known of one side.
 #[derive(Clone, Copy, Debug)]
@@ -59,6 +60,38 @@ pub enum Verdict {
     Ask(Side),
     /// The two journals are not about the same handoff.
     Unrelated,
+}
+
+impl fmt::Display for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Source => "source",
+            Self::Destination => "destination",
+        })
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Source => f.write_str("the source has it"),
+            Self::Underway => f.write_str("both live and settle it"),
+            Self::GiveToDestination { by_statement: false } => {
+                f.write_str("the destination may run it")
+            }
+            Self::GiveToDestination { by_statement: true } => {
+                f.write_str("the destination may run it, by the statement")
+            }
+            Self::Destination => f.write_str("the destination has it"),
+            Self::Reclaim { by_statement: false } => f.write_str("the source may have it back"),
+            Self::Reclaim { by_statement: true } => {
+                f.write_str("the source may have it back, by the statement")
+            }
+            Self::Crashed(side) => write!(f, "it crashed at the {side}"),
+            Self::Ask(side) => write!(f, "look at the {side}, or state that it is fenced"),
+            Self::Unrelated => f.write_str("these are not the two sides of one handoff"),
+        }
+    }
 }
 
 /// Decides.
