@@ -2,10 +2,13 @@
 #![expect(clippy::unwrap_used, reason = "what the tests themselves set up must succeed")]
 
 mod common;
+#[path = "common/ends.rs"]
+mod ends;
 
 use abide_migrate::driver::{DestinationEnd, HandoffError, SourceEnd};
 use abide_migrate::{Epoch, Ownership, SourceState, StateDigest};
-use common::{Cut, Ends, Outcome, TOKEN};
+use common::{Cut, TOKEN};
+use ends::{Ends, Outcome};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 

@@ -379,7 +379,15 @@ impl DestinationHandoff<'_> {
             None => Err(ChannelError::Closed),
         };
         let judged = match received {
-            Ok(message) => self.judge(message),
+            Ok(message) => {
+                let found = message.kind();
+                match self.judge(message) {
+                    Ok(event) if !self.machine.takes(event) => {
+                        Err(HandoffError::Unexpected { found, state: state.to_string() })
+                    }
+                    judged => judged,
+                }
+            }
             Err(ChannelError::Cancelled) => {
                 self.why.get_or_insert(HandoffError::Cancelled);
                 return DestinationEvent::Cancel;

@@ -2,15 +2,14 @@
 //! be cut after any byte.
 
 use abide_migrate::driver::{
-    DestinationEnd, DestinationGuest, DestinationHandoff, Dial, GuestError, Keep, Link, Listen,
-    Patience, Resolution, SourceEnd, SourceGuest, SourceHandoff,
+    DestinationGuest, Dial, GuestError, Keep, Link, Listen, Patience, Resolution, SourceGuest,
 };
 use abide_migrate::message::{Accept, MemoryWay, Offer, Round};
 use abide_migrate::*;
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -207,17 +206,7 @@ impl FakeSource {
 impl SourceGuest for FakeSource {
     fn offer(&mut self) -> Result<Offer, GuestError> {
         self.may_fail("offer")?;
-        Ok(Offer {
-            name: "web".into(),
-            memory: MemoryWay::Stream,
-            connections: 0,
-            vcpus: 1,
-            ram_size: 1 << 20,
-            counter_frequency_hz: 62_500_000,
-            contract: String::new(),
-            profile: String::new(),
-            machine: vec![1, 2, 3],
-        })
+        Ok(offer())
     }
 
     fn begin_copy(&mut self, _: &Accept) -> Result<(), GuestError> {
@@ -345,82 +334,17 @@ impl DestinationGuest for FakeDestination {
     }
 }
 
-/// Both ends, before they meet.
-pub struct Ends {
-    pub world: Arc<World>,
-    pub source: FakeSource,
-    pub destination: FakeDestination,
-    pub source_disk: Memory,
-    pub destination_disk: Memory,
-    pub cut: Option<Cut>,
-}
-
-/// What became of them.
-pub struct Outcome {
-    pub source: SourceEnd,
-    pub destination: DestinationEnd,
-    pub source_disk: Memory,
-    pub destination_disk: Memory,
-    pub steps: Vec<SourceState>,
-}
-
-impl Ends {
-    pub fn new() -> Self {
-        let world = Arc::new(World::default());
-        Self {
-            source: FakeSource::new(&world),
-            destination: FakeDestination::new(&world),
-            source_disk: Memory::default(),
-            destination_disk: Memory::default(),
-            cut: None,
-            world,
-        }
-    }
-
-    /// Lets them hand the guest over, until both have come to an end.
-    pub fn meet(self) -> Outcome {
-        let Self { world, mut source, mut destination, .. } = self;
-        let (mut source_disk, mut destination_disk) = (self.source_disk, self.destination_disk);
-        let (door, inside) = channel();
-        let is_over = destination.is_over.clone();
-        let over = is_over.clone();
-        let receiver = std::thread::spawn(move || {
-            let mut listen = Door(inside);
-            let mut handoff = DestinationHandoff::new(
-                &mut destination,
-                &mut listen,
-                &mut destination_disk,
-                PATIENCE,
-            );
-            // Whoever was refused or cut off is waited for again.
-            let end = loop {
-                match handoff.run() {
-                    DestinationEnd::Nothing { .. } if !over.load(Ordering::SeqCst) => {}
-                    DestinationEnd::Unsettled { .. } if !over.load(Ordering::SeqCst) => {}
-                    end => break end,
-                }
-            };
-            (end, destination_disk)
-        });
-        let mut dial = Dialer { door, cut: self.cut };
-        let mut handoff = SourceHandoff::new(
-            &mut source,
-            &mut dial,
-            &mut source_disk,
-            (TOKEN, ATTEMPT),
-            PATIENCE,
-        );
-        let source_end = handoff.run();
-        is_over.store(true, Ordering::SeqCst);
-        let (destination, destination_disk) = receiver.join().unwrap();
-        world.check();
-        assert_eq!(*world.wrong.lock().unwrap(), [""; 0]);
-        Outcome {
-            source: source_end,
-            destination,
-            source_disk,
-            destination_disk,
-            steps: source.steps,
-        }
+/// What the guest is promised and needs.
+pub fn offer() -> Offer {
+    Offer {
+        name: "web".into(),
+        memory: MemoryWay::Stream,
+        connections: 0,
+        vcpus: 1,
+        ram_size: 1 << 20,
+        counter_frequency_hz: 62_500_000,
+        contract: String::new(),
+        profile: String::new(),
+        machine: vec![1, 2, 3],
     }
 }

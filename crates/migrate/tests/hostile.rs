@@ -1,0 +1,246 @@
+//! Peers that are not who they say, do not say what they should, or say it too slowly.
+#![expect(clippy::unwrap_used, reason = "what the tests themselves set up must succeed")]
+
+mod common;
+
+use abide_migrate::driver::{
+    DestinationEnd, DestinationHandoff, Patience, SourceEnd, SourceHandoff,
+};
+use abide_migrate::message::{Accept, Hello, Kind, Message, Purpose, Standing, VERSIONS, Welcome};
+use abide_migrate::*;
+use common::{ATTEMPT, Dialer, Door, FakeDestination, FakeSource, Memory, PATIENCE, TOKEN, World};
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+/// Gives up on everything within a moment.
+const HASTE: Patience = Patience {
+    message_max: Duration::from_millis(300),
+    settle: Duration::from_millis(1),
+    retry: Duration::from_millis(1),
+};
+
+/// A real source, whose destination is `peer`. How it ends, and whether its guest runs.
+fn source_against(
+    patience: Patience,
+    peer: impl FnOnce(UnixStream) + Send + 'static,
+) -> (SourceEnd, bool) {
+    let world = Arc::new(World::default());
+    let mut guest = FakeSource::new(&world);
+    let (door, inside) = channel();
+    let peer = std::thread::spawn(move || peer(inside.recv().unwrap()));
+    let mut dial = Dialer { door, cut: None };
+    let mut disk = Memory::default();
+    let end =
+        SourceHandoff::new(&mut guest, &mut dial, &mut disk, (TOKEN, ATTEMPT), patience).run();
+    peer.join().unwrap();
+    (end, world.who_runs().0)
+}
+
+/// The text of why the source kept its guest, which runs.
+fn kept((end, runs): (SourceEnd, bool)) -> String {
+    let SourceEnd::Kept { why, .. } = end else { panic!("{end:?}") };
+    assert!(runs);
+    why.to_string()
+}
+
+/// A real destination to which `source` connects. What it says about that.
+fn destination_against(patience: Patience, source: impl FnOnce(UnixStream)) -> String {
+    let world = Arc::new(World::default());
+    let mut guest = FakeDestination::new(&world);
+    let (door, inside) = channel();
+    let (mut listen, mut disk) = (Door(inside), Memory::default());
+    let (here, there) = UnixStream::pair().unwrap();
+    door.send(there).unwrap();
+    let end = std::thread::scope(|scope| {
+        let handoff = scope
+            .spawn(|| DestinationHandoff::new(&mut guest, &mut listen, &mut disk, patience).run());
+        source(here);
+        handoff.join().unwrap()
+    });
+    assert_eq!(world.who_runs(), (false, false));
+    assert!(disk.record.is_none_or(|record| record.ownership == Ownership::Discarded));
+    let DestinationEnd::Nothing { why } = end else { panic!("{end:?}") };
+    why.to_string()
+}
+
+fn hello(versions: (u16, u16), identity: u8) -> Message {
+    Message::Hello(Hello {
+        versions,
+        purpose: Purpose::Begin,
+        token: TOKEN,
+        attempt: ATTEMPT,
+        identities: (PeerId([identity; 32]), PeerId::default()),
+    })
+}
+
+fn welcome(attempt: Attempt, version: u16) -> Message {
+    let (standing, identities) = (Standing::New, Default::default());
+    Message::Welcome(Welcome { version, standing, attempt, identities })
+}
+
+#[test]
+fn garbage_is_no_destination() {
+    let text = kept(source_against(PATIENCE, |mut peer| {
+        peer.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").unwrap();
+    }));
+    assert!(text.contains("is it abide"), "{text}");
+}
+
+#[test]
+fn garbage_is_no_source() {
+    let text = destination_against(PATIENCE, |mut peer| {
+        peer.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    });
+    assert!(text.contains("is it abide"), "{text}");
+}
+
+#[test]
+fn silence_has_an_end() {
+    let text = destination_against(HASTE, |peer| {
+        // Open until the other side has had enough.
+        let _ = (&peer).read(&mut [0]);
+    });
+    assert!(text.contains("more than 300 ms"), "{text}");
+    let text = kept(source_against(HASTE, |mut peer| {
+        let mut all = Vec::new();
+        peer.read_to_end(&mut all).ok();
+    }));
+    assert!(text.contains("Welcome took more than 300 ms"), "{text}");
+}
+
+#[test]
+fn a_slow_drip_is_silence() {
+    let text = destination_against(HASTE, |mut peer| {
+        let frame = hello(VERSIONS, 0).seal(0);
+        peer.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+        for byte in &frame[..60] {
+            // The wait for an answer that does not come is the pause between two bytes.
+            if peer.write_all(&[*byte]).is_err() || peer.read(&mut [0]).is_ok() {
+                break;
+            }
+        }
+    });
+    assert!(text.contains("more than 300 ms"), "{text}");
+}
+
+#[test]
+fn an_oversize_message_is_refused_by_its_head() {
+    let text = kept(source_against(PATIENCE, |mut peer| {
+        let mut head = frame::Head::of(Kind::Welcome as u16, 0, &[]);
+        head.len = 1 << 30;
+        peer.write_all(&head.encode()).unwrap();
+        peer.read_to_end(&mut Vec::new()).ok();
+    }));
+    assert!(text.contains("Welcome of 1073741824 bytes, allowed are 256"), "{text}");
+}
+
+#[test]
+fn a_mandatory_message_of_a_newer_version_is_named_and_an_optional_one_skipped() {
+    let text = kept(source_against(PATIENCE, |mut peer| {
+        peer.write_all(&frame::Head::of(0x0fff, 0, &[]).encode()).unwrap();
+        peer.read_to_end(&mut Vec::new()).ok();
+    }));
+    assert!(text.contains("0x0fff"), "{text}");
+    let text = kept(source_against(PATIENCE, |mut peer| {
+        peer.write_all(&frame::Head::of(0x8fff, 0, &[]).encode()).unwrap();
+        peer.write_all(&welcome(ATTEMPT, 77).seal(1)).unwrap();
+        peer.read_to_end(&mut Vec::new()).ok();
+    }));
+    assert!(text.contains("a version that was not offered"), "{text}");
+}
+
+#[test]
+fn a_repeated_frame_is_noticed() {
+    let text = kept(source_against(PATIENCE, |mut peer| {
+        let frame = welcome(ATTEMPT, 1).seal(0);
+        peer.write_all(&[&frame[..], &frame].concat()).unwrap();
+        peer.read_to_end(&mut Vec::new()).ok();
+    }));
+    assert!(text.contains("frame 0 came where frame 1 was due"), "{text}");
+}
+
+#[test]
+fn an_answer_about_another_attempt_is_not_believed() {
+    let text = kept(source_against(PATIENCE, |mut peer| {
+        peer.write_all(&welcome(Attempt([8; 16]), 1).seal(0)).unwrap();
+        peer.read_to_end(&mut Vec::new()).ok();
+    }));
+    assert!(text.contains("another attempt"), "{text}");
+}
+
+#[test]
+fn an_acknowledgement_before_the_commit_gives_nothing_away() {
+    let text = kept(source_against(PATIENCE, |mut peer| {
+        let accept = Message::Accept(Accept { connections: 0, ticket: Vec::new() });
+        let said = [
+            welcome(ATTEMPT, 1).seal(0),
+            accept.seal(1),
+            Message::Acknowledged { attempt: ATTEMPT }.seal(2),
+        ];
+        peer.write_all(&said.concat()).unwrap();
+        peer.read_to_end(&mut Vec::new()).ok();
+    }));
+    assert!(text.contains("Acknowledged in the middle of Copying"), "{text}");
+}
+
+#[test]
+fn more_connections_than_offered_are_refused() {
+    let text = kept(source_against(PATIENCE, |mut peer| {
+        let accept = Message::Accept(Accept { connections: 64, ticket: Vec::new() });
+        peer.write_all(&[welcome(ATTEMPT, 1).seal(0), accept.seal(1)].concat()).unwrap();
+        peer.read_to_end(&mut Vec::new()).ok();
+    }));
+    assert!(text.contains("more connections than were offered"), "{text}");
+}
+
+#[test]
+fn somebody_in_between_shows() {
+    let text = destination_against(PATIENCE, |mut peer| {
+        peer.write_all(&hello(VERSIONS, 9).seal(0)).unwrap();
+        let mut answer = Vec::new();
+        peer.read_to_end(&mut answer).unwrap();
+        assert_eq!(answer[..2], (Kind::Refuse as u16).to_le_bytes(), "it is told");
+    });
+    assert!(text.contains("identities"), "{text}");
+}
+
+#[test]
+fn versions_that_do_not_meet_are_named_on_both_sides() {
+    let text = destination_against(PATIENCE, |mut peer| {
+        peer.write_all(&hello((7, 9), 0).seal(0)).unwrap();
+        let mut answer = Vec::new();
+        peer.read_to_end(&mut answer).unwrap();
+        let told = String::from_utf8_lossy(&answer).into_owned();
+        assert!(told.contains("versions 7 to 9"), "{told}");
+    });
+    assert!(text.contains("versions 7 to 9") && text.contains("1 to 1"), "{text}");
+}
+
+#[test]
+fn state_before_memory_is_refused() {
+    let text = destination_against(PATIENCE, |mut peer| {
+        let said = [
+            hello(VERSIONS, 0).seal(0),
+            Message::Offer(common::offer()).seal(1),
+            Message::State(b"state".to_vec()).seal(2),
+        ];
+        peer.write_all(&said.concat()).unwrap();
+        peer.read_to_end(&mut Vec::new()).ok();
+    });
+    assert!(text.contains("the last round of memory has not come"), "{text}");
+}
+
+#[test]
+fn a_commit_of_nothing_runs_nothing() {
+    let text = destination_against(PATIENCE, |mut peer| {
+        let commit = Message::Commit { attempt: ATTEMPT, epoch: Epoch(4) };
+        let said =
+            [hello(VERSIONS, 0).seal(0), Message::Offer(common::offer()).seal(1), commit.seal(2)];
+        peer.write_all(&said.concat()).unwrap();
+        peer.read_to_end(&mut Vec::new()).ok();
+    });
+    assert!(text.contains("Commit in the middle of Receiving"), "{text}");
+}
