@@ -8,9 +8,11 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 mod clock;
+mod handoff;
 mod stolen_time;
 mod vmclock;
 pub use clock::{Announcement, ClockArgs, HostClock, HostClockArgs};
+pub use handoff::{ElsewhereArgs, MigrateArgs, ReceiveArgs};
 pub use stolen_time::StolenTimeArgs;
 pub use vmclock::VmclockArgs;
 
@@ -24,7 +26,8 @@ Exit codes:
   10  the guest asked for a reset
   11  the guest's kernel panicked
   12  the guest was saved, and goes on wherever its file is restored
-  13  the guest was ended from outside (abide stop, Ctrl-A x, a signal)";
+  13  the guest was ended from outside (abide stop, Ctrl-A x, a signal)
+  14  the guest was handed over, and goes on in another process";
 
 const FIRST_STEPS: &str = "\
 First steps:
@@ -75,6 +78,12 @@ pub enum Command {
     /// Move: let a saved guest go on, needing nothing but its file, and its disks if it has any
     #[command(after_long_help = EXIT_CODES)]
     Restore(RestoreArgs),
+    /// Move: hand a running guest to a process that expects it, or give that up
+    #[command(after_long_help = EXIT_CODES)]
+    Migrate(MigrateArgs),
+    /// Move: expect a running guest, and run it from there on
+    #[command(after_long_help = EXIT_CODES)]
+    Receive(Box<ReceiveArgs>),
     /// Files: show what a file holds, register by register
     Inspect(InspectArgs),
     /// Files: compare two files, register by register and page by page
@@ -365,20 +374,8 @@ pub struct RunArgs {
 pub struct RestoreArgs {
     /// The file
     pub file: PathBuf,
-    /// Take a disk from elsewhere than where the guest had it; may be repeated
-    ///
-    /// OLD is the path that `abide inspect FILE --unit disk` shows, or the disk's number, 0 for the
-    /// first. NEW must have its size, and its content as it was at the save: a snapshot holds no
-    /// disks. Without this option disks are opened where they were, so restore only files that you
-    /// trust.
-    #[arg(long = "disk", value_name = "OLD=NEW", value_parser = parse_disk_change)]
-    pub disks: Vec<DiskChange>,
-    /// Plug the guest's network card into another network than before; as for `run`, without mac=
-    #[arg(long, value_name = "NETWORK", value_parser = parse_net)]
-    pub net: Option<NetArg>,
-    /// Let programs of the host find the guest's virtio sockets at another path than before
-    #[arg(long, value_name = "PATH")]
-    pub vsock: Option<PathBuf>,
+    #[command(flatten)]
+    pub elsewhere: ElsewhereArgs,
     /// Where the guest's memory file is now, after `save --keep-memory`; of another snapshot, the
     /// file that its memory is put into
     #[arg(long, value_name = "PATH")]

@@ -2,14 +2,17 @@
 
 use crate::clock_report::ClockReport;
 use crate::console::Requests;
+use crate::handoff::{self, Desk, HandoffReport, Wish};
 use crate::state_dir::StateDir;
 use abide_machine::handoff::Handoff;
 use abide_machine::runner::{Command, Reply, Status};
+use abide_migrate::Durability;
 use anyhow::{Context, Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The longest line, in bytes: a path and a few words.
@@ -38,6 +41,19 @@ pub enum Request {
     Resume,
     /// End.
     Stop,
+    /// Hand it to the process that expects it at this address; it ends here.
+    Migrate {
+        /// `unix:PATH`, with an absolute path, or `tcp:HOST:PORT`.
+        to: String,
+        /// How many seconds a step of the peer may take.
+        timeout_s: Option<u64>,
+        /// How many ms it may stand still for memory.
+        downtime_ms: u64,
+        /// Whether the journal may be on a file system in memory.
+        volatile_journal: bool,
+    },
+    /// Give up the handoff that is under way.
+    CancelMigration,
     /// Write it to a file.
     Save {
         /// The file, with an absolute path.
@@ -105,6 +121,11 @@ pub enum Response {
         /// Bytes.
         file_len: u64,
     },
+    /// Handed over.
+    Migrated {
+        /// How that went.
+        report: Box<HandoffReport>,
+    },
     /// How it is.
     Status(StatusReport),
     /// The guest's clock.
@@ -120,9 +141,10 @@ pub enum Response {
 }
 
 /// How a guest is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StatusReport {
-    /// `running` or `paused`; on its way to another process `outgoing`, and `frozen` at the end.
+    /// `running` or `paused`; on its way to another process `outgoing`, `frozen`, `given away`; on
+    /// its way here `expected`, `incoming`, `prepared`, `taken`.
     pub state: String,
     /// Its engine.
     pub engine: String,
@@ -149,6 +171,7 @@ pub struct StatusReport {
 fn state_of(status: &Status) -> &'static str {
     match (status.handoff, status.paused) {
         (Handoff::Frozen { .. }, _) => "frozen",
+        (Handoff::Released { .. }, _) => "released",
         (Handoff::Offered { .. }, _) => "outgoing",
         (Handoff::None, true) => "paused",
         (Handoff::None, false) => "running",
@@ -173,13 +196,13 @@ impl From<Status> for StatusReport {
 }
 
 /// Serves commands until the machine ends, each connection on its own thread.
-pub fn serve(listener: UnixListener, requests: Requests) {
+pub fn serve(listener: UnixListener, desk: Arc<Desk>) {
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let Ok(stream) = stream else { return };
-            let requests = requests.clone();
+            let desk = Arc::clone(&desk);
             std::thread::spawn(move || {
-                if let Err(error) = serve_one(&stream, &requests) {
+                if let Err(error) = serve_one(&stream, &desk) {
                     tracing::debug!(%error, "control connection");
                 }
             });
@@ -187,22 +210,68 @@ pub fn serve(listener: UnixListener, requests: Requests) {
     });
 }
 
-fn serve_one(stream: &UnixStream, requests: &Requests) -> Result<()> {
+fn serve_one(stream: &UnixStream, desk: &Desk) -> Result<()> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     let mut line = String::new();
     BufReader::new(stream.take(LINE_MAX_LEN)).read_line(&mut line)?;
     // Until the answer has left, this process must not end.
-    let _underway = requests.begin();
+    let _underway = desk.guest().map(Requests::begin);
     let response = match serde_json::from_str(&line) {
-        Ok(request) => answer(request, requests),
+        Ok(request) => answer(request, desk),
         Err(error) => Response::Failed { reason: format!("not a command: {error}") },
     };
     send(stream, &response)
 }
 
-fn answer(request: Request, requests: &Requests) -> Response {
+/// The answer where no guest is yet.
+fn answer_expected(request: &Request, desk: &Desk) -> Response {
+    match request {
+        Request::Status => Response::Status(StatusReport {
+            state: desk.word().unwrap_or("expected").to_owned(),
+            pid: std::process::id(),
+            ..StatusReport::default()
+        }),
+        Request::Stop | Request::CancelMigration => {
+            desk.cancel();
+            Response::Done
+        }
+        _ => Response::Failed { reason: "the guest is still to come".to_owned() },
+    }
+}
+
+fn migrate(
+    desk: &Desk,
+    to: &str,
+    timeout_s: Option<u64>,
+    downtime_ms: u64,
+    volatile_journal: bool,
+) -> Response {
+    let failed = |reason| Response::Failed { reason };
+    let to = match to.parse() {
+        Ok(to) => to,
+        Err(reason) => return failed(reason),
+    };
+    let durability = if volatile_journal { Durability::Volatile } else { Durability::Required };
+    let timeout = timeout_s.map(Duration::from_secs);
+    let downtime = Duration::from_millis(downtime_ms);
+    let wish = Wish { to, timeout, downtime, durability };
+    match handoff::migrate(desk, &wish) {
+        Ok(report) => Response::Migrated { report: Box::new(report) },
+        Err(error) => failed(format!("{error:#}")),
+    }
+}
+
+fn answer(request: Request, desk: &Desk) -> Response {
+    let Some(requests) = desk.guest() else { return answer_expected(&request, desk) };
     let command = match request {
+        Request::Migrate { to, timeout_s, downtime_ms, volatile_journal } => {
+            return migrate(desk, &to, timeout_s, downtime_ms, volatile_journal);
+        }
+        Request::CancelMigration => {
+            desk.cancel();
+            return Response::Done;
+        }
         Request::Status => Command::Status,
         Request::Clock => Command::Clock,
         Request::Announce { notice } => Command::Announce(notice.into()),
@@ -230,7 +299,14 @@ fn answer(request: Request, requests: &Requests) -> Response {
             | Reply::Frozen(_),
         ) => Response::Done,
         Some(Reply::Saved { file_len }) => Response::Saved { file_len },
-        Some(Reply::Status(status)) => Response::Status(status.into()),
+        Some(Reply::Status(status)) => {
+            let mut report = StatusReport::from(status);
+            // Who has the guest, the machine does not know.
+            if let Some(word) = desk.word() {
+                word.clone_into(&mut report.state);
+            }
+            Response::Status(report)
+        }
         Some(Reply::Clock(clock)) => {
             Response::Clock { clock: clock.map(|clock| Box::new((*clock).into())) }
         }
@@ -271,6 +347,8 @@ pub fn ask(state: &StateDir, name: &str, request: &Request) -> Result<Response> 
     refuse_if_stopped(name, &stream)?;
     stream.set_write_timeout(Some(PATIENCE))?;
     let patience = match request {
+        Request::Migrate { .. } => None,
+        Request::CancelMigration => Some(PATIENCE),
         Request::Save { .. } | Request::SaveMoving { .. } | Request::SaveKeepingMemory { .. } => {
             None
         }

@@ -11,6 +11,7 @@ mod control_socket;
 mod demo;
 mod engines;
 mod exit;
+mod handoff;
 mod out;
 mod report;
 mod signals;
@@ -52,6 +53,8 @@ fn dispatch(command: &Command) -> Result<Exit> {
         Command::Resume(args) => commands::guests::simple(args, &Request::Resume),
         Command::Stop(args) => commands::guests::simple(args, &Request::Stop),
         Command::Save(args) => commands::guests::save(args),
+        Command::Migrate(args) => commands::migrate::run(args),
+        Command::Receive(args) => commands::receive::run(args),
         Command::Inspect(args) => commands::files::inspect(args),
         Command::Diff(args) => commands::files::diff(args),
         Command::Verify(args) => commands::files::verify(args),

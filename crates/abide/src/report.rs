@@ -1,5 +1,6 @@
 //! The report of a run.
 
+use crate::handoff::ArrivalReport;
 use abide_contract::{Step, rules};
 use abide_machine::Machine;
 use abide_machine::restore::{RestoreReport, Times, Written};
@@ -27,7 +28,9 @@ pub struct RunReport {
     pub guest_ns: u64,
     /// Bytes it has printed since it was started.
     pub console_bytes: u64,
-    /// BLAKE3 over every register and all of RAM at the end.
+    /// BLAKE3 over every register and all of RAM at the end; empty for a guest that was given away,
+    /// whose RAM is another process's.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub state_hash: String,
     /// Registers and their bytes besides RAM.
     pub state_bytes: u64,
@@ -43,6 +46,9 @@ pub struct RunReport {
     /// After a restore, what became of registers that this host has not, or has otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restored_steps: Option<Vec<RestoredStep>>,
+    /// Of a guest that was handed over, how it came here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arrival: Option<ArrivalReport>,
 }
 
 /// The report of a restore that was refused: nothing ran.
@@ -167,6 +173,10 @@ impl RestoredRegisters {
 impl RunReport {
     /// The report of a machine that has just ended.
     pub fn of(machine: &Machine, name: &str, outcome: Outcome) -> Result<Self> {
+        let state_hash = match outcome {
+            Outcome::GivenAway => String::new(),
+            _ => machine.state_hash()?.to_string(),
+        };
         let outcome = match outcome {
             Outcome::PoweredOff => "powered_off",
             Outcome::Reset => "reset",
@@ -183,12 +193,13 @@ impl RunReport {
             instructions: machine.instructions(),
             guest_ns: machine.guest_ns(),
             console_bytes: machine.console_bytes(),
-            state_hash: machine.state_hash()?.to_string(),
+            state_hash,
             state_bytes: machine.state_len()?,
             restored_ram: None,
             restored_registers: None,
             restore_times: None,
             restored_steps: None,
+            arrival: None,
         })
     }
 }

@@ -15,6 +15,8 @@ use std::path::{Path, PathBuf};
 const NAME_MAX_LEN: usize = 64;
 const LOCK: &str = "lock";
 const SOCKET: &str = "control.sock";
+/// The folder of journals, which outlive the guests' processes. No guest can have this name.
+const JOURNALS: &str = ".journals";
 
 /// The directory with everything that runs here.
 #[derive(Clone, Debug)]
@@ -132,6 +134,14 @@ impl Place {
     /// The guest's name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Where the guest's journal is: it stays when the guest's process is gone.
+    pub fn journal(&self) -> Result<PathBuf> {
+        let unusable = || format!("state directory {}: not usable", self.folder.display());
+        let journals = self.folder.with_file_name(JOURNALS);
+        std::fs::create_dir_all(&journals).with_context(unusable)?;
+        Ok(journals.join(&self.name))
     }
 
     /// Begins to listen for commands.

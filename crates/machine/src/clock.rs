@@ -116,6 +116,17 @@ impl MachineClock {
         }
     }
 
+    /// Lets the host's time, which stands still, go on from `ahead` later than where it stood.
+    /// Virtual time has nothing to catch up with. Returns the ticks.
+    pub(crate) fn skip(&self, ahead: std::time::Duration) -> u64 {
+        let Source::Host(time) = &self.source else { return 0 };
+        let ticks = ahead.as_nanos() * u128::from(self.cntfrq_hz) / 1_000_000_000;
+        let ticks = u64::try_from(ticks).unwrap_or(u64::MAX);
+        let mut time = time.write().unwrap_or_else(PoisonError::into_inner);
+        time.ticks = time.ticks.saturating_add(ticks);
+        ticks
+    }
+
     /// Holds what is shown of time: all that looks at a machine at rest, a save above all, sees one
     /// moment. Virtual time stops by itself.
     pub fn pause(&self) {

@@ -9,23 +9,28 @@
 //! | [`Command::Harvest`] | runs | the pages written since the last harvest |
 //! | [`Command::Freeze`] | rests, its time stands still | [`Frozen`] |
 //! | [`Command::TakeBack`] | runs on, as if nobody had asked | |
-//! | [`Command::GiveAway`] | has ended here, its disks are free | |
+//! | [`Command::Release`] | rests; its disks, networks and sockets are free | |
+//! | [`Command::GiveAway`] | has ended here | |
 //!
-//! Until `GiveAway` the machine keeps all that it needs to go on: RAM, registers, disks and their
-//! locks, connections. So taking it back cannot fail, and needs nobody's consent.
+//! Until `Release` the machine keeps all that it needs to go on: RAM, registers, disks and their
+//! locks, connections. So taking it back cannot fail, and needs nobody's consent. After that it
+//! can only be taken back if the other process wants none of it, and connections are lost.
 //!
 //! [`Control`]: crate::runner::Control
 //! [`Command::Offer`]: crate::runner::Command::Offer
 //! [`Command::Harvest`]: crate::runner::Command::Harvest
 //! [`Command::Freeze`]: crate::runner::Command::Freeze
 //! [`Command::TakeBack`]: crate::runner::Command::TakeBack
+//! [`Command::Release`]: crate::runner::Command::Release
 //! [`Command::GiveAway`]: crate::runner::Command::GiveAway
 
+use crate::board::BoardConfig;
 use crate::bus::lock;
+use crate::departure::Departure;
 use crate::error::MachineError;
 use crate::machine::Machine;
 use abide_memory::{GuestRam, PageSet};
-use abide_snapshot::{Compression, Digest, write_to};
+use abide_snapshot::{Compression, Digest, Record, write_to};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -45,13 +50,18 @@ pub enum Handoff {
         /// Whether its writes to RAM are logged.
         logs_writes: bool,
     },
+    /// It stands still, and has left what it had of the host.
+    Released {
+        /// Whether its writes to RAM are logged.
+        logs_writes: bool,
+    },
 }
 
 impl Handoff {
     /// Whether it stands still for it.
     #[must_use]
     pub const fn is_frozen(self) -> bool {
-        matches!(self, Self::Frozen { .. })
+        matches!(self, Self::Frozen { .. } | Self::Released { .. })
     }
 }
 
@@ -61,6 +71,8 @@ pub struct Offered {
     /// Every register as it was for a moment, as a snapshot without RAM: who can restore that onto
     /// empty RAM of this size can have the guest.
     pub state: Vec<u8>,
+    /// The machine in short.
+    pub board: BoardConfig,
     /// RAM, which the guest goes on to write.
     pub ram: Arc<GuestRam>,
 }
@@ -81,6 +93,8 @@ pub struct Frozen {
 /// How long each share of a freeze took.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FreezeTimes {
+    /// Until every vCPU rested.
+    pub pause: Duration,
     /// Until disks had all that the guest wrote.
     pub flush: Duration,
     /// Until the last pages were known.
@@ -92,12 +106,13 @@ pub struct FreezeTimes {
 impl Machine {
     /// Offers the guest: between two of its instructions, and before it is waited for again.
     pub(crate) fn offer(&mut self, logs_writes: bool) -> Result<Offered, MachineError> {
-        if let Some(file) = &self.memory_file {
+        // A file that RAM is in is locked, and labelled with whose it is.
+        if let Some(file) = self.memory_file.as_ref().filter(|_| !logs_writes) {
             return Err(MachineError::HandoffMemoryFile { path: file.path().to_owned() });
         }
         // What is read by the other process must be there.
         self.complete_ram();
-        let (state, _) = self.state_bytes()?;
+        let (state, _) = self.state_bytes(None)?;
         if logs_writes {
             self.ram.dirty().start();
             // From here on the kernel logs too; what was written before is copied anyway.
@@ -109,7 +124,7 @@ impl Machine {
             }
             self.vm.settle_dirty_log();
         }
-        Ok(Offered { state, ram: Arc::clone(&self.ram) })
+        Ok(Offered { state, board: self.board.clone(), ram: Arc::clone(&self.ram) })
     }
 
     /// The pages written since the last harvest, once nobody writes to them any more without their
@@ -122,7 +137,13 @@ impl Machine {
     }
 
     /// All that another process needs to go on; no vCPU executes, and time stands still.
-    pub(crate) fn freeze(&mut self, logs_writes: bool) -> Result<Frozen, MachineError> {
+    /// `pause` is how long it took until it was so.
+    pub(crate) fn freeze(
+        &mut self,
+        logs_writes: bool,
+        pause: Duration,
+    ) -> Result<Frozen, MachineError> {
+        let departure = Departure::now(pause);
         let mut begun = Instant::now();
         let mut lap = || {
             let now = Instant::now();
@@ -134,8 +155,8 @@ impl Machine {
         let flush = lap();
         let written = if logs_writes { self.harvest()? } else { PageSet::default() };
         let pages = lap();
-        let (state, digest) = self.state_bytes()?;
-        let times = FreezeTimes { flush, pages, save: lap() };
+        let (state, digest) = self.state_bytes(Some(&Departure { flush, pages, ..departure }))?;
+        let times = FreezeTimes { pause, flush, pages, save: lap() };
         Ok(Frozen { state, digest, written, times })
     }
 
@@ -148,16 +169,26 @@ impl Machine {
         }
     }
 
-    /// Leaves disks, networks and sockets to another process, for good.
-    pub(crate) fn give_away(&mut self) -> Result<(), MachineError> {
-        // Whatever fails now: this guest is another process's.
-        self.is_given_away = true;
+    /// Leaves disks, networks and sockets to another process.
+    pub(crate) fn release(&mut self) -> Result<(), MachineError> {
         self.bus.release()
     }
 
+    /// Takes disks, networks and sockets again, which no other process wanted, and tells the guest
+    /// what it lost with them.
+    pub(crate) fn claim_again(&mut self) -> Result<(), MachineError> {
+        self.bus.claim()?;
+        self.bus.activate();
+        Ok(())
+    }
+
     /// Every register as bytes, and their hash.
-    fn state_bytes(&mut self) -> Result<(Vec<u8>, Digest), MachineError> {
-        let snapshot = self.snapshot()?;
+    fn state_bytes(
+        &mut self,
+        departure: Option<&Departure>,
+    ) -> Result<(Vec<u8>, Digest), MachineError> {
+        let mut snapshot = self.snapshot()?;
+        snapshot.records.extend(departure.map(|departure| Record::Unit(departure.save())));
         let digest = abide_snapshot::state_hash(snapshot.units(), &[])?;
         let mut state = Vec::new();
         write_to(&mut state, &snapshot, &[], Compression::None)?;

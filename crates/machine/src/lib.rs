@@ -20,6 +20,7 @@ pub mod clock;
 pub mod console;
 mod contract;
 mod create;
+pub mod departure;
 pub mod devices;
 mod doorbell;
 pub mod entropy;

@@ -22,15 +22,17 @@
 
 use crate::board::{VMCLOCK_INTID, VMGENID_INTID};
 use crate::bus::lock;
+use crate::departure::{Arrival, ClockPolicy, Departure};
 use crate::devices::vmclock;
 use crate::entropy;
 use crate::error::MachineError;
 use crate::machine::Machine;
 use crate::restore::RestoreReport;
 use abide_gic::spec::{GICD_ISENABLER, GRP_DIST_REGS};
-use abide_reg::RegId;
+use abide_reg::{Entry, RegId, Value};
 use abide_snapshot::RightToRun;
 use std::path::Path;
+use std::time::Duration;
 
 /// Why a guest comes to life again. It decides what the guest has to be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,11 +51,13 @@ pub enum Intent {
 pub struct Prepared {
     machine: Machine,
     report: RestoreReport,
+    /// The registers of the guest's counter, as they were saved.
+    counter: Vec<Entry>,
 }
 
 impl Prepared {
-    pub(crate) fn new(machine: Machine, report: RestoreReport) -> Self {
-        Self { machine, report }
+    pub(crate) fn new(machine: Machine, report: RestoreReport, counter: Vec<Entry>) -> Self {
+        Self { machine, report, counter }
     }
 
     /// What the restore did besides restoring.
@@ -91,6 +95,21 @@ impl Prepared {
         self.machine.bus.claim()
     }
 
+    /// Commits a guest that was handed over by a running machine, with its counter as `policy`
+    /// says.
+    ///
+    /// # Errors
+    /// As [`Self::commit`], and [`MachineError::Engine`] if the counter cannot be set.
+    pub fn commit_arrival(
+        mut self,
+        policy: ClockPolicy,
+    ) -> Result<(Machine, Arrival), MachineError> {
+        self.claim()?;
+        let counter = std::mem::take(&mut self.counter);
+        let arrival = self.machine.catch_up(policy, self.report.departure.as_ref(), counter)?;
+        Ok((self.commit(Intent::Move)?, arrival))
+    }
+
     /// Commits and activates: from here on this is the guest, and it may run.
     ///
     /// A guest with a page of time is told of the disruption, and a copy of being one. Whatever the
@@ -114,6 +133,33 @@ impl Prepared {
 }
 
 impl Machine {
+    /// Lets the counter go on, from now on and not only once a vCPU executes.
+    fn catch_up(
+        &mut self,
+        policy: ClockPolicy,
+        departure: Option<&Departure>,
+        counter: Vec<Entry>,
+    ) -> Result<Arrival, MachineError> {
+        let standstill = departure.map(Departure::standstill);
+        let ahead = match (policy, standstill) {
+            (ClockPolicy::Continue, Some(standstill)) => standstill.len,
+            _ => Duration::ZERO,
+        };
+        // An engine that does not count instructions has the host's counter, and no clock of ours.
+        let is_hosts = !self.vm.counts_instructions();
+        let skipped_ticks = self.clock.skip(ahead);
+        self.clock.resume();
+        if let Some(vcpu) = self.vcpus.first_mut().filter(|_| is_hosts && departure.is_some()) {
+            // It has gone on since it was restored, which is neither policy.
+            for Entry { id, value, .. } in counter {
+                let saved = value.to_u64().unwrap_or(0);
+                let value = Value::u64(saved.wrapping_add(skipped_ticks));
+                vcpu.store(id, &value).map_err(|error| MachineError::Engine(error.into()))?;
+            }
+        }
+        Ok(Arrival { standstill, skipped_ticks })
+    }
+
     /// Writes the pages of time and generation, and raises their interrupts: the controller is
     /// restored, and no vCPU runs.
     ///

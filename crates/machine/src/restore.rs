@@ -8,6 +8,7 @@ use crate::board::{self, BoardConfig};
 use crate::clock::MachineClock;
 use crate::console::Console;
 use crate::create::{Parts, try_memory, with_pages};
+use crate::departure::{self, Departure};
 use crate::devices::vmclock::VmclockDevice;
 use crate::devices::{Pl011, Pl031};
 use crate::entropy::Entropy;
@@ -67,6 +68,8 @@ pub struct RestoreReport {
     pub ram: RamRestored,
     /// The hash over every register that was saved, made only after all were read back.
     pub digest: Digest,
+    /// When its guest stood still, if it comes from a running machine.
+    pub departure: Option<Departure>,
     /// How long it took.
     pub times: Times,
 }
@@ -302,7 +305,8 @@ fn restore_from(
     if header.architecture != Architecture::AARCH64 {
         return Err(RestoreError::Architecture { found: header.architecture });
     }
-    let snapshot = reader.snapshot().clone().into_parts();
+    let mut snapshot = reader.snapshot().clone().into_parts();
+    let departure = take_departure(&mut snapshot.units)?;
     let original = snapshot.units.clone();
     #[cfg(feature = "next-version")]
     let (snapshot, next) = next_version(snapshot)?;
@@ -345,8 +349,20 @@ fn restore_from(
     // Now that each register was read back and found to be what it may be.
     report.digest = state_hash(&original, &[]).map_err(MachineError::from)?;
     times.readback = watch.lap();
-    report.times = times;
-    Ok(Prepared::new(machine, report))
+    (report.times, report.departure) = (times, departure);
+    let counter = original.into_iter().find(|record| record.unit == Unit::Counter.name());
+    let counter = counter.map_or_else(Vec::new, |record| record.entries);
+    Ok(Prepared::new(machine, report, counter))
+}
+
+/// Takes the record that is about the source's host and not the guest.
+fn take_departure(units: &mut Vec<UnitRecord>) -> Result<Option<Departure>, RestoreError> {
+    let at = units.iter().position(|unit| (unit.unit, unit.scope) == (departure::NAME, Scope::Vm));
+    let Some(at) = at else { return Ok(None) };
+    let record = units.remove(at);
+    let (unit, scope) = (record.unit, record.scope);
+    let intake = |source| RestoreError::Intake { unit, scope, source };
+    Departure::restore(record.entries).map(Some).map_err(intake)
 }
 
 #[cfg(feature = "next-version")]

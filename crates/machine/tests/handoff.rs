@@ -7,6 +7,7 @@ use abide_engine::Engine;
 use abide_engine_soft::SoftEngine;
 use abide_firmware::Firmware;
 use abide_machine::board::BoardConfig;
+use abide_machine::departure::ClockPolicy;
 use abide_machine::devices::virtio::{DiskConfig, NetCardConfig, VirtioConfig, VsockConfig};
 use abide_machine::devices::vmclock::VmclockConfig;
 use abide_machine::error::{MachineError, RestoreError};
@@ -22,8 +23,9 @@ use abide_snapshot::{Reader, ram_hash};
 use abide_testkit::guest::{asm, x};
 use std::io::Write;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use support::smp::{self, DATA, OWN, add_atomically, image, run_asked, status};
-use support::{BOARD, KERNEL, MockEngine, try_born};
+use support::{BOARD, KERNEL, MockEngine, born_with, try_born};
 
 /// The guest that comes with abide and needs nobody.
 const DEMO: &[u8] = include_bytes!("../../../guests/bin/demo.img");
@@ -149,6 +151,7 @@ fn guest_handed_over_ends_as_if_untouched() {
             let made = prepare(&SoftEngine::new(), frozen.state, ram, printed.clone()).unwrap();
             assert_eq!(made.report().digest, frozen.digest);
             prepared = Some(made);
+            done(control, Command::Release);
             done(control, Command::GiveAway);
         });
         assert_eq!(outcome, Outcome::GivenAway);
@@ -244,6 +247,7 @@ fn vcpus_on_threads_lose_nothing_on_the_way() {
                 assert_eq!(ram_hash(&offered.ram).unwrap(), ram_hash(&ram).unwrap());
                 let made = prepare(&SoftEngine::new(), frozen.state, ram, std::io::sink());
                 next = Some(made.unwrap());
+                done(control, Command::Release);
                 done(control, Command::GiveAway);
             });
             assert_eq!(outcome, Outcome::GivenAway, "hop {hop}");
@@ -269,7 +273,13 @@ fn what_would_change_a_frozen_guest_is_refused() {
                 "{reply:?}"
             );
         };
-        for command in [Command::Freeze, Command::TakeBack, Command::GiveAway, Command::Harvest] {
+        for command in [
+            Command::Freeze,
+            Command::TakeBack,
+            Command::Release,
+            Command::GiveAway,
+            Command::Harvest,
+        ] {
             refused(command);
         }
         offer(control, false);
@@ -285,6 +295,8 @@ fn what_would_change_a_frozen_guest_is_refused() {
             Command::Save { path: path.clone(), keep_running: true, compress, overwrite },
             Command::SaveMoving { path, compress, overwrite },
             Command::Freeze,
+            Command::GiveAway,
+            Command::Harvest,
             Command::Offer { logs_writes: false },
             Command::Stop,
         ] {
@@ -338,10 +350,25 @@ fn host_is_left_before_it_is_taken_and_no_unit_writes_before_that() {
         assert!(socket.exists(), "and takes nothing");
         given = Some(prepare(&engine, frozen.state, ram(), std::io::sink()).unwrap());
         assert_eq!(ram_hash(&offered.ram).unwrap(), before);
-        done(control, Command::GiveAway);
-        // The source's process still lives.
+        done(control, Command::Release);
+        assert!(!socket.exists());
         given.as_mut().unwrap().claim().unwrap();
         assert!(socket.exists());
+        // Who has it keeps it.
+        let refused = control.ask(Command::TakeBack);
+        assert!(matches!(refused, Some(Reply::Failed(MachineError::Disk(_)))), "{refused:?}");
+        let released = Handoff::Released { logs_writes: false };
+        assert_eq!(status(control).unwrap().handoff, released);
+        // Where nobody wants it after all, it goes on here.
+        given = None;
+        done(control, Command::TakeBack);
+        assert!(socket.exists());
+        offer(control, false);
+        let frozen = freeze(control);
+        given = Some(prepare(&engine, frozen.state, ram(), std::io::sink()).unwrap());
+        done(control, Command::Release);
+        given.as_mut().unwrap().claim().unwrap();
+        done(control, Command::GiveAway);
     });
     assert_eq!(outcome, Outcome::GivenAway);
     drop(machine);
@@ -365,4 +392,36 @@ fn ram_that_is_none_of_the_guests_is_refused() {
         assert!(matches!(refused.map(|_| ()), Err(RestoreError::Memory(_))));
         done(control, Command::Stop);
     });
+}
+
+/// A guest whose time is the host's stood still for a while, and its counter says so or not.
+#[test]
+fn counter_goes_on_as_the_policy_says() {
+    for policy in [ClockPolicy::Continue, ClockPolicy::Freeze] {
+        let mut machine = born_with(&MockEngine::idle(), KERNEL, BOARD, TimeSource::Host);
+        let mut prepared = None;
+        run_asked(&mut machine, |control| {
+            let offered = offer(control, false);
+            let frozen = freeze(control);
+            let ram = by_descriptor(&offered.ram);
+            let made = prepare(&MockEngine::idle(), frozen.state, ram, std::io::sink());
+            done(control, Command::Release);
+            prepared = Some(made.unwrap());
+            done(control, Command::GiveAway);
+        });
+        let before_ns = machine.guest_ns();
+        let (machine, arrival) = prepared.unwrap().commit_arrival(policy).unwrap();
+        let stood = arrival.standstill.unwrap();
+        // It was restored meanwhile.
+        assert!(stood.is_of_one_clock && stood.len > Duration::ZERO, "{stood:?}");
+        let skipped_ns = arrival.skipped_ticks * 1_000_000_000 / BOARD.cntfrq_hz;
+        assert!(machine.guest_ns() >= before_ns + skipped_ns, "it never goes back");
+        match policy {
+            // To a tick, which is 16 ns.
+            ClockPolicy::Continue => {
+                assert!(stood.len.as_nanos() - u128::from(skipped_ns) <= 16, "{skipped_ns}");
+            }
+            ClockPolicy::Freeze => assert_eq!(skipped_ns, 0),
+        }
+    }
 }

@@ -10,6 +10,7 @@
 //! | remember who has the guest | [`Journal`], [`Record`], [`Ownership`] |
 //! | decide from two journals who may run | [`resolve()`] |
 //! | do all that over a connection | [`driver`] |
+//! | make connections, and send guest RAM over them | [`transport`] |
 //!
 //! `docs/migration.md` describes protocol, records and what becomes of every crash.
 //!
@@ -34,6 +35,7 @@ pub mod message;
 mod ownership;
 mod resolve;
 mod token;
+pub mod transport;
 mod wire;
 
 pub use fuzz::{FuzzEnd, fuzz_bytes, fuzz_destination, fuzz_source};

@@ -1,6 +1,6 @@
 //! The devices that arguments ask for.
 
-use crate::cli::{DeviceArgs, NetArg, RestoreArgs};
+use crate::cli::{DeviceArgs, ElsewhereArgs, NetArg};
 use abide_machine::devices::virtio::{DiskConfig, NetCardConfig, VirtioConfig, VsockConfig};
 use abide_machine::restore::{DiskChange, Elsewhere};
 use abide_net::MacAddress;
@@ -49,7 +49,7 @@ fn birth_address(deterministic: bool, name: &str) -> MacAddress {
 }
 
 /// What is elsewhere than when the guest was saved.
-pub fn elsewhere(args: &RestoreArgs) -> Result<Elsewhere> {
+pub fn elsewhere(args: &ElsewhereArgs) -> Result<Elsewhere> {
     let network = match &args.net {
         Some(NetArg { mac: Some(mac), .. }) => {
             bail!("mac={mac}: a restored card keeps the address it was born with")
@@ -58,8 +58,7 @@ pub fn elsewhere(args: &RestoreArgs) -> Result<Elsewhere> {
         None => None,
     };
     let vsock = args.vsock.as_deref().map(full_vsock).transpose()?;
-    let memory_file = args.memory_file.clone();
-    Ok(Elsewhere { disks: changes(&args.disks)?, network, vsock, memory_file })
+    Ok(Elsewhere { disks: changes(&args.disks)?, network, vsock, memory_file: None })
 }
 
 /// Disks that are elsewhere now, by slot or by the full path that snapshots hold.

@@ -105,7 +105,7 @@ const LEAVING_MAX: Duration = Duration::from_secs(2);
 
 /// Waits until the guest's name is free, so that `save` and `restore` under the same name may
 /// follow each other in a script.
-fn await_end(state: &StateDir, name: &str) {
+pub fn await_end(state: &StateDir, name: &str) {
     let end = Instant::now() + LEAVING_MAX;
     while state.is_running(name) && Instant::now() < end {
         std::thread::sleep(Duration::from_millis(2));

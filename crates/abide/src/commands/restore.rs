@@ -1,7 +1,7 @@
 //! `abide restore`: a guest goes on.
 
 use super::{clock, devices, moves, session};
-use crate::cli::{EngineName, RestoreArgs};
+use crate::cli::{EngineName, RestoreArgs, StolenTimeArgs};
 use crate::console::Output;
 use crate::engines::{Found, Needs};
 use crate::exit::Exit;
@@ -10,11 +10,12 @@ use crate::report::{RefusedReport, RestoreTimes, RestoredRegisters, RestoredStep
 use crate::state_dir::Place;
 use crate::terminal;
 use abide_arm64::{SysReg, kvm};
+use abide_contract::Exceptions;
 use abide_engine::Engine;
 use abide_engine_kvm::trial::Kind;
 use abide_machine::error::{MachineError, RestoreError};
 use abide_machine::lifecycle::Intent;
-use abide_machine::restore::{Changed, RamRestore, RestoreReport, restore_with};
+use abide_machine::restore::{Changed, Elsewhere, RamRestore, RestoreReport, restore_with};
 use abide_memory::MissingPages;
 use abide_reg::{Entry, RegId};
 use abide_snapshot::{OnFailure, Reader, Record, RightToRun};
@@ -40,7 +41,8 @@ pub fn run(args: &RestoreArgs) -> Result<Exit> {
     let state_dir = args.state.state_dir.as_deref();
     let place = Arc::new(session::take_place(state_dir, args.name.as_deref(), wish)?);
     let output = Output::stdout();
-    let elsewhere = devices::elsewhere(args)?;
+    let elsewhere =
+        Elsewhere { memory_file: args.memory_file.clone(), ..devices::elsewhere(&args.elsewhere)? };
     let attempt = |engine: Box<dyn Engine>| {
         let console = Box::new(output.clone());
         let ram = if args.eager {
@@ -99,8 +101,31 @@ pub fn run(args: &RestoreArgs) -> Result<Exit> {
         restored_registers: Some(written),
         restore_times: Some(times),
         restored_steps: Some(steps),
+        arrival: None,
     };
     session::run(machine, &output, &place, &config, &report)
+}
+
+/// The engine for a guest that is handed over with what `reader` read, and why it is not KVM where
+/// nobody chose.
+pub fn engine_for(
+    asked: Option<EngineName>,
+    exceptions: Exceptions,
+    stolen_time: &StolenTimeArgs,
+    reader: &Reader,
+) -> Result<(Box<dyn Engine>, String)> {
+    let soft_only = (asked.is_none() && has_virtual_time(reader)).then_some(VIRTUAL_TIME);
+    let found = Found::find(asked, &Needs { soft_only, ..Needs::default() }, kind(reader))?;
+    let instead = found.instead();
+    let engine = found.any_cpu(exceptions, stolen_time);
+    stolen_time.check(engine.as_ref())?;
+    Ok((engine, instead))
+}
+
+const VIRTUAL_TIME: &str = "a guest whose time is executed instructions (clock.virtual)";
+
+fn has_virtual_time(reader: &Reader) -> bool {
+    has(reader, |entry| entry.id == CLOCK_KIND && entry.value.to_u8() == Some(1))
 }
 
 /// Whether another engine might have taken the guest.
@@ -149,9 +174,8 @@ fn kind(reader: &Reader) -> Kind {
 /// What the guest needs. Its features are judged when its ID registers are. Whoever names KVM may
 /// have a guest there whose time was executed instructions: from then on nothing repeats it.
 fn needs(args: &RestoreArgs, reader: &Reader) -> Needs {
-    let counts = |entry: &Entry| entry.id == CLOCK_KIND && entry.value.to_u8() == Some(1);
-    let soft_only = if args.engine.is_none() && has(reader, counts) {
-        Some("a guest whose time is executed instructions (clock.virtual)")
+    let soft_only = if args.engine.is_none() && has_virtual_time(reader) {
+        Some(VIRTUAL_TIME)
     } else {
         (!args.save_points.save_at.is_empty()).then_some("--save-at")
     };
@@ -172,7 +196,8 @@ fn end_of(file: String, place: Arc<Place>, output: Output) -> OnFailure {
     })
 }
 
-fn announce(name: &str, report: &RestoreReport) {
+/// Tells what a restore did.
+pub fn announce(name: &str, report: &RestoreReport) {
     let (registers, ram) = (report.registers, &report.ram);
     say(&format!("{name}: {registers} registers written and read back; memory {ram}"));
     say(&format!("{name}: registers of the engine: {}", report.written));

@@ -4,6 +4,7 @@ use crate::cli::SavePointArgs;
 use crate::console::{Output, Requests};
 use crate::control_socket;
 use crate::exit::Exit;
+use crate::handoff::{ArrivalReport, Desk};
 use crate::out::say;
 use crate::report::{RestoreTimes, RestoredRegisters, RestoredStep, RunReport};
 use crate::signals;
@@ -13,6 +14,7 @@ use abide_machine::Machine;
 use abide_machine::runner::{Outcome, RunConfig, SavePoint, control};
 use anyhow::{Context, Result, bail};
 use std::path::Path;
+use std::sync::Arc;
 
 /// A guest's place among those that run here, taken before anything else is done.
 pub fn take_place(
@@ -54,19 +56,35 @@ pub struct Report<'a> {
     pub restore_times: Option<RestoreTimes>,
     /// What a restore did to registers besides writing them.
     pub restored_steps: Option<Vec<RestoredStep>>,
+    /// How a guest came that was handed over.
+    pub arrival: Option<ArrivalReport>,
 }
 
 /// Runs the machine, which prints to `output`, to its end.
 pub fn run(
-    mut machine: Machine,
+    machine: Machine,
     output: &Output,
     place: &Place,
     config: &RunConfig,
     report: &Report<'_>,
 ) -> Result<Exit> {
+    let desk = Arc::new(Desk::new(place.name(), place.journal()?));
+    control_socket::serve(place.listen()?, Arc::clone(&desk));
+    run_at(machine, output, place, config, report, &desk)
+}
+
+/// As [`run`], of a guest that is asked at `desk` already.
+pub fn run_at(
+    mut machine: Machine,
+    output: &Output,
+    place: &Place,
+    config: &RunConfig,
+    report: &Report<'_>,
+    desk: &Desk,
+) -> Result<Exit> {
     let (control, queue) = control();
     let requests = Requests::new(control, output.clone());
-    control_socket::serve(place.listen()?, requests.clone());
+    desk.seat(requests.clone());
     signals::handle(requests.clone())?;
     let terminal = if machine.is_deterministic() {
         drop(requests);
@@ -87,6 +105,9 @@ pub fn run(
     let result = machine.run(&queue, config);
     // Whoever asks from here on is told that the guest has ended.
     drop(queue);
+    if result.as_ref().is_ok_and(|result| result.outcome != Outcome::GivenAway) {
+        desk.close();
+    }
     let hurry = matches!(&result, Ok(result) if result.outcome == Outcome::Stopped);
     output.finish(hurry);
     // From here on abide's own lines need a normal terminal.
@@ -129,7 +150,8 @@ fn finish_report(
     report.restored_registers.clone_from(&asked.restored_registers);
     report.restore_times.clone_from(&asked.restore_times);
     report.restored_steps.clone_from(&asked.restored_steps);
-    if report.deterministic {
+    report.arrival.clone_from(&asked.arrival);
+    if report.deterministic && outcome != Outcome::GivenAway {
         let (instructions, hash) = (report.instructions, &report.state_hash);
         say(&format!("{instructions} instructions, state hash {hash}"));
     }

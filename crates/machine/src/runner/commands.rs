@@ -7,6 +7,7 @@ use crate::error::MachineError;
 use crate::handoff::Handoff;
 use crate::machine::Machine;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// A run in progress.
 pub(super) struct Run<'a> {
@@ -14,6 +15,8 @@ pub(super) struct Run<'a> {
     pub(super) config: &'a RunConfig,
     pub(super) paused: bool,
     pub(super) handoff: Handoff,
+    /// How long it took until the machine rested for the command that is served.
+    pub(super) rested_for: Duration,
     /// Somebody asked it to stop while it was frozen.
     pub(super) shall_stop: bool,
     pub(super) failed_saves: Vec<(PathBuf, MachineError)>,
@@ -28,6 +31,7 @@ impl<'a> Run<'a> {
             config,
             paused: false,
             handoff: Handoff::None,
+            rested_for: Duration::ZERO,
             shall_stop: false,
             failed_saves,
             next_save_point: 0,
@@ -75,6 +79,7 @@ impl<'a> Run<'a> {
             Command::Harvest => (self.harvest(), None),
             Command::Freeze => (self.freeze(), None),
             Command::TakeBack => self.take_back(),
+            Command::Release => (self.release(), None),
             Command::GiveAway => self.give_away(),
             Command::Stop => (Reply::Done, Some(Outcome::Stopped)),
             Command::Input(bytes) => {

@@ -66,6 +66,8 @@ pub enum Command {
     Harvest,
     /// Make it stand still for another process.
     Freeze,
+    /// Leave its disks, networks and sockets to another process.
+    Release,
     /// Let it go on here, as it was before it was offered.
     TakeBack,
     /// End it here: it is another process's.

@@ -19,7 +19,8 @@ impl Run<'_> {
         }
         match command {
             Command::Status | Command::Clock => None,
-            Command::Harvest | Command::TakeBack | Command::GiveAway => None,
+            Command::TakeBack | Command::Release | Command::GiveAway => None,
+            Command::Harvest => Some(refuse("it writes nothing")),
             // Not taken, so that it is typed again, here or there.
             Command::Input(_) => Some(Reply::Typed { taken: 0 }),
             Command::Stop => {
@@ -51,7 +52,7 @@ impl Run<'_> {
 
     pub(super) fn harvest(&mut self) -> Reply {
         match self.handoff {
-            Handoff::Offered { logs_writes: true } | Handoff::Frozen { logs_writes: true } => {
+            Handoff::Offered { logs_writes: true } => {
                 self.machine.harvest().map_or_else(Reply::Failed, Reply::Written)
             }
             _ => refuse("its writes are not logged"),
@@ -63,7 +64,7 @@ impl Run<'_> {
             return refuse("it was not offered");
         };
         self.machine.clock.pause();
-        match self.machine.freeze(logs_writes) {
+        match self.machine.freeze(logs_writes, self.rested_for) {
             Ok(frozen) => {
                 self.handoff = Handoff::Frozen { logs_writes };
                 Reply::Frozen(Box::new(frozen))
@@ -78,13 +79,19 @@ impl Run<'_> {
     }
 
     pub(super) fn take_back(&mut self) -> (Reply, Option<Outcome>) {
-        match std::mem::take(&mut self.handoff) {
+        let logs_writes = match self.handoff {
             Handoff::None => return (refuse("it was not offered"), None),
-            Handoff::Offered { logs_writes } | Handoff::Frozen { logs_writes } => {
-                if logs_writes {
-                    self.machine.end_log();
+            Handoff::Offered { logs_writes } | Handoff::Frozen { logs_writes } => logs_writes,
+            Handoff::Released { logs_writes } => {
+                if let Err(error) = self.machine.claim_again() {
+                    return (Reply::Failed(error), None);
                 }
+                logs_writes
             }
+        };
+        self.handoff = Handoff::None;
+        if logs_writes {
+            self.machine.end_log();
         }
         if self.shall_stop {
             return (Reply::Done, Some(Outcome::Stopped));
@@ -95,11 +102,19 @@ impl Run<'_> {
         (Reply::Done, None)
     }
 
+    pub(super) fn release(&mut self) -> Reply {
+        let Handoff::Frozen { logs_writes } = self.handoff else {
+            return refuse("it was not frozen");
+        };
+        self.handoff = Handoff::Released { logs_writes };
+        self.machine.release().map_or_else(Reply::Failed, |()| Reply::Done)
+    }
+
     pub(super) fn give_away(&mut self) -> (Reply, Option<Outcome>) {
-        if !self.handoff.is_frozen() {
-            return (refuse("it was not frozen"), None);
+        if !matches!(self.handoff, Handoff::Released { .. }) {
+            return (refuse("it has not left its disks"), None);
         }
-        let released = self.machine.give_away();
-        (released.map_or_else(Reply::Failed, |()| Reply::Done), Some(Outcome::GivenAway))
+        self.machine.is_given_away = true;
+        (Reply::Done, Some(Outcome::GivenAway))
     }
 }

@@ -31,7 +31,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::Builder;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How often the devices that depend on the host's time are looked at.
 const TICK: Duration = Duration::from_millis(500);
@@ -400,12 +400,14 @@ impl Coordinator<'_, '_> {
             // Registers are read, or it stands still already.
             Command::Offer { .. } | Command::Freeze | Command::TakeBack | Command::GiveAway => true,
             Command::Status | Command::Clock | Command::Announce(_) | Command::Input(_) => false,
-            Command::Harvest => false,
+            Command::Harvest | Command::Release => false,
         };
+        let begun = Instant::now();
         if needs_rest && let Some(outcome) = self.rest_unless_ended()? {
             // Whoever asked learns from the missing answer that there is no machine any more.
             return Ok(Some(outcome));
         }
+        self.run.rested_for = begun.elapsed();
         let (answer, outcome) = self.run.serve(command);
         // Whoever asked may have gone; the machine does not mind.
         let _ = reply.send(answer);

@@ -34,6 +34,7 @@ pub(crate) struct SavedCable {
 /// The other end of a card's cable.
 pub struct NetCable {
     network: NetConfig,
+    mac: MacAddress,
     end: End,
 }
 
@@ -41,7 +42,7 @@ enum End {
     /// Nobody.
     None,
     /// What it leads to is still another process's, or is again.
-    Apart { mac: MacAddress, lost: Vec<Connection> },
+    Apart { lost: Vec<Connection> },
     /// Who answers at once, and what.
     Echo { answer: Option<Vec<u8>> },
     /// A backend with a thread of its own.
@@ -73,7 +74,7 @@ impl NetCable {
 
     /// As [`Self::plug`], for a guest that another process still runs: it is plugged in later.
     pub(crate) fn apart(network: NetConfig, mac: MacAddress, lost: &[Connection]) -> Self {
-        Self { network, end: End::Apart { mac, lost: lost.to_vec() } }
+        Self { network, mac, end: End::Apart { lost: lost.to_vec() } }
     }
 
     /// Plugs it in, if it is not yet.
@@ -81,7 +82,7 @@ impl NetCable {
     /// # Errors
     /// [`NetError`]; it may be tried again.
     pub(crate) fn plug_in(&mut self, doorbell: &Arc<Doorbell>) -> Result<(), NetError> {
-        let End::Apart { mac, lost } = &self.end else { return Ok(()) };
+        let End::Apart { lost } = &self.end else { return Ok(()) };
         let ready = || -> Ready {
             let doorbell = Arc::clone(doorbell);
             Arc::new(move || doorbell.ring())
@@ -91,15 +92,17 @@ impl NetCable {
             NetConfig::Echo => End::Echo { answer: None },
             NetConfig::Tap { name } => End::Port(abide_net::tap::open(name, ready())?),
             NetConfig::User(user) => {
-                End::Port(abide_net::user::open(user, *mac, lost, ready())?.port)
+                End::Port(abide_net::user::open(user, self.mac, lost, ready())?.port)
             }
         };
         Ok(())
     }
 
-    /// Leaves what it leads to, for another process: when this returns, that is free.
+    /// Leaves what it leads to, for another process: when this returns, that is free. Connections
+    /// are lost with it.
     pub(crate) fn unplug(&mut self) {
-        self.end = End::None;
+        let lost = if let End::Port(port) = &self.end { port.connections() } else { Vec::new() };
+        self.end = End::Apart { lost };
     }
 
     /// What it leads to.

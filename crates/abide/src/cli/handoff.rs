@@ -1,0 +1,136 @@
+//! Arguments of `migrate` and `receive`, and of what else gets a guest from elsewhere.
+
+use super::clock::HostClockArgs;
+use super::stolen_time::StolenTimeArgs;
+use super::{AcceptArgs, EngineName, NetArg, StateDirArgs, parse_disk_change, parse_net};
+use crate::handoff::Address;
+use abide_machine::departure::ClockPolicy;
+use abide_machine::restore::DiskChange;
+use abide_migrate::Durability;
+use clap::{Args, ValueEnum};
+use std::path::PathBuf;
+
+/// What is elsewhere on this host than where the guest was.
+#[derive(Debug, Args)]
+pub struct ElsewhereArgs {
+    /// Take a disk from elsewhere than where the guest had it; may be repeated
+    ///
+    /// OLD is the path that `abide inspect FILE --unit disk` shows, or the disk's number, 0 for the
+    /// first. NEW must have its size, and its content as it was at the save: a snapshot holds no
+    /// disks. Without this option disks are opened where they were, so restore only files that you
+    /// trust.
+    #[arg(long = "disk", value_name = "OLD=NEW", value_parser = parse_disk_change)]
+    pub disks: Vec<DiskChange>,
+    /// Plug the guest's network card into another network than before; as for `run`, without mac=
+    #[arg(long, value_name = "NETWORK", value_parser = parse_net)]
+    pub net: Option<NetArg>,
+    /// Let programs of the host find the guest's virtio sockets at another path than before
+    #[arg(long, value_name = "PATH")]
+    pub vsock: Option<PathBuf>,
+}
+
+/// Where the journal may be.
+#[derive(Debug, Args)]
+pub struct JournalArgs {
+    /// Take a state directory in memory (tmpfs): after a power cut nobody knows who has the guest
+    #[arg(long)]
+    pub volatile_journal: bool,
+}
+
+impl JournalArgs {
+    /// As journals know it.
+    pub fn durability(&self) -> Durability {
+        if self.volatile_journal { Durability::Volatile } else { Durability::Required }
+    }
+}
+
+/// What is taken upon oneself in a network.
+#[derive(Debug, Args)]
+pub struct NetworkArgs {
+    /// Take tcp:HOST:PORT, on which nobody is authenticated and nothing encrypted
+    #[arg(long)]
+    pub insecure_plain_tcp: bool,
+}
+
+/// Arguments of `migrate`.
+#[derive(Debug, Args)]
+pub struct MigrateArgs {
+    /// The guest
+    pub name: String,
+    /// Where it is expected, as `abide receive` was told: unix:PATH on this host, tcp:HOST:PORT
+    #[arg(required_unless_present = "cancel")]
+    pub to: Option<Address>,
+    /// Give up the handoff that is under way; the guest goes on here, unless it was given away
+    #[arg(long, conflicts_with_all = ["to", "timeout"])]
+    pub cancel: bool,
+    /// How many seconds each step of the other side may take at most
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub timeout: Option<u64>,
+    /// How many milliseconds the guest may stand still for memory that is still to be copied
+    ///
+    /// Memory is copied in rounds while the guest runs, until what it writes meanwhile is little
+    /// enough, or 30 rounds have not been enough.
+    #[arg(long, value_name = "MILLISECONDS", default_value_t = 50)]
+    pub downtime: u64,
+    #[command(flatten)]
+    pub network: NetworkArgs,
+    /// Answer in JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub journal: JournalArgs,
+    #[command(flatten)]
+    pub state: StateDirArgs,
+}
+
+/// Arguments of `receive`.
+#[derive(Debug, Args)]
+pub struct ReceiveArgs {
+    /// Name of the guest from here on
+    pub name: String,
+    /// Where it is expected: unix:PATH, a socket of this host that is made, or tcp:HOST:PORT
+    pub at: Address,
+    #[command(flatten)]
+    pub network: NetworkArgs,
+    #[command(flatten)]
+    pub elsewhere: ElsewhereArgs,
+    /// What executes the guest [default: kvm where it works and can do what is asked, else soft]
+    #[arg(long, value_enum)]
+    pub engine: Option<EngineName>,
+    #[command(flatten)]
+    pub stolen_time: StolenTimeArgs,
+    #[command(flatten)]
+    pub accept: AcceptArgs,
+    /// What the guest's counter shows of the time for which the guest stood still
+    ///
+    /// A guest whose time is executed instructions always goes on where it stood.
+    #[arg(long, value_enum, value_name = "POLICY", default_value = "continue")]
+    pub clock: ClockName,
+    #[command(flatten)]
+    pub host_clock: HostClockArgs,
+    /// Write a report of the run (JSON)
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    #[command(flatten)]
+    pub journal: JournalArgs,
+    #[command(flatten)]
+    pub state: StateDirArgs,
+}
+
+/// What a counter shows of a standstill.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ClockName {
+    /// All of it: as if the guest had never stood still; timers that were due meanwhile fire
+    Continue,
+    /// Nothing of it: the counter goes on where it stood, behind the real time
+    Freeze,
+}
+
+impl From<ClockName> for ClockPolicy {
+    fn from(name: ClockName) -> Self {
+        match name {
+            ClockName::Continue => Self::Continue,
+            ClockName::Freeze => Self::Freeze,
+        }
+    }
+}

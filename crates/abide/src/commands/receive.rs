@@ -1,0 +1,68 @@
+//! `abide receive`: a guest that runs elsewhere goes on here.
+
+use super::restore::announce;
+use super::{clock, devices, session};
+use crate::cli::ReceiveArgs;
+use crate::console::Output;
+use crate::control_socket;
+use crate::exit::Exit;
+use crate::handoff::{self, Arrived, Desk, Plan};
+use crate::out::say;
+use crate::report::{RestoreTimes, RestoredRegisters, RestoredStep};
+use abide_machine::runner::RunConfig;
+use anyhow::Result;
+use std::sync::Arc;
+
+/// Waits for a guest, and runs it to its end.
+pub fn run(args: &ReceiveArgs) -> Result<Exit> {
+    let host_time = clock::source(&args.host_clock)?;
+    let elsewhere = devices::elsewhere(&args.elsewhere)?;
+    let place = session::take_place(args.state.state_dir.as_deref(), Some(&args.name), None)?;
+    let output = Output::stdout();
+    args.at.check(args.network.insecure_plain_tcp)?;
+    let (listen, at) = args.at.listen()?;
+    let desk = Arc::new(Desk::new(place.name(), place.journal()?));
+    control_socket::serve(place.listen()?, Arc::clone(&desk));
+    let plan = Plan {
+        engine: args.engine,
+        exceptions: args.accept.exceptions(),
+        stolen_time: args.stolen_time.clone(),
+        elsewhere,
+        clock: args.clock.into(),
+        output: output.clone(),
+        memory: args.at.memory(),
+        durability: args.journal.durability(),
+    };
+    say(&format!("{} is expected at {at}", place.name()));
+    let receiving = handoff::receive(Arc::clone(&desk), plan, listen);
+    let Some(arrived) = receiving.wait() else {
+        receiving.why()?;
+        return Ok(Exit::Refused);
+    };
+    let Arrived { mut machine, restored, report: arrival, instead } = arrived;
+    machine.set_time_of_day(host_time);
+    let name = place.name();
+    let report = session::Report {
+        path: args.report.as_deref(),
+        restored_ram: Some(restored.ram.to_string()),
+        restored_registers: Some(RestoredRegisters::of(&restored.written)),
+        restore_times: Some(RestoreTimes::of(&restored.times)),
+        restored_steps: Some(RestoredStep::all(&restored)),
+        arrival: Some(arrival.clone()),
+    };
+    let engine = machine.engine();
+    let told = [
+        format!("{name} stood still for {}", arrival.text()),
+        format!("{name} runs on engine {engine}{instead}"),
+    ];
+    let name = name.to_owned();
+    // Told beside the guest, which waits for nobody's terminal.
+    let telling = std::thread::spawn(move || {
+        announce(&name, &restored);
+        told.iter().for_each(|line| say(line));
+    });
+    let exit = session::run_at(machine, &output, &place, &RunConfig::default(), &report, &desk);
+    // If it panicked, its own message has been printed.
+    let _ = telling.join();
+    exit
+}

@@ -1,0 +1,31 @@
+//! A guest is handed from one process of abide to another: the ends that `abide-migrate` drives,
+//! bound to a machine.
+
+mod address;
+mod desk;
+mod destination;
+mod report;
+mod source;
+
+pub use address::Address;
+use address::word_of;
+pub use desk::Desk;
+pub use destination::{Arrived, Plan, receive};
+pub use report::{ArrivalReport, HandoffReport};
+pub use source::{Wish, migrate};
+
+use abide_migrate::driver::GuestError;
+use rustix::rand::{GetRandomFlags, getrandom};
+
+/// An error in words.
+fn refuse(why: impl Into<String>) -> GuestError {
+    why.into().into()
+}
+
+/// Sixteen bytes that nobody else has.
+fn random() -> anyhow::Result<[u8; 16]> {
+    let mut bytes = [0; 16];
+    let len = getrandom(&mut bytes, GetRandomFlags::empty())?;
+    anyhow::ensure!(len == bytes.len(), "the host gives no random numbers");
+    Ok(bytes)
+}

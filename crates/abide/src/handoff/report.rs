@@ -1,0 +1,176 @@
+//! How long a guest stood still, and for what.
+
+use abide_machine::departure::{Arrival, Departure};
+use abide_machine::restore::Times;
+use serde::{Deserialize, Serialize};
+use std::fmt::Write;
+use std::time::Duration;
+
+pub fn ns(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// A line of shares, the longest names first as they come.
+fn line(total_ns: u64, shares: &[(&str, u64)]) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "for reading, to 10 us")]
+    let ms = |ns: u64| ns as f64 / 1e6;
+    let mut text = format!("{:.2} ms:", ms(total_ns));
+    for (n, (name, ns)) in shares.iter().enumerate() {
+        let comma = if n == 0 { "" } else { "," };
+        // A string takes whatever is written.
+        let _ = write!(text, "{comma} {name} {:.2}", ms(*ns));
+    }
+    text
+}
+
+/// A handoff as its source saw it. All times are in ns, by the source's clock; `blackout_ns` is the
+/// sum of those that follow it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HandoffReport {
+    /// Where the guest is.
+    pub to: String,
+    /// `descriptor`, or `stream`.
+    pub memory: String,
+    /// The guest's own number, for life.
+    pub guest: String,
+    /// The epoch in which it runs there.
+    pub epoch: u64,
+    /// Rounds in which memory went over.
+    pub rounds: u32,
+    /// Pages that went over in them.
+    pub pages: u64,
+    /// Bytes that they took on the connection.
+    pub bytes: u64,
+    /// Of those before the last round, how many went over in a second.
+    pub bytes_per_s: u64,
+    /// From the command to stand still to the destination's word that it has the guest.
+    pub blackout_ns: u64,
+    /// Until every vCPU rested.
+    pub pause_ns: u64,
+    /// Until disks had all that the guest wrote.
+    pub flush_ns: u64,
+    /// Until the pages written last were known.
+    pub find_pages_ns: u64,
+    /// Until every register was read.
+    pub save_ns: u64,
+    /// Until the last pages were sent.
+    pub last_pages_ns: u64,
+    /// Until the destination was prepared: it got the registers, restored, verified, and wrote its
+    /// journal.
+    pub prepare_ns: u64,
+    /// Until the journal here had `given away`.
+    pub journal_ns: u64,
+    /// Until disks, networks and sockets were left.
+    pub release_ns: u64,
+    /// Until the destination had written its journal, taken them, and had the guest going.
+    pub commit_ns: u64,
+}
+
+impl HandoffReport {
+    /// Makes the sum.
+    pub fn sum_up(&mut self) {
+        self.blackout_ns = self.shares().iter().map(|(_, ns)| ns).sum();
+    }
+
+    fn shares(&self) -> [(&'static str, u64); 9] {
+        [
+            ("pause", self.pause_ns),
+            ("flush", self.flush_ns),
+            ("find pages", self.find_pages_ns),
+            ("save", self.save_ns),
+            ("last pages", self.last_pages_ns),
+            ("prepare there", self.prepare_ns),
+            ("journal", self.journal_ns),
+            ("release", self.release_ns),
+            ("commit there", self.commit_ns),
+        ]
+    }
+
+    /// For people.
+    pub fn text(&self) -> String {
+        line(self.blackout_ns, &self.shares())
+    }
+}
+
+/// A handoff as its destination saw it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArrivalReport {
+    /// `descriptor`, or `stream`.
+    pub memory: String,
+    /// The epoch in which the guest runs here.
+    pub epoch: u64,
+    /// From the guest's last instruction there to where its counter went on here; `None` where the
+    /// source did not tell.
+    pub blackout_ns: Option<u64>,
+    /// Whether one clock measured that, and not those of two hosts.
+    pub is_of_one_clock: bool,
+    /// `continue` or `freeze`.
+    pub clock: String,
+    /// By how much the guest's counter was set ahead, in ns.
+    pub skipped_ns: u64,
+    /// What that leaves the counter behind the host's clock, in ns.
+    pub behind_ns: Option<u64>,
+    /// At the source: until every vCPU rested.
+    pub pause_ns: u64,
+    /// At the source: until disks had all that the guest wrote.
+    pub flush_ns: u64,
+    /// At the source: until the pages written last were known.
+    pub find_pages_ns: u64,
+    /// Making a machine from the registers.
+    pub restore_ns: u64,
+    /// Reading every register back.
+    pub verify_ns: u64,
+    /// Writing `prepared` to the journal.
+    pub journal_prepared_ns: u64,
+    /// Waiting for the commit.
+    pub wait_ns: u64,
+    /// Writing `running` to the journal.
+    pub journal_running_ns: u64,
+    /// Taking disks, networks and sockets.
+    pub claim_ns: u64,
+    /// Telling the guest, and letting it go on.
+    pub activate_ns: u64,
+}
+
+impl ArrivalReport {
+    /// Adds what the restore told.
+    pub fn restored(&mut self, departure: Option<&Departure>, times: &Times) {
+        if let Some(departure) = departure {
+            self.pause_ns = ns(departure.pause);
+            self.flush_ns = ns(departure.flush);
+            self.find_pages_ns = ns(departure.pages);
+        }
+        self.verify_ns = ns(times.readback);
+        self.restore_ns = ns(times.total()).saturating_sub(self.verify_ns);
+    }
+
+    /// Adds what the guest came to; its counter counts `hz` ticks a second.
+    pub fn arrived(&mut self, arrival: &Arrival, hz: u64) {
+        self.blackout_ns = arrival.standstill.map(|stood| ns(stood.len));
+        self.is_of_one_clock = arrival.standstill.is_some_and(|stood| stood.is_of_one_clock);
+        let skipped = u128::from(arrival.skipped_ticks) * 1_000_000_000 / u128::from(hz.max(1));
+        self.skipped_ns = u64::try_from(skipped).unwrap_or(u64::MAX);
+        self.behind_ns = self.blackout_ns.map(|stood| stood.saturating_sub(self.skipped_ns));
+    }
+
+    /// For people.
+    pub fn text(&self) -> String {
+        let shares = [
+            ("restore", self.restore_ns),
+            ("verify", self.verify_ns),
+            ("journal", self.journal_prepared_ns),
+            ("wait", self.wait_ns),
+            ("journal", self.journal_running_ns),
+            ("claim", self.claim_ns),
+            ("activate", self.activate_ns),
+        ];
+        let shown = line(self.blackout_ns.unwrap_or(0), &shares);
+        let clocks = if self.is_of_one_clock { "" } else { "; by the clocks of two hosts" };
+        match self.behind_ns {
+            None => shown,
+            Some(behind) => {
+                format!("{shown}; counter: {}, {behind} ns behind{clocks}", self.clock)
+            }
+        }
+    }
+}

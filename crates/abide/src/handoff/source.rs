@@ -1,0 +1,347 @@
+//! The end of a handoff that has the guest.
+
+use super::report::ns;
+use super::{Address, Desk, HandoffReport, random, refuse, word_of};
+use crate::console::Requests;
+use crate::out::say;
+use abide_machine::error::MachineError;
+use abide_machine::handoff::Frozen;
+use abide_machine::runner::{Command, Reply};
+use abide_memory::{GuestRam, PAGE_SIZE, PageSet};
+use abide_migrate::driver::{GuestError, Link, Patience, SourceEnd, SourceGuest, SourceHandoff};
+use abide_migrate::message::{Accept, DOCUMENT_MAX_LEN, MemoryWay, Offer, Round};
+use abide_migrate::transport::{descriptor, pages};
+use abide_migrate::{
+    Attempt, Durability, Epoch, GuestId, Journal, RunToken, SourceState, StateDigest,
+};
+use anyhow::{Result, bail};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// After so many rounds the guest is stopped however much it writes.
+const ROUNDS_MAX: u32 = 30;
+
+/// What is wished of a handoff.
+#[derive(Clone, Debug)]
+pub struct Wish {
+    /// Where to.
+    pub to: Address,
+    /// How long the guest may stand still for memory that is still to be copied.
+    pub downtime: Duration,
+    /// How long one step of the peer may take at most.
+    pub timeout: Option<Duration>,
+    /// Whether the journal may be where a power cut empties it.
+    pub durability: Durability,
+}
+
+/// Hands the guest behind `desk` over; returns when the destination has it, or when it is known
+/// to stay.
+pub fn migrate(desk: &Desk, wish: &Wish) -> Result<HandoffReport> {
+    let Some(requests) = desk.guest() else { bail!("no guest is here yet") };
+    let Some(mut right) = desk.right() else { bail!("another handoff of it is under way") };
+    desk.begin();
+    if right.journal.is_none() {
+        right.journal = Some(Journal::open(&desk.journal, wish.durability)?);
+    }
+    let token = match right.token {
+        Some(token) => token,
+        None => RunToken { guest: GuestId(random()?), epoch: Epoch::BIRTH },
+    };
+    right.token = Some(token);
+    let attempt = Attempt(random()?);
+    let Some(journal) = &mut right.journal else { bail!("no journal") };
+    let mut guest = Outgoing::new(desk, requests, wish);
+    let mut dial = wish.to.dial();
+    let patience = Patience::default();
+    let message_max = wish.timeout.unwrap_or(patience.message_max);
+    let patience = Patience { message_max, ..patience };
+    let mut handoff =
+        SourceHandoff::new(&mut guest, &mut *dial, journal, (token, attempt), patience);
+    let end = loop {
+        match handoff.run() {
+            SourceEnd::Unsettled { state, why } => {
+                let name = &desk.name;
+                say(&format!("{name} stands still, {state}: {why}; it is tried again"));
+            }
+            end => break end,
+        }
+    };
+    drop(handoff);
+    desk.say(None);
+    match end {
+        SourceEnd::GivenAway => {
+            let mut report = guest.report;
+            report.to = wish.to.to_string();
+            report.guest = token.guest.to_string();
+            report.epoch = token.epoch.of_destination().0;
+            report.sum_up();
+            Ok(report)
+        }
+        SourceEnd::Kept { token, why } => {
+            guest.withdraw();
+            right.token = Some(token);
+            bail!("it goes on here: {why}")
+        }
+        SourceEnd::Crashed => bail!("it is lost, on both sides"),
+        SourceEnd::Unsettled { why, .. } => bail!("{why}"),
+    }
+}
+
+fn per_second(bytes: u64, time: Duration) -> u64 {
+    let rate = u128::from(bytes) * 1_000_000_000 / time.as_nanos().max(1);
+    u64::try_from(rate).unwrap_or(u64::MAX)
+}
+
+/// A guest on its way out.
+struct Outgoing<'a> {
+    desk: &'a Desk,
+    requests: &'a Requests,
+    memory: MemoryWay,
+    downtime: Duration,
+    ram: Option<Arc<GuestRam>>,
+    frozen: Option<Box<Frozen>>,
+    is_offered: bool,
+    rounds: u32,
+    /// Pages that are still to be sent.
+    left: PageSet,
+    /// The round that was planned.
+    planned: Option<pages::Outgoing>,
+    /// How long rounds took that were sent while the guest ran.
+    sending: Duration,
+    report: HandoffReport,
+    /// When the last share of the blackout ended.
+    mark: Instant,
+}
+
+impl<'a> Outgoing<'a> {
+    fn new(desk: &'a Desk, requests: &'a Requests, wish: &Wish) -> Self {
+        let memory = wish.to.memory();
+        let report =
+            HandoffReport { memory: word_of(memory).to_owned(), ..HandoffReport::default() };
+        Self {
+            desk,
+            requests,
+            memory,
+            downtime: wish.downtime,
+            ram: None,
+            frozen: None,
+            is_offered: false,
+            rounds: 0,
+            left: PageSet::default(),
+            planned: None,
+            sending: Duration::ZERO,
+            report,
+            mark: Instant::now(),
+        }
+    }
+
+    fn ask(&self, command: Command) -> Result<Reply, GuestError> {
+        match self.requests.ask(command) {
+            None => Err(refuse("the guest has ended")),
+            Some(Reply::Failed(error)) => Err(error.into()),
+            Some(reply) => Ok(reply),
+        }
+    }
+
+    /// The guest stays as it was before it was offered.
+    fn withdraw(&mut self) {
+        if std::mem::take(&mut self.is_offered) {
+            match self.requests.ask(Command::TakeBack) {
+                Some(Reply::Failed(MachineError::Handoff { .. })) | None => {}
+                Some(Reply::Failed(error)) => tracing::warn!(%error, "not taken back"),
+                Some(_) => {}
+            }
+        }
+    }
+
+    /// The time since the last share ended.
+    fn lap(&mut self) -> u64 {
+        let now = Instant::now();
+        ns(now.duration_since(std::mem::replace(&mut self.mark, now)))
+    }
+}
+
+impl SourceGuest for Outgoing<'_> {
+    fn offer(&mut self) -> Result<Offer, GuestError> {
+        match self.ask(Command::Status)? {
+            Reply::Status(status) if status.paused => {
+                return Err(refuse("it is paused; resume it first, or save it to a file"));
+            }
+            _ => {}
+        }
+        let logs_writes = self.memory == MemoryWay::Stream;
+        let Reply::Offered(offered) = self.ask(Command::Offer { logs_writes })? else {
+            return Err(refuse("no offer"));
+        };
+        self.is_offered = true;
+        if offered.state.len() > DOCUMENT_MAX_LEN {
+            return Err(refuse(format!(
+                "its registers take {} bytes, at most {DOCUMENT_MAX_LEN} can be offered",
+                offered.state.len()
+            )));
+        }
+        let board = &offered.board;
+        let offer = Offer {
+            name: self.desk.name.clone(),
+            memory: self.memory,
+            connections: 0,
+            vcpus: board.vcpu_count,
+            ram_size: board.ram_len,
+            counter_frequency_hz: board.cntfrq_hz,
+            // Both stand in the registers, which the destination tries.
+            contract: String::new(),
+            profile: String::new(),
+            machine: offered.state.clone(),
+        };
+        self.ram = Some(Arc::clone(&offered.ram));
+        Ok(offer)
+    }
+
+    fn begin_copy(&mut self, _accept: &Accept) -> Result<(), GuestError> {
+        Ok(())
+    }
+
+    fn plan_round(&mut self, is_last: bool) -> Result<Round, GuestError> {
+        let number = self.rounds;
+        self.rounds += 1;
+        if self.memory == MemoryWay::Descriptor {
+            return Ok(Round { number, is_last, pages: 0, digest: [0; 32] });
+        }
+        let ram = self.ram.as_ref().ok_or_else(|| refuse("no memory was offered"))?;
+        if let Some(frozen) = self.frozen.as_ref().filter(|_| is_last) {
+            self.left.merge(&frozen.written);
+        }
+        let planned = match number {
+            0 => pages::Outgoing::of(pages::present(ram)?),
+            _ => pages::Outgoing::of_set(&std::mem::take(&mut self.left)),
+        };
+        let round = planned.announce(number, is_last);
+        self.planned = Some(planned);
+        Ok(round)
+    }
+
+    fn send_round(&mut self, round: &Round, link: &mut dyn Link) -> Result<(), GuestError> {
+        self.report.rounds = self.rounds;
+        let ram = self.ram.as_ref().ok_or_else(|| refuse("no memory was offered"))?;
+        if self.memory == MemoryWay::Descriptor {
+            // One descriptor is all of RAM, now and later.
+            return if round.number == 0 { Ok(descriptor::send(link, ram)?) } else { Ok(()) };
+        }
+        let planned = self.planned.take().ok_or_else(|| refuse("no round was planned"))?;
+        let (desk, begun) = (self.desk, Instant::now());
+        // The last round is short, and a cancel is heard right after it.
+        let is_cancelled = || !round.is_last && desk.is_cancelled();
+        let sent = planned.send(ram, link, is_cancelled)?;
+        self.report.pages += round.pages;
+        self.report.bytes += sent;
+        if !round.is_last {
+            self.sending += begun.elapsed();
+            self.report.bytes_per_s = per_second(self.report.bytes, self.sending);
+        }
+        Ok(())
+    }
+
+    fn wants_another_round(&mut self) -> bool {
+        if self.memory == MemoryWay::Descriptor {
+            return false;
+        }
+        match self.ask(Command::Harvest) {
+            Ok(Reply::Written(written)) => self.left.merge(&written),
+            // What is wrong is said when it is frozen.
+            _ => return false,
+        }
+        let bytes = self.left.len() * PAGE_SIZE;
+        let blackout_ns =
+            u128::from(bytes) * 1_000_000_000 / u128::from(self.report.bytes_per_s.max(1));
+        let blackout = Duration::from_nanos(u64::try_from(blackout_ns).unwrap_or(u64::MAX));
+        say(&format!(
+            "{}: round {}: {} pages written meanwhile, {} MiB/s, {} ms to copy them",
+            self.desk.name,
+            self.rounds,
+            self.left.len(),
+            self.report.bytes_per_s >> 20,
+            blackout.as_millis()
+        ));
+        blackout > self.downtime && self.rounds < ROUNDS_MAX
+    }
+
+    fn end_copy(&mut self) {
+        self.withdraw();
+    }
+
+    fn freeze(&mut self) -> Result<StateDigest, GuestError> {
+        self.mark = Instant::now();
+        let Reply::Frozen(frozen) = self.ask(Command::Freeze)? else {
+            return Err(refuse("it does not stand still"));
+        };
+        let times = frozen.times;
+        self.report.flush_ns = ns(times.flush);
+        self.report.find_pages_ns = ns(times.pages);
+        self.report.save_ns = ns(times.save);
+        // With what it took to ask.
+        let known = times.flush + times.pages + times.save;
+        self.report.pause_ns = self.lap().saturating_sub(ns(known));
+        let digest = StateDigest(frozen.digest.0);
+        self.frozen = Some(frozen);
+        Ok(digest)
+    }
+
+    fn state(&mut self) -> Result<Vec<u8>, GuestError> {
+        self.report.last_pages_ns = self.lap();
+        let frozen = self.frozen.as_mut().ok_or_else(|| refuse("it does not stand still"))?;
+        Ok(std::mem::take(&mut frozen.state))
+    }
+
+    fn resume(&mut self, _token: RunToken) -> Result<(), GuestError> {
+        self.frozen = None;
+        // A machine that has ended needs no resume.
+        match self.requests.ask(Command::TakeBack) {
+            Some(Reply::Failed(error)) => Err(error.into()),
+            _ => {
+                self.is_offered = false;
+                Ok(())
+            }
+        }
+    }
+
+    fn release(&mut self) {
+        if let Err(error) = self.ask(Command::Release) {
+            // The destination finds out, and gives the guest back.
+            tracing::error!(%error, "not all that the guest had here is free");
+        }
+        self.report.release_ns = self.lap();
+    }
+
+    fn end(&mut self) {
+        self.is_offered = false;
+        if let Err(error) = self.ask(Command::GiveAway) {
+            tracing::error!(%error, "the guest that was given away does not end here");
+        }
+    }
+
+    fn is_cancelled(&mut self) -> bool {
+        self.desk.is_cancelled()
+    }
+
+    fn entered(&mut self, state: SourceState) {
+        use SourceState as S;
+        self.desk.say(match state {
+            S::Running => None,
+            S::Beginning | S::Dialling => Some("outgoing"),
+            S::Greeting | S::Offering | S::Copying | S::Announcing => Some("outgoing"),
+            S::Freezing | S::AwaitingPrepared | S::GivingAway | S::TakingBack => Some("frozen"),
+            S::Committing | S::Stranded | S::Rejoining | S::Settling | S::Reclaiming => {
+                Some("given away")
+            }
+            S::Orphaned | S::OrphanGreeting | S::OrphanGivingAway => Some("outgoing"),
+            S::Ended => Some("given away"),
+            S::Burying | S::Crashed => Some("crashed"),
+        });
+        match state {
+            S::GivingAway => self.report.prepare_ns = self.lap(),
+            S::Committing => self.report.journal_ns = self.lap(),
+            S::Settling => self.report.commit_ns = self.lap(),
+            _ => {}
+        }
+    }
+}
