@@ -157,6 +157,12 @@ pub trait SourceGuest {
     /// Drop the guest: the destination has it.
     fn end(&mut self);
 
+    /// Whether [`crate::resolve()`] gave the guest back, by a statement that the destination is
+    /// fenced: asked while the guest is given away and the destination does not answer.
+    fn is_reclaimed(&mut self) -> bool {
+        false
+    }
+
     /// Whether somebody wants the handoff to be given up.
     fn is_cancelled(&mut self) -> bool {
         false

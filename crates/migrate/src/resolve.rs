@@ -145,6 +145,9 @@ fn by_source(ours: &Record, is_alive: bool, destination: View<'_>) -> Verdict {
             (View::Fenced, _) | (_, Some(_)) => Verdict::Crashed(Side::Source),
             (View::Journal { .. }, None) => Verdict::Unrelated,
         },
+        Ownership::Settled if matches!(destination, View::Fenced) => {
+            Verdict::Crashed(Side::Destination)
+        }
         Ownership::Settled => Verdict::Destination,
         Ownership::Incoming | Ownership::Prepared | Ownership::Discarded => Verdict::Unrelated,
     }

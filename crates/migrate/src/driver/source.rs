@@ -130,7 +130,7 @@ impl<'a> SourceHandoff<'a> {
                 (None, SourceState::Dialling) => self.dial_once(),
                 (None, SourceState::Stranded | SourceState::Orphaned) => {
                     match self.redial(give_up) {
-                        Ok(()) => SourceEvent::Linked,
+                        Ok(event) => event,
                         Err(why) => return SourceEnd::Unsettled { state, why },
                     }
                 }
@@ -152,6 +152,7 @@ impl<'a> SourceHandoff<'a> {
         match self.machine.state() {
             // The guest rests: it could not be let go on.
             SourceState::Running if self.resume_failed => {
+                std::thread::sleep(self.patience.retry);
                 self.perform(SourceAction::Resume)?;
                 Err(self.why.take().unwrap_or(HandoffError::Cancelled))
             }
@@ -224,12 +225,16 @@ impl<'a> SourceHandoff<'a> {
         }
     }
 
-    /// Tries to connect until `give_up`, at least once.
-    fn redial(&mut self, give_up: Instant) -> Result<(), HandoffError> {
+    /// Tries to connect until `give_up`, at least once, unless a resolution comes first.
+    fn redial(&mut self, give_up: Instant) -> Result<SourceEvent, HandoffError> {
         loop {
+            let may_reclaim = self.machine.takes(SourceEvent::ResolvedToReclaim);
+            if may_reclaim && self.guest.as_mut().is_some_and(|guest| guest.is_reclaimed()) {
+                return Ok(SourceEvent::ResolvedToReclaim);
+            }
             let left = give_up.saturating_duration_since(Instant::now());
             match self.connect(left.max(self.patience.retry)) {
-                Ok(()) => return Ok(()),
+                Ok(()) => return Ok(SourceEvent::Linked),
                 Err(why) if left.is_zero() => return Err(self.why.take().unwrap_or(why)),
                 Err(why) => tracing::warn!(%why, "the destination is not there"),
             }

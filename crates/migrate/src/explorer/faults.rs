@@ -1,6 +1,6 @@
 //! All that can happen next, and all that can go wrong.
 
-use super::walk::{is_to_discard, is_to_run};
+use super::walk::{is_to_discard, is_to_reclaim, is_to_run};
 use super::world::{DestinationProcess, Disk, Fate, Link, Packet, Rules, SourceProcess, World};
 use crate::handoff::{
     DestinationAction, DestinationEvent, DestinationState, Source, SourceAction, SourceEvent,
@@ -25,6 +25,8 @@ pub enum Happening {
     SourceLate,
     DestinationLate,
     Connects,
+    /// The source dials a host that is gone.
+    NobodyAnswers,
     Retries,
     Starts,
     Cancels,
@@ -40,6 +42,9 @@ pub enum Happening {
     WrongHost,
     /// The source's machine burns.
     SourceBurns,
+    /// The destination's machine burns.
+    DestinationBurns,
+    ResolvedToReclaim,
     ResolvedToRun,
     ResolvedToDiscard,
 }
@@ -59,6 +64,7 @@ impl Happening {
             | H::RepeatsToDestination
             | H::WrongHost
             | H::SourceBurns
+            | H::DestinationBurns
             | H::SourceDies
             | H::DestinationDies => true,
             _ => false,
@@ -68,7 +74,7 @@ impl Happening {
 
 /// All of them, the ordinary ones first and in an order that gets on: what nobody disturbs goes by
 /// the first that is possible.
-const ALL: [Happening; 28] = [
+const ALL: [Happening; 31] = [
     H::SourceActs(Fate::Good),
     H::DestinationActs(Fate::Good),
     H::SourceHears,
@@ -78,7 +84,9 @@ const ALL: [Happening; 28] = [
     H::SourceRestarts,
     H::DestinationRestarts,
     H::Connects,
+    H::NobodyAnswers,
     H::Retries,
+    H::ResolvedToReclaim,
     H::ResolvedToRun,
     H::ResolvedToDiscard,
     H::Starts,
@@ -95,6 +103,7 @@ const ALL: [Happening; 28] = [
     H::RepeatsToDestination,
     H::WrongHost,
     H::SourceBurns,
+    H::DestinationBurns,
     H::SourceDies,
     H::DestinationDies,
 ];
@@ -174,6 +183,12 @@ fn step(world: &mut World, rules: &Rules, happening: Happening) -> Option<()> {
             })
         }
         H::Connects => connects(world, rules),
+        H::NobodyAnswers => {
+            let source = world.source.filter(|source| source.due.is_empty())?;
+            let is_dialling = source.machine.state() == SourceState::Dialling;
+            (is_dialling && world.is_destination_gone)
+                .then(|| world.tell_source(rules, SourceEvent::Failed))
+        }
         H::Retries => {
             let source = world.source.filter(|source| source.due.is_empty())?;
             let state = source.machine.state();
@@ -221,12 +236,26 @@ fn step(world: &mut World, rules: &Rules, happening: Happening) -> Option<()> {
             })
         }
         H::SourceBurns => {
-            if world.is_source_gone {
+            if world.is_source_gone || world.is_destination_gone {
                 return None;
             }
             world.is_source_gone = true;
             let is_there = world.source.is_some();
             if is_there { dies(world, H::SourceDies) } else { Some(()) }
+        }
+        H::DestinationBurns => {
+            if world.is_destination_gone || world.is_source_gone {
+                return None;
+            }
+            world.is_destination_gone = true;
+            let is_there = world.destination.is_some();
+            if is_there { dies(world, H::DestinationDies) } else { Some(()) }
+        }
+        H::ResolvedToReclaim => {
+            let source = world.source.filter(|source| source.due.is_empty())?;
+            let is_stranded = source.machine.state() == SourceState::Stranded;
+            (is_stranded && is_to_reclaim(world))
+                .then(|| world.tell_source(rules, SourceEvent::ResolvedToReclaim))
         }
         H::ResolvedToRun | H::ResolvedToDiscard => resolved(world, rules, happening),
     }
@@ -390,7 +419,7 @@ fn restarts(world: &mut World, happening: Happening) -> Option<()> {
             follows: None,
         });
     } else {
-        if world.destination.is_some() {
+        if world.destination.is_some() || world.is_destination_gone {
             return None;
         }
         world.destination = Some(DestinationProcess::new(world.destination_disk));

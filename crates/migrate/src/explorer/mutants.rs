@@ -221,7 +221,7 @@ const HARMLESS: &[(&str, usize, &str)] = &[
     ("Commit: no rule", 1, "the source asks again"),
     ("OrphanGreeting on Welcomed(Taken)", 2, "`outgoing` stands, and leads here again"),
     ("without Record(Running)", 7, "what takes a guest back writes until it is written"),
-    ("without RecordReclaimed", 2, "what reclaims a guest writes until it is written"),
+    ("without RecordReclaimed", 3, "what reclaims a guest writes until it is written"),
     ("on RecordFailed: no rule", 2, "the state is the same, and is tried again"),
     ("Dialling on Failed: no rule", 1, "it dials again"),
     ("Cancel: no rule", 5, "who cannot cancel waits for the end"),

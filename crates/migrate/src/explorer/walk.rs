@@ -69,10 +69,15 @@ fn verdict(world: &World) -> Verdict {
     let disk = holder.map_or(world.destination_disk, |process| process.record);
     let destination = disk.map(super::world::Disk::record);
     let source = View::Journal { record: Some(&source), is_alive: source_lives };
+    let destination = View::Journal { record: destination.as_ref(), is_alive: holder.is_some() };
     resolve(
         if world.is_source_gone { View::Fenced } else { source },
-        View::Journal { record: destination.as_ref(), is_alive: holder.is_some() },
+        if world.is_destination_gone { View::Fenced } else { destination },
     )
+}
+
+pub fn is_to_reclaim(world: &World) -> bool {
+    verdict(world) == Verdict::Reclaim { by_statement: true }
 }
 
 pub fn is_to_run(world: &World) -> bool {
@@ -145,7 +150,7 @@ fn judge_end(world: &World, rules: &Rules) -> Option<&'static str> {
     if world.link.is_some() {
         return Some("a connection stays open that nobody uses");
     }
-    if !is_listening(world, rules) {
+    if !is_listening(world, rules) && !world.is_destination_gone {
         return Some("nobody can connect to the destination any more");
     }
     let image = world.destination.and_then(|process| process.image);
@@ -180,6 +185,9 @@ fn judge_kept(world: &World, source: SourceProcess, rules: &Rules) -> Option<&'s
     let Some(mut now) = started(world, rules) else {
         return Some("the guest runs, and the source is not ready for another try");
     };
+    if world.is_destination_gone {
+        return None;
+    }
     for _ in 0..STEPS_MAX {
         match undisturbed(&now, rules) {
             Some(after) => now = after,
@@ -193,7 +201,7 @@ fn judge_kept(world: &World, source: SourceProcess, rules: &Rules) -> Option<&'s
 #[test]
 fn no_fault_leads_to_two_or_to_none() {
     let rules = Rules::of_the_product();
-    for faults in 0..=3 {
+    for faults in 0..=4 {
         match walk(&rules, faults) {
             Ok(states) => println!("{faults} faults: {states} states"),
             Err(found) => {

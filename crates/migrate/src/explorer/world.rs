@@ -137,6 +137,8 @@ pub struct World {
     pub is_lost: bool,
     /// The source's machine is gone with its disk.
     pub is_source_gone: bool,
+    /// The destination's machine is gone with its disk.
+    pub is_destination_gone: bool,
     pub broken: Option<&'static str>,
 }
 
@@ -166,6 +168,7 @@ impl World {
             ran_at_destination: 0,
             is_lost: false,
             is_source_gone: false,
+            is_destination_gone: false,
             broken: None,
         }
     }

@@ -90,6 +90,9 @@ pub enum SourceEvent {
     Acknowledged,
     /// The destination has discarded it for good.
     Discarded,
+    /// [`crate::resolve()`] found, by a statement about the destination, that the guest is this
+    /// side's.
+    ResolvedToReclaim,
     /// Time to try to write the record again.
     Retry,
 }
@@ -201,6 +204,7 @@ pub const SOURCE_RULES: &[SourceRule] = &[
     rule(S::Committing, E::Refused, &[A::Close], S::Stranded),
     rule(S::Committing, E::Failed, &[A::Close], S::Stranded),
     rule(S::Stranded, E::Linked, &[A::SendResume], S::Rejoining),
+    rule(S::Stranded, E::ResolvedToReclaim, &[A::RecordReclaimed], S::Reclaiming),
     rule(S::Rejoining, E::Welcomed(Standing::Prepared), &[A::SendCommit], S::Committing),
     rule(S::Rejoining, E::Welcomed(Standing::Taken), &[A::Record(O::Settled)], S::Settling),
     rule(S::Rejoining, E::Welcomed(Standing::Discarded), &[A::RecordReclaimed], S::Reclaiming),
@@ -303,6 +307,7 @@ impl Source {
         match self.state {
             S::Committing => event == E::Discarded,
             S::Rejoining => event == E::Welcomed(Standing::Discarded),
+            S::Stranded => event == E::ResolvedToReclaim,
             _ => false,
         }
     }
@@ -328,6 +333,7 @@ impl SourceEvent {
             | E::Recorded
             | E::RecordFailed
             | E::Frozen
+            | E::ResolvedToReclaim
             | E::Retry => false,
         }
     }
