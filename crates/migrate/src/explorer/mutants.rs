@@ -223,7 +223,6 @@ const HARMLESS: &[(&str, usize, &str)] = &[
     ("without Record(Running)", 7, "what takes a guest back writes until it is written"),
     ("without RecordReclaimed", 3, "what reclaims a guest writes until it is written"),
     ("on RecordFailed: no rule", 2, "the state is the same, and is tried again"),
-    ("Dialling on Failed: no rule", 1, "it dials again"),
     ("Cancel: no rule", 5, "who cannot cancel waits for the end"),
     ("without End", 2, "its guest was gone before"),
     ("Close", 18, "the other side closes, or nothing more is sent"),
