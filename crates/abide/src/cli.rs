@@ -12,7 +12,7 @@ mod handoff;
 mod stolen_time;
 mod vmclock;
 pub use clock::{Announcement, ClockArgs, HostClock, HostClockArgs};
-pub use handoff::{ElsewhereArgs, MigrateArgs, ReceiveArgs};
+pub use handoff::{ElsewhereArgs, KeygenArgs, MigrateArgs, ReceiveArgs};
 pub use stolen_time::StolenTimeArgs;
 pub use vmclock::VmclockArgs;
 
@@ -84,6 +84,8 @@ pub enum Command {
     /// Move: expect a running guest, and run it from there on
     #[command(after_long_help = EXIT_CODES)]
     Receive(Box<ReceiveArgs>),
+    /// Move: make a key for moves over a network, and show its identity
+    Keygen(KeygenArgs),
     /// Files: show what a file holds, register by register
     Inspect(InspectArgs),
     /// Files: compare two files, register by register and page by page

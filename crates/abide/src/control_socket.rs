@@ -2,7 +2,7 @@
 
 use crate::clock_report::ClockReport;
 use crate::console::Requests;
-use crate::handoff::{self, Desk, HandoffReport, Wish};
+use crate::handoff::{self, Address, Desk, HandoffReport, Security, Wish};
 use crate::state_dir::StateDir;
 use abide_machine::handoff::Handoff;
 use abide_machine::runner::{Command, Reply, Status};
@@ -51,6 +51,8 @@ pub enum Request {
         downtime_ms: u64,
         /// Whether the journal may be on a file system in memory.
         volatile_journal: bool,
+        /// What protects the way there.
+        security: Security,
     },
     /// Give up the handoff that is under way.
     CancelMigration,
@@ -240,33 +242,32 @@ fn answer_expected(request: &Request, desk: &Desk) -> Response {
     }
 }
 
-fn migrate(
-    desk: &Desk,
-    to: &str,
-    timeout_s: Option<u64>,
-    downtime_ms: u64,
-    volatile_journal: bool,
-) -> Response {
+fn migrate(desk: &Desk, to: &str, wished: impl FnOnce(Address) -> Wish) -> Response {
     let failed = |reason| Response::Failed { reason };
-    let to = match to.parse() {
-        Ok(to) => to,
-        Err(reason) => return failed(reason),
-    };
-    let durability = if volatile_journal { Durability::Volatile } else { Durability::Required };
-    let timeout = timeout_s.map(Duration::from_secs);
-    let downtime = Duration::from_millis(downtime_ms);
-    let wish = Wish { to, timeout, downtime, durability };
-    match handoff::migrate(desk, &wish) {
-        Ok(report) => Response::Migrated { report: Box::new(report) },
-        Err(error) => failed(format!("{error:#}")),
+    match to.parse().map(wished) {
+        Err(reason) => failed(reason),
+        Ok(wish) => match handoff::migrate(desk, &wish) {
+            Ok(report) => Response::Migrated { report: Box::new(report) },
+            Err(error) => failed(format!("{error:#}")),
+        },
     }
 }
 
 fn answer(request: Request, desk: &Desk) -> Response {
     let Some(requests) = desk.guest() else { return answer_expected(&request, desk) };
     let command = match request {
-        Request::Migrate { to, timeout_s, downtime_ms, volatile_journal } => {
-            return migrate(desk, &to, timeout_s, downtime_ms, volatile_journal);
+        Request::Migrate { to, timeout_s, downtime_ms, volatile_journal, security } => {
+            return migrate(desk, &to, |to| Wish {
+                to,
+                security,
+                downtime: Duration::from_millis(downtime_ms),
+                timeout: timeout_s.map(Duration::from_secs),
+                durability: if volatile_journal {
+                    Durability::Volatile
+                } else {
+                    Durability::Required
+                },
+            });
         }
         Request::CancelMigration => {
             desk.cancel();

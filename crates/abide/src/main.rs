@@ -54,6 +54,7 @@ fn dispatch(command: &Command) -> Result<Exit> {
         Command::Stop(args) => commands::guests::simple(args, &Request::Stop),
         Command::Save(args) => commands::guests::save(args),
         Command::Migrate(args) => commands::migrate::run(args),
+        Command::Keygen(args) => commands::keygen::run(args),
         Command::Receive(args) => commands::receive::run(args),
         Command::Inspect(args) => commands::files::inspect(args),
         Command::Diff(args) => commands::files::diff(args),

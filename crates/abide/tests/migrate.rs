@@ -81,9 +81,9 @@ fn guest_goes_there_and_back_and_keeps_what_it_knows() {
 }
 
 /// Expects a guest at a free port; says which.
-fn expected_by_tcp(sandbox: &Sandbox, name: &str) -> (Running, String) {
-    let at = ["tcp:127.0.0.1:0", "--insecure-plain-tcp", "--engine", "soft", "--volatile-journal"];
-    let mut command = sandbox.command(&[&["receive", name][..], &at].concat());
+fn expected_by_tcp(sandbox: &Sandbox, name: &str, security: &[&str]) -> (Running, String) {
+    let at = ["tcp:127.0.0.1:0", "--engine", "soft", "--volatile-journal"];
+    let mut command = sandbox.command(&[&["receive", name][..], &at, security].concat());
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut receiving = Running(command.spawn().unwrap());
     let said = first_line(&mut receiving);
@@ -98,7 +98,7 @@ fn memory_goes_over_tcp_while_the_guest_writes_it() {
     let mut here = shipped_guest(&sandbox, "web");
     here.type_in("mem\n");
     here.wait_for("abide> ");
-    let (mut there, to) = expected_by_tcp(&sandbox, "other");
+    let (mut there, to) = expected_by_tcp(&sandbox, "other", &["--insecure-plain-tcp"]);
     let plain = sandbox.abide(&["migrate", "web", &to, "--volatile-journal"]);
     assert_eq!(code(&plain), 1);
     assert!(stderr(&plain).contains("--insecure-plain-tcp"), "{}", stderr(&plain));
@@ -118,6 +118,41 @@ fn memory_goes_over_tcp_while_the_guest_writes_it() {
     there.type_in("mem check\n");
     let said = there.wait_for("abide> ");
     assert!(said.contains("intact"), "{said}");
+    there.type_in("poweroff\n");
+    assert_eq!(there.end(), 0);
+}
+
+#[test]
+fn keys_decide_who_gets_a_guest_over_a_network() {
+    let sandbox = Sandbox::new();
+    let identities = ["near", "far", "other"].map(|file| {
+        let made = sandbox.abide(&["keygen", file]);
+        assert_eq!(code(&made), 0, "{}", stderr(&made));
+        let shown = sandbox.abide(&["keygen", file, "--show"]);
+        assert_eq!(shown.stdout, made.stdout);
+        String::from_utf8(made.stdout).unwrap().trim().to_owned()
+    });
+    let [near, far, _] = &identities;
+    assert_eq!(code(&sandbox.abide(&["keygen", "near"])), 1, "none is replaced");
+    let here = shipped_guest(&sandbox, "web");
+    let security = ["--key", "far", "--trust", near];
+    let (mut there, to) = expected_by_tcp(&sandbox, "next", &security);
+    let go = |key: &str, trust: &str| {
+        let args = ["migrate", "web", &to, "--json", "--volatile-journal"];
+        sandbox.abide(&[&args[..], &["--key", key, "--trust", trust]].concat())
+    };
+    // One that is not trusted there, and one that is not trusted here.
+    for (key, trust) in [("other", far), ("near", near)] {
+        let refused = go(key, trust);
+        assert_eq!(code(&refused), 1, "{key}");
+        assert!(stderr(&refused).contains("goes on here"), "{}", stderr(&refused));
+    }
+    let plain = sandbox.abide(&["migrate", "web", &to, "--insecure-plain-tcp", "--timeout", "5"]);
+    assert_eq!(code(&plain), 1, "{}", stderr(&plain));
+    assert_eq!(state(&sandbox, "web"), "running");
+    let moved = go("near", far);
+    assert_eq!(code(&moved), 0, "{}", stderr(&moved));
+    assert_eq!(here.end(), 14);
     there.type_in("poweroff\n");
     assert_eq!(there.end(), 0);
 }

@@ -3,6 +3,7 @@
 //! | way | who is at the other end | guest RAM |
 //! |---|---|---|
 //! | [`unix`] | a process of the same user on this host, as the kernel says | by [`descriptor`] |
+//! | [`tls`] | who has the key that was named as trusted: TLS 1.3, mutual | as [`pages`] |
 //! | [`tcp`] | nobody knows: plain TCP, for who asks for it by name | as [`pages`] |
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -13,6 +14,7 @@ use std::time::Duration;
 pub mod descriptor;
 pub mod pages;
 pub mod tcp;
+pub mod tls;
 pub mod unix;
 
 /// Whether there is something to take from `socket` within `wait`.

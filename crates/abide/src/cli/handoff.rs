@@ -3,10 +3,11 @@
 use super::clock::HostClockArgs;
 use super::stolen_time::StolenTimeArgs;
 use super::{AcceptArgs, EngineName, NetArg, StateDirArgs, parse_disk_change, parse_net};
-use crate::handoff::Address;
+use crate::handoff::{Address, Security};
 use abide_machine::departure::ClockPolicy;
 use abide_machine::restore::DiskChange;
 use abide_migrate::Durability;
+use anyhow::Result;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
@@ -44,12 +45,36 @@ impl JournalArgs {
     }
 }
 
-/// What is taken upon oneself in a network.
+/// Who may be at the other end of tcp:HOST:PORT.
 #[derive(Debug, Args)]
 pub struct NetworkArgs {
-    /// Take tcp:HOST:PORT, on which nobody is authenticated and nothing encrypted
-    #[arg(long)]
+    /// The file with this side's private key, as `abide keygen` makes it
+    #[arg(long, value_name = "FILE", requires = "trust")]
+    pub key: Option<PathBuf>,
+    /// The other side's identity, as `abide keygen` shows it there; may be repeated
+    #[arg(long, value_name = "IDENTITY", requires = "key")]
+    pub trust: Vec<String>,
+    /// Use no keys: nobody is authenticated, and nothing is encrypted
+    #[arg(long, conflicts_with_all = ["key", "trust"])]
     pub insecure_plain_tcp: bool,
+}
+
+impl NetworkArgs {
+    /// What protects the connection. The guest's process may have another working directory.
+    pub fn security(&self) -> Result<Security> {
+        let key = self.key.as_ref().map(std::path::absolute).transpose()?;
+        Ok(Security { is_plain: self.insecure_plain_tcp, key, trust: self.trust.clone() })
+    }
+}
+
+/// Arguments of `keygen`.
+#[derive(Debug, Args)]
+pub struct KeygenArgs {
+    /// The file for the private key; an existing one is not replaced
+    pub file: PathBuf,
+    /// Make nothing: show the identity of the key in the file
+    #[arg(long)]
+    pub show: bool,
 }
 
 /// Arguments of `migrate`.

@@ -15,11 +15,12 @@ pub fn run(args: &MigrateArgs) -> Result<Exit> {
         return finish(&args.name, ask(&state, &args.name, &Request::CancelMigration)?);
     }
     let to = args.to.as_ref().context("an address is needed")?;
-    to.check(args.network.insecure_plain_tcp)?;
+    let security = args.network.security()?;
+    security.check(to)?;
     let to = to.to_string();
     let (timeout_s, volatile_journal) = (args.timeout, args.journal.volatile_journal);
     let downtime_ms = args.downtime;
-    let request = Request::Migrate { to, timeout_s, downtime_ms, volatile_journal };
+    let request = Request::Migrate { to, timeout_s, downtime_ms, volatile_journal, security };
     let report = match ask(&state, &args.name, &request)? {
         Response::Migrated { report } => report,
         other => return finish(&args.name, other),

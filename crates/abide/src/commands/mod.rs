@@ -6,6 +6,7 @@ mod devices;
 pub mod files;
 pub mod fleet;
 pub mod guests;
+pub mod keygen;
 pub mod migrate;
 mod moves;
 pub mod plan;

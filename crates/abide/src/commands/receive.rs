@@ -19,8 +19,7 @@ pub fn run(args: &ReceiveArgs) -> Result<Exit> {
     let elsewhere = devices::elsewhere(&args.elsewhere)?;
     let place = session::take_place(args.state.state_dir.as_deref(), Some(&args.name), None)?;
     let output = Output::stdout();
-    args.at.check(args.network.insecure_plain_tcp)?;
-    let (listen, at) = args.at.listen()?;
+    let (listen, at) = args.network.security()?.listen(&args.at)?;
     let desk = Arc::new(Desk::new(place.name(), place.journal()?));
     control_socket::serve(place.listen()?, Arc::clone(&desk));
     let plan = Plan {

@@ -5,6 +5,7 @@ mod address;
 mod desk;
 mod destination;
 mod report;
+mod security;
 mod source;
 
 pub use address::Address;
@@ -12,6 +13,7 @@ use address::word_of;
 pub use desk::Desk;
 pub use destination::{Arrived, Plan, receive};
 pub use report::{ArrivalReport, HandoffReport};
+pub use security::{Security, read_key};
 pub use source::{Wish, migrate};
 
 use abide_migrate::driver::GuestError;

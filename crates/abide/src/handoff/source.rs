@@ -1,7 +1,7 @@
 //! The end of a handoff that has the guest.
 
 use super::report::ns;
-use super::{Address, Desk, HandoffReport, random, refuse, word_of};
+use super::{Address, Desk, HandoffReport, Security, random, refuse, word_of};
 use crate::console::Requests;
 use crate::out::say;
 use abide_machine::error::MachineError;
@@ -26,6 +26,8 @@ const ROUNDS_MAX: u32 = 30;
 pub struct Wish {
     /// Where to.
     pub to: Address,
+    /// What protects the way there.
+    pub security: Security,
     /// How long the guest may stand still for memory that is still to be copied.
     pub downtime: Duration,
     /// How long one step of the peer may take at most.
@@ -51,7 +53,7 @@ pub fn migrate(desk: &Desk, wish: &Wish) -> Result<HandoffReport> {
     let attempt = Attempt(random()?);
     let Some(journal) = &mut right.journal else { bail!("no journal") };
     let mut guest = Outgoing::new(desk, requests, wish);
-    let mut dial = wish.to.dial();
+    let mut dial = wish.security.dial(&wish.to)?;
     let patience = Patience::default();
     let message_max = wish.timeout.unwrap_or(patience.message_max);
     let patience = Patience { message_max, ..patience };
