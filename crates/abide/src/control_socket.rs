@@ -56,6 +56,8 @@ pub enum Request {
     },
     /// Give up the handoff that is under way.
     CancelMigration,
+    /// The other side of the handoff is fenced, as an operator states.
+    Fenced,
     /// Write it to a file.
     Save {
         /// The file, with an absolute path.
@@ -238,6 +240,7 @@ fn answer_expected(request: &Request, desk: &Desk) -> Response {
             desk.cancel();
             Response::Done
         }
+        Request::Fenced => fence(desk),
         _ => Response::Failed { reason: "the guest is still to come".to_owned() },
     }
 }
@@ -249,6 +252,21 @@ fn migrate(desk: &Desk, to: &str, wished: impl FnOnce(Address) -> Wish) -> Respo
         Ok(wish) => match handoff::migrate(desk, &wish) {
             Ok(report) => Response::Migrated { report: Box::new(report) },
             Err(error) => failed(format!("{error:#}")),
+        },
+    }
+}
+
+fn fence(desk: &Desk) -> Response {
+    match desk.word() {
+        Some("prepared" | "given away") => {
+            desk.fence(true);
+            Response::Done
+        }
+        word => Response::Failed {
+            reason: format!(
+                "it is {}, and no statement about another side changes that",
+                word.unwrap_or("running")
+            ),
         },
     }
 }
@@ -273,6 +291,7 @@ fn answer(request: Request, desk: &Desk) -> Response {
             desk.cancel();
             return Response::Done;
         }
+        Request::Fenced => return fence(desk),
         Request::Status => Command::Status,
         Request::Clock => Command::Clock,
         Request::Announce { notice } => Command::Announce(notice.into()),
@@ -349,7 +368,7 @@ pub fn ask(state: &StateDir, name: &str, request: &Request) -> Result<Response> 
     stream.set_write_timeout(Some(PATIENCE))?;
     let patience = match request {
         Request::Migrate { .. } => None,
-        Request::CancelMigration => Some(PATIENCE),
+        Request::CancelMigration | Request::Fenced => Some(PATIENCE),
         Request::Save { .. } | Request::SaveMoving { .. } | Request::SaveKeepingMemory { .. } => {
             None
         }

@@ -238,3 +238,91 @@ fn what_is_expected_can_be_given_up() {
     assert_eq!(there.end(), 1);
     assert!(!sandbox.path("s").exists());
 }
+
+/// Forwards one connection to `to` until the destination's word of this type is due, which it
+/// keeps to itself; does `then`, and closes both ends.
+fn withhold(listener: &std::net::TcpListener, to: &str, kind: u16, then: impl FnOnce()) {
+    let (source, _) = listener.accept().unwrap();
+    let destination = std::net::TcpStream::connect(to).unwrap();
+    let (mut from_source, mut to_destination) =
+        (source.try_clone().unwrap(), destination.try_clone().unwrap());
+    let forward = std::thread::spawn(move || {
+        std::io::copy(&mut from_source, &mut to_destination).ok();
+    });
+    let (mut from_destination, mut to_source) = (&destination, &source);
+    loop {
+        let mut head = [0; 24];
+        from_destination.read_exact(&mut head).unwrap();
+        if head[..2] == kind.to_le_bytes() {
+            break;
+        }
+        let len = u32::from_le_bytes(head[4..8].try_into().unwrap());
+        to_source.write_all(&head).unwrap();
+        std::io::copy(&mut from_destination.take(len.into()), &mut to_source).unwrap();
+    }
+    then();
+    // One of them may be closed already.
+    source.shutdown(std::net::Shutdown::Both).ok();
+    destination.shutdown(std::net::Shutdown::Both).ok();
+    forward.join().unwrap();
+}
+
+#[test]
+fn guest_whose_source_is_killed_is_the_destinations_once_that_is_resolved() {
+    let sandbox = Sandbox::new();
+    let mut here = shipped_guest(&sandbox, "web");
+    let (mut there, to) = expected_by_tcp(&sandbox, "other", &["--insecure-plain-tcp"]);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let between = format!("tcp:{}", listener.local_addr().unwrap());
+    let plain = ["--volatile-journal", "--insecure-plain-tcp"];
+    let mut moving = sandbox.command(&["migrate", "web", &between, plain[0], plain[1]]);
+    let mut moving = Running(moving.stderr(Stdio::null()).spawn().unwrap());
+    // The source's process is killed when the destination is prepared.
+    withhold(&listener, to.strip_prefix("tcp:").unwrap(), 9, || {
+        here.0.kill().unwrap();
+        here.0.wait().unwrap();
+    });
+    moving.0.wait().unwrap();
+    drop(listener);
+    assert_eq!(state(&sandbox, "other"), "prepared");
+    let untold = sandbox.abide(&["migrate", "web", "--resolve", plain[0]]);
+    assert_eq!(code(&untold), 1);
+    let words = stderr(&untold);
+    assert!(words.contains("here, guest") && words.contains("give the destination"), "{words}");
+    let resolved = sandbox.abide(&["migrate", "web", &to, "--resolve", plain[0], plain[1]]);
+    assert_eq!(code(&resolved), 0, "{}", stderr(&resolved));
+    there.type_in("poweroff\n");
+    assert_eq!(there.end(), 0);
+}
+
+#[test]
+fn guest_stays_whatever_word_before_the_record_is_lost_and_the_next_try_succeeds() {
+    let sandbox = Sandbox::new();
+    let mut here = shipped_guest(&sandbox, "web");
+    here.type_in("mem\n");
+    here.wait_for("abide> ");
+    let (mut there, to) = expected_by_tcp(&sandbox, "other", &["--insecure-plain-tcp"]);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let between = format!("tcp:{}", listener.local_addr().unwrap());
+    let plain = ["--volatile-journal", "--insecure-plain-tcp"];
+    // Welcome, accept, the end of a round, prepared.
+    for kind in [2, 4, 7, 9] {
+        let mut moving = sandbox.command(&["migrate", "web", &between, plain[0], plain[1]]);
+        let mut moving = Running(moving.stderr(Stdio::null()).spawn().unwrap());
+        withhold(&listener, to.strip_prefix("tcp:").unwrap(), kind, || {});
+        assert_eq!(moving.0.wait().unwrap().code(), Some(1), "type {kind}");
+        assert_eq!(state(&sandbox, "web"), "running", "type {kind}");
+        here.type_in("mem check\n");
+        let said = here.wait_for("abide> ");
+        assert!(said.contains("intact"), "type {kind}: {said}");
+    }
+    assert_eq!(state(&sandbox, "other"), "prepared", "its source's word was lost too");
+    let moved = sandbox.abide(&["migrate", "web", &to, plain[0], plain[1]]);
+    assert_eq!(code(&moved), 0, "{}", stderr(&moved));
+    assert_eq!(here.end(), 14);
+    there.type_in("mem check\n");
+    let said = there.wait_for("abide> ");
+    assert!(said.contains("intact"), "{said}");
+    there.type_in("poweroff\n");
+    assert_eq!(there.end(), 0);
+}

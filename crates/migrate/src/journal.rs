@@ -146,7 +146,9 @@ impl Journal {
     /// Makes the file whole, under another name first: a cut leaves no half of it.
     fn create(&self, record: &Record) -> Result<Open, JournalError> {
         let host = |step| host(&self.path, step);
-        let partial = self.path.with_extension("new");
+        // Hidden, as no guest's name is: no other guest's journal can be there.
+        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
+        let partial = self.path.with_file_name(format!(".{name}.new"));
         let flags = OFlags::CREATE | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = rustix::fs::open(&partial, flags, Mode::RUSR | Mode::WUSR);
         let file = File::from(file.map_err(|errno| host("create")(errno.into()))?);

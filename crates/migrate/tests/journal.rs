@@ -114,7 +114,7 @@ fn a_journal_has_one_writer_and_many_readers() {
 #[test]
 fn a_half_made_journal_is_none() {
     let (_dir, path) = place();
-    std::fs::write(path.with_extension("new"), b"cut off while it was made").unwrap();
+    std::fs::write(path.with_file_name(".handoff.new"), b"cut off while it was made").unwrap();
     assert_eq!(Journal::look(&path).unwrap(), None);
     written(&path, &[Ownership::Running]);
     assert_eq!(Journal::look(&path).unwrap(), Some(record(Ownership::Running)));
@@ -139,7 +139,7 @@ fn a_link_that_was_planted_is_not_followed() {
     let (dir, path) = place();
     let elsewhere = dir.path().join("elsewhere");
     std::fs::write(&elsewhere, b"mine").unwrap();
-    std::os::unix::fs::symlink(&elsewhere, path.with_extension("new")).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, path.with_file_name(".handoff.new")).unwrap();
     let error = open(&path).unwrap().keep(&record(Ownership::Running)).unwrap_err();
     assert!(matches!(error, JournalError::Host { step: "create", .. }), "{error}");
     assert_eq!(std::fs::read(&elsewhere).unwrap(), b"mine");

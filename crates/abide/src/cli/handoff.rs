@@ -83,11 +83,24 @@ pub struct MigrateArgs {
     /// The guest
     pub name: String,
     /// Where it is expected, as `abide receive` was told: unix:PATH on this host, tcp:HOST:PORT
-    #[arg(required_unless_present = "cancel")]
+    #[arg(required_unless_present_any = ["cancel", "resolve"])]
     pub to: Option<Address>,
     /// Give up the handoff that is under way; the guest goes on here, unless it was given away
     #[arg(long, conflicts_with_all = ["to", "timeout"])]
     pub cancel: bool,
+    /// Settle a handoff that was cut off and whose process is gone, by its journal
+    ///
+    /// With an address the destination there is asked, and the guest given to it if it is
+    /// prepared. Without one, what the journal says is shown.
+    #[arg(long, conflicts_with = "cancel")]
+    pub resolve: bool,
+    /// With --resolve, state that the other side is gone for good, or cut off from power, network
+    /// and disks: that nothing of it runs, nor ever will again
+    ///
+    /// Nobody can check that. A guest that is prepared here then runs, and one that was given away
+    /// goes on here; if it had gone on at the other side, it is put back in time.
+    #[arg(long, requires = "resolve", conflicts_with = "to")]
+    pub fenced: bool,
     /// How many seconds each step of the other side may take at most
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     pub timeout: Option<u64>,

@@ -14,6 +14,9 @@ pub fn run(args: &MigrateArgs) -> Result<Exit> {
     if args.cancel {
         return finish(&args.name, ask(&state, &args.name, &Request::CancelMigration)?);
     }
+    if args.resolve {
+        return super::resolve::run(args, &state);
+    }
     let to = args.to.as_ref().context("an address is needed")?;
     let security = args.network.security()?;
     security.check(to)?;

@@ -12,6 +12,7 @@ mod moves;
 pub mod plan;
 pub mod probe;
 pub mod receive;
+mod resolve;
 pub mod restore;
 pub mod run;
 mod session;

@@ -16,6 +16,7 @@ pub struct Desk {
     /// How it stands with the handoff, where the machine does not know it.
     word: Mutex<Option<&'static str>>,
     is_cancelled: AtomicBool,
+    is_fenced: AtomicBool,
     right: Mutex<Right>,
 }
 
@@ -37,6 +38,7 @@ impl Desk {
             guest: OnceLock::new(),
             word: Mutex::default(),
             is_cancelled: AtomicBool::new(false),
+            is_fenced: AtomicBool::new(false),
             right: Mutex::default(),
         }
     }
@@ -70,6 +72,17 @@ impl Desk {
     /// A new handoff begins, which nobody has asked to give up.
     pub fn begin(&self) {
         self.is_cancelled.store(false, Ordering::SeqCst);
+    }
+
+    /// Somebody states that the other side of the handoff is fenced, or takes it back: a statement
+    /// is about the moment at which it was made.
+    pub fn fence(&self, is_fenced: bool) {
+        self.is_fenced.store(is_fenced, Ordering::SeqCst);
+    }
+
+    /// Whether somebody stated that.
+    pub fn is_fenced(&self) -> bool {
+        self.is_fenced.load(Ordering::SeqCst)
     }
 
     /// Whether somebody asked for that.

@@ -16,7 +16,7 @@ use abide_machine::restore::{Elsewhere, RestoreReport, restore_onto};
 use abide_memory::GuestRam;
 use abide_migrate::driver::{
     DestinationEnd, DestinationGuest, DestinationHandoff, GuestError, HandoffError, Link, Listen,
-    Patience,
+    Patience, Resolution,
 };
 use abide_migrate::message::{Accept, MemoryWay, Offer, Round};
 use abide_migrate::transport::{descriptor, pages};
@@ -286,12 +286,17 @@ impl DestinationGuest for Incoming<'_> {
         (self.ram, self.prepared, self.engine) = (None, None, None);
     }
 
+    fn resolution(&mut self) -> Option<Resolution> {
+        self.desk.is_fenced().then_some(Resolution::Run)
+    }
+
     fn is_cancelled(&mut self) -> bool {
         self.desk.is_cancelled()
     }
 
     fn entered(&mut self, state: DestinationState) {
         use DestinationState as S;
+        self.desk.fence(false);
         self.desk.say(match state {
             S::Listening | S::Greeting => Some("expected"),
             S::Greeted | S::Checking | S::Claiming | S::Receiving | S::Preparing => {

@@ -321,12 +321,17 @@ impl SourceGuest for Outgoing<'_> {
         }
     }
 
+    fn is_reclaimed(&mut self) -> bool {
+        self.desk.is_fenced()
+    }
+
     fn is_cancelled(&mut self) -> bool {
         self.desk.is_cancelled()
     }
 
     fn entered(&mut self, state: SourceState) {
         use SourceState as S;
+        self.desk.fence(false);
         self.desk.say(match state {
             S::Running => None,
             S::Beginning | S::Dialling => Some("outgoing"),
