@@ -208,7 +208,7 @@ fn sort_in(line: &str, outcome: &mut Outcome) {
 /// What a running guest changes, or time does. The state of interrupts the guest judges itself.
 fn moves_by_itself(unit: &str, name: &str) -> bool {
     const UNITS: [&str; 5] = ["clock", "console", "counter", "memory", "rtc"];
-    const NAMES: [&str; 14] = [
+    const NAMES: [&str; 15] = [
         "SP_EL0",
         "SP_EL1",
         "PC",
@@ -223,6 +223,7 @@ fn moves_by_itself(unit: &str, name: &str) -> bool {
         "CNTV_CTL_EL0",
         "CNTP_CTL_EL0",
         "ICC_PMR_EL1",
+        "pvtime.stolen-ns",
     ];
     const BEGINNINGS: [&str; 4] = ["LEVEL_INFO", "GICD_IS", "GICR_IS", "ICC_AP"];
     let general = name.strip_prefix('x').is_some_and(|number| number.parse::<u8>().is_ok());
