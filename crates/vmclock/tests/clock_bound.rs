@@ -2,9 +2,10 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use abide_vmclock::seqlock::{AtomicPage, Cells};
-use abide_vmclock::{Claim, Constants, Intent, Line, Period, Time, Vmclock, spec};
+use abide_vmclock::{Claim, Constants, Intent, Line, NoTime, Period, Reader, Time, Vmclock, spec};
 use clock_bound_vmclock::shm_reader::VMClockShmReader;
 use std::io::{Seek, Write};
+use std::os::unix::fs::FileExt;
 
 const CONSTANTS: Constants = Constants {
     size_bytes: 4096,
@@ -43,6 +44,73 @@ fn put(file: &mut std::fs::File, page: &AtomicPage) {
     }
     file.rewind().unwrap();
     file.write_all(&bytes).unwrap();
+}
+
+/// A page with the first claim in it, and a clock whose next write changes every field.
+fn written() -> (AtomicPage, Vmclock) {
+    let (page, mut clock) = (AtomicPage::default(), Vmclock::new(CONSTANTS, 1));
+    clock.write_all(&page, |words| page.set_constants(words));
+    clock.claim(claim(), 1000);
+    clock.write(&page);
+    (page, clock)
+}
+
+/// As a host that was stopped in the middle of an update leaves it.
+fn half_written(page: &AtomicPage) -> AtomicPage {
+    let half = AtomicPage::default();
+    half.set_constants(page.constants());
+    for index in 0..spec::BODY_WORDS {
+        half.set_word(index, if index % 2 == 0 { page.word(index) } else { !page.word(index) });
+    }
+    half.set_seq(page.seq() | 1);
+    half
+}
+
+#[test]
+fn both_wait_for_the_end_of_an_update() {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    let (page, mut clock) = written();
+    put(file.as_file_mut(), &page);
+    let mut theirs = VMClockShmReader::new(file.path().to_str().unwrap()).unwrap();
+    let half = half_written(&page);
+    put(file.as_file_mut(), &half);
+    let ours = Reader::new(CONSTANTS, CONSTANTS.counter_id, 1000);
+    assert_eq!(ours.look(&half, || 0).unwrap_err(), NoTime::Busy);
+
+    clock.arrive(Intent::Copy);
+    clock.claim(claim(), 1000);
+    clock.write(&page);
+    let other = file.reopen().unwrap();
+    let end = std::thread::spawn(move || {
+        let (mut other, whole) = (other, page.seq());
+        page.set_seq(whole - 1);
+        put(&mut other, &page);
+        page.set_seq(whole);
+        other.write_all_at(&whole.to_le_bytes(), spec::OFFSET_SEQ_COUNT as u64).unwrap();
+        page
+    });
+    // It is asked before the end, or after it: nothing of the half is ever seen.
+    let body = theirs.snapshot().unwrap();
+    let (marker, value, time) = (body.disruption_marker, body.counter_value, body.time_sec);
+    let page = end.join().unwrap();
+    let look = ours.look(&page, || 0).unwrap();
+    let line = look.body.line;
+    assert_eq!((marker, value), (look.body.disruption_marker, line.counter_value));
+    assert_eq!(time, line.time.parts().0);
+}
+
+#[test]
+fn both_give_up_on_an_update_that_never_ends() {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    let (page, _) = written();
+    put(file.as_file_mut(), &page);
+    let mut theirs = VMClockShmReader::new(file.path().to_str().unwrap()).unwrap();
+    let half = half_written(&page);
+    put(file.as_file_mut(), &half);
+    let ours = Reader::new(CONSTANTS, CONSTANTS.counter_id, 1000);
+    assert_eq!(ours.look(&half, || 0).unwrap_err(), NoTime::Busy);
+    // After 2^32 - 1 looks, which takes it many seconds.
+    assert!(theirs.snapshot().is_err());
 }
 
 #[test]
