@@ -39,8 +39,12 @@ pub struct ClockReport {
     pub time_esterror_ns: u64,
     /// Interrupts since the guest came here.
     pub notifications: u64,
-    /// How long ago the last one was, in ns.
+    /// How long ago the last one was sent, in ns.
     pub notified_ns_ago: Option<u64>,
+    /// To which vCPU.
+    pub notified_vcpu: Option<u32>,
+    /// Whether it has taken it.
+    pub notified_is_taken: Option<bool>,
     /// Writes of the guest to the page, which were refused.
     pub refused_writes: u64,
     /// Where the page can be mapped and read.
@@ -125,7 +129,9 @@ impl From<ClockStatus> for ClockReport {
             time_maxerror_ns: line.time_maxerror_ns,
             time_esterror_ns: body.time_esterror_ns,
             notifications: clock.notifications,
-            notified_ns_ago: clock.notified_ns_ago,
+            notified_ns_ago: clock.notified.map(|notified| notified.ns_ago),
+            notified_vcpu: clock.notified.and_then(|notified| Some(notified.to?.0)),
+            notified_is_taken: clock.notified.and_then(|notified| notified.is_taken),
             refused_writes: clock.refused_writes,
             page_path: clock.page_fd.map(|fd| format!("/proc/{}/fd/{fd}", std::process::id())),
         }

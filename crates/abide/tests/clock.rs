@@ -96,6 +96,8 @@ fn what_a_running_guest_reads_is_told_and_another_reader_finds_the_same() {
         let now = clock(&sandbox, "web");
         let said = flags(&now).iter().filter(|flag| flag.starts_with("DISRUPTION")).count();
         assert_eq!(said, expected, "{when}");
+        assert_eq!(now["notified_vcpu"], 0);
+        assert_eq!(now["notified_is_taken"], false, "this guest has no driver");
     }
 
     // The counter goes on through a pause, and so what the page says is still true.

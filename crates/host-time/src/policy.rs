@@ -6,7 +6,7 @@
 //!
 //! | what happened | page | interrupt |
 //! |---|---|---|
-//! | the guest arrives, or goes on after a pause | before the first instruction | at once |
+//! | the guest arrives | before the first instruction | at once |
 //! | status, offset or leap indicator change; the host's clock contradicts the page | within [`LOOK_NS`] | at once, from the budget |
 //! | the page is [`WORTH_PERCENT`] % as wrong as the host, or off by more than the host's likely error | within [`REFINE_NS`] | together with it |
 //! | nothing of that | stays | none |

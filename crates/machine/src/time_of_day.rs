@@ -1,27 +1,34 @@
 //! The time in the guest's page: who vouches for it, and when it is written.
 //!
-//! The runner is the publisher. Before the vCPUs execute, for the first time and after each rest in
-//! which the guest's counter may have stood still, the page is written from what the host says now;
-//! so no instruction of the guest ever reads a page that another moment or another host wrote.
-//! While they execute the host is looked at on every tick of the runner, and the source's policy
-//! says what becomes of it.
+//! The runner is the publisher. Before the vCPUs execute here for the first time, the page is
+//! written from what the host says now; so no instruction of the guest ever reads a page that
+//! another host wrote. While they execute the host is looked at on every tick of the runner, and
+//! the source's policy says what becomes of it. Through a rest the page stays true, as the guest's
+//! counter goes on.
 //!
 //! Virtual time has no publisher: a run that can be repeated reads no clock of the host's, so its
 //! page says that it tells no time.
 
-use crate::board::VMCLOCK_INTID;
+use crate::board::{self, VMCLOCK_INTID};
 use crate::bus::{MachineBus, lock};
 use crate::error::MachineError;
 use crate::machine::Machine;
 use abide_engine::GuestCounter;
+use abide_gic::spec::{
+    GICD_IROUTER, GICD_IROUTER_AFFINITY, GICD_IROUTER_IRM, GICD_ISPENDR, GRP_DIST_REGS,
+};
+use abide_reg::{RegId, VcpuId};
 use abide_vmclock::{Body, Claim, Constants, NoTime, Notice, Outcome, Reading, spec};
 use rustix::fs::SealFlags;
 use std::os::fd::AsRawFd;
+use std::time::Instant;
 
 /// How long after a claim's reference point its page has to stand there, as a part of a second.
 const WINDOW_PER_SECOND: u64 = 1;
 /// How often a page that came too late is made anew.
 const ATTEMPTS: usize = 3;
+/// Where an interrupt goes, in `GICD_IROUTER`: to one vCPU if `IRM` is clear.
+const ROUTE: u32 = GICD_IROUTER_IRM | GICD_IROUTER_AFFINITY;
 
 /// The guest's counter, to be paired with the host's clock.
 pub struct GuestTicks<'a> {
@@ -59,7 +66,7 @@ pub trait TimeOfDay: Send {
     fn claim(&mut self, counter: &GuestTicks<'_>) -> Option<Claim>;
 
     /// What becomes of a page that says `standing` where the host can claim that. Not asked where
-    /// the guest goes on: then the page is written, and it is interrupted if anything is new.
+    /// the guest arrives: then the page is written, and it is interrupted if anything is new.
     fn decide(&mut self, standing: &Body, claim: Option<&Claim>) -> Publish;
 
     /// Why the last look at the host's clock found none to believe, for people.
@@ -83,13 +90,24 @@ pub struct ClockStatus {
     pub doubt: Option<String>,
     /// How often the guest was interrupted for its clock, since it came here.
     pub notifications: u64,
-    /// How long ago it was last, in nanoseconds.
-    pub notified_ns_ago: Option<u64>,
+    /// The last of these interrupts.
+    pub notified: Option<Notified>,
     /// Writes of the guest to the page that were refused.
     pub refused_writes: u64,
     /// The descriptor of this process behind which the page is, from its first byte on. It can be
     /// mapped to be read, and no more; `None` if the host cannot hold others to that.
     pub page_fd: Option<i32>,
+}
+
+/// The last interrupt for the clock, of which the page tells the update.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Notified {
+    /// How long ago it was sent, in nanoseconds.
+    pub ns_ago: u64,
+    /// To which vCPU it is routed; `None`: to any, or the guest has routed it nowhere.
+    pub to: Option<VcpuId>,
+    /// Whether that vCPU has taken it; `None` where the interrupt controller does not say.
+    pub is_taken: Option<bool>,
 }
 
 /// The publisher of one machine.
@@ -106,7 +124,8 @@ impl Machine {
         }
     }
 
-    /// What a guest would read of its clock now; `None` if it has none.
+    /// What a guest would read of its clock now; `None` if it has none. No vCPU executes: the
+    /// interrupt controller is looked at.
     pub(crate) fn clock_status(&self) -> Option<Box<ClockStatus>> {
         // In the order of the virtio clock: what it reads, then the page.
         let clocks = lock(&self.bus.clocks);
@@ -116,7 +135,7 @@ impl Machine {
         let sealed = rustix::fs::fcntl_add_seals(page.host().fd(), SealFlags::FUTURE_WRITE);
         let reader = device.reader();
         let look = device.look(&reader, || clocks.count());
-        let since = device.notified_at().map(|at| at.elapsed().as_nanos());
+        let notified = device.notified_at().map(|at| self.notified(at));
         Some(Box::new(ClockStatus {
             constants: *device.constants(),
             seq_count: look.map_or(0, |look| look.seq_count),
@@ -124,10 +143,30 @@ impl Machine {
             reading: look.and_then(|look| reader.time(&look)),
             doubt: self.publisher.as_ref().and_then(|publisher| publisher.source.doubt()),
             notifications: device.notifications(),
-            notified_ns_ago: since.map(|ns| u64::try_from(ns).unwrap_or(u64::MAX)),
+            notified,
             refused_writes: page.refused_writes(),
             page_fd: sealed.is_ok().then(|| page.host().fd().as_raw_fd()),
         }))
+    }
+
+    fn notified(&self, at: Instant) -> Notified {
+        let word = |register: u32| {
+            let register = RegId::gic(GRP_DIST_REGS, u64::from(register));
+            self.irqchip.load(register).ok().and_then(|value| value.to_u32())
+        };
+        let (intid, bit) = (VMCLOCK_INTID, VMCLOCK_INTID % 32);
+        let route = word(GICD_IROUTER + 8 * intid).map(|route| u64::from(route & ROUTE));
+        let vcpus = 0..self.board.vcpu_count;
+        let to = route.and_then(|route| {
+            let affinity = |vcpu| board::mpidr(vcpu) & u64::from(GICD_IROUTER_AFFINITY);
+            vcpus.map(VcpuId).find(|vcpu| affinity(vcpu.0) == route)
+        });
+        let pending = word(GICD_ISPENDR + intid / 32 * 4);
+        Notified {
+            ns_ago: u64::try_from(at.elapsed().as_nanos()).unwrap_or(u64::MAX),
+            to,
+            is_taken: pending.map(|pending| pending >> bit & 1 == 0),
+        }
     }
 
     /// Tells the guest how near a disruption is.
@@ -144,8 +183,8 @@ impl Machine {
         Ok(())
     }
 
-    /// The vCPUs are about to execute.
-    pub(crate) fn time_goes_on(&mut self) -> Result<(), MachineError> {
+    /// The vCPUs are about to execute here for the first time.
+    pub(crate) fn time_begins(&mut self) -> Result<(), MachineError> {
         let Some(vcpu) = self.vcpus.first() else { return Ok(()) };
         let counter = vcpu.counter()?;
         lock(&self.bus.clocks).set_counter(counter.clone());

@@ -84,8 +84,12 @@ fn bounds(time: &TimeReport) -> String {
 
 fn told(clock: &ClockReport) -> String {
     let count = clock.notifications;
-    match clock.notified_ns_ago {
-        Some(ns) => format!("{count}, the last {} s ago", ns / 1_000_000_000),
-        None => count.to_string(),
-    }
+    let Some(ns_ago) = clock.notified_ns_ago else { return count.to_string() };
+    let to = clock.notified_vcpu.map_or_else(String::new, |vcpu| format!(" to vCPU {vcpu}"));
+    let taken = match clock.notified_is_taken {
+        Some(true) => ", taken",
+        Some(false) => ", not taken yet",
+        None => "",
+    };
+    format!("{count}, the last {} s ago{to}{taken}", ns_ago / 1_000_000_000)
 }

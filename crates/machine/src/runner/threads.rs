@@ -299,6 +299,8 @@ struct Coordinator<'run, 'a> {
     floor: &'run Floor,
     /// The vCPUs are with their threads.
     is_started: bool,
+    /// The guest has its host's time. It stays true through every rest: the counter goes on.
+    knows_time: bool,
 }
 
 /// Runs the machine until something ends it.
@@ -314,7 +316,8 @@ pub(super) fn until_end(run: &mut Run<'_>, queue: &ControlQueue) -> Result<Outco
                 .spawn_scoped(scope, move || floor.attend(number))
                 .map_err(|source| MachineError::VcpuThread { number, source })?;
         }
-        let mut coordinator = Coordinator { run, queue, floor: &floor, is_started: false };
+        let mut coordinator =
+            Coordinator { run, queue, floor: &floor, is_started: false, knows_time: false };
         let outcome = coordinator.until_end();
         let rested = coordinator.rest();
         drop(closing);
@@ -356,7 +359,9 @@ impl Coordinator<'_, '_> {
 
     fn start(&mut self) -> Result<(), MachineError> {
         if !self.is_started {
-            self.run.machine.time_goes_on()?;
+            if !std::mem::replace(&mut self.knows_time, true) {
+                self.run.machine.time_begins()?;
+            }
             let point = self.run.next_save_point().unwrap_or(NO_SAVE_POINT);
             self.floor.save_point.store(point, Ordering::Relaxed);
             self.floor.start(&mut self.run.machine.vcpus);
@@ -399,7 +404,9 @@ impl Coordinator<'_, '_> {
             | Command::SaveKeepingMemory { .. } => true,
             // Registers are read, or it stands still already.
             Command::Offer { .. } | Command::Freeze | Command::TakeBack | Command::GiveAway => true,
-            Command::Status | Command::Clock | Command::Announce(_) | Command::Input(_) => false,
+            Command::Status | Command::Announce(_) | Command::Input(_) => false,
+            // The interrupt controller says where the last interrupt is, and only at rest.
+            Command::Clock => true,
             Command::Harvest | Command::Release => false,
         };
         let begun = Instant::now();
