@@ -29,7 +29,9 @@ use crate::bus::lock;
 use crate::departure::Departure;
 use crate::error::MachineError;
 use crate::machine::Machine;
+use crate::units::Unit;
 use abide_memory::{GuestRam, PageSet};
+use abide_reg::{Entry, Scope};
 use abide_snapshot::{Compression, Digest, Record, write_to};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -103,6 +105,9 @@ pub struct FreezeTimes {
     pub save: Duration,
 }
 
+/// Registers of a unit, and whose they are.
+type OfScope = (Scope, Vec<Entry>);
+
 impl Machine {
     /// Offers the guest: between two of its instructions, and before it is waited for again.
     pub(crate) fn offer(&mut self, logs_writes: bool) -> Result<Offered, MachineError> {
@@ -144,6 +149,9 @@ impl Machine {
         pause: Duration,
     ) -> Result<Frozen, MachineError> {
         let departure = Departure::now(pause);
+        // A host's own counter goes on while all that follows is done. What it shows belongs to
+        // the moment from which the guest's standstill is counted, or that would count twice.
+        let counter = self.unit_entries(Unit::Counter)?;
         let mut begun = Instant::now();
         let mut lap = || {
             let now = Instant::now();
@@ -155,7 +163,8 @@ impl Machine {
         let flush = lap();
         let written = if logs_writes { self.harvest()? } else { PageSet::default() };
         let pages = lap();
-        let (state, digest) = self.state_bytes(Some(&Departure { flush, pages, ..departure }))?;
+        let departure = Departure { flush, pages, ..departure };
+        let (state, digest) = self.state_bytes(Some((&departure, &counter)))?;
         let times = FreezeTimes { pause, flush, pages, save: lap() };
         Ok(Frozen { state, digest, written, times })
     }
@@ -182,16 +191,37 @@ impl Machine {
         Ok(())
     }
 
-    /// Every register as bytes, and their hash.
+    /// Every register as bytes, and their hash. Of a guest that departs, the counter is what it was
+    /// then.
     fn state_bytes(
         &mut self,
-        departure: Option<&Departure>,
+        departs: Option<(&Departure, &[OfScope])>,
     ) -> Result<(Vec<u8>, Digest), MachineError> {
         let mut snapshot = self.snapshot()?;
-        snapshot.records.extend(departure.map(|departure| Record::Unit(departure.save())));
+        if let Some((departure, counter)) = departs {
+            set_counter(&mut snapshot.records, counter);
+            snapshot.records.push(Record::Unit(departure.save()));
+        }
         let digest = abide_snapshot::state_hash(snapshot.units(), &[])?;
         let mut state = Vec::new();
         write_to(&mut state, &snapshot, &[], Compression::None)?;
         Ok((state, digest))
+    }
+}
+
+/// Gives the counter's registers the values of another moment.
+fn set_counter(records: &mut [Record], counter: &[OfScope]) {
+    for record in records {
+        let Record::Unit(record) = record else { continue };
+        if record.unit != Unit::Counter.name() {
+            continue;
+        }
+        let then = counter.iter().filter(|(scope, _)| *scope == record.scope);
+        for then in then.flat_map(|(_, entries)| entries) {
+            let entry = record.entries.iter_mut().find(|entry| entry.id == then.id);
+            if let Some(entry) = entry {
+                entry.value = then.value.clone();
+            }
+        }
     }
 }

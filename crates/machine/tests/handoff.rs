@@ -3,6 +3,7 @@
 
 mod support;
 
+use abide_arm64::kvm;
 use abide_engine::Engine;
 use abide_engine_soft::SoftEngine;
 use abide_firmware::Firmware;
@@ -22,10 +23,11 @@ use abide_reg::Gpa;
 use abide_snapshot::{Reader, ram_hash};
 use abide_testkit::guest::{asm, x};
 use std::io::Write;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use support::smp::{self, DATA, OWN, add_atomically, image, run_asked, status};
-use support::{BOARD, KERNEL, MockEngine, born_with, try_born};
+use support::{BOARD, HOST_TICKS, KERNEL, MockEngine, Quirk, SLOW_TICKS, born_with, try_born};
 
 /// The guest that comes with abide and needs nobody.
 const DEMO: &[u8] = include_bytes!("../../../guests/bin/demo.img");
@@ -424,4 +426,27 @@ fn counter_goes_on_as_the_policy_says() {
             ClockPolicy::Freeze => assert_eq!(skipped_ns, 0),
         }
     }
+}
+
+/// A host's counter goes on while a guest that stands still is read, and the standstill is counted
+/// from its beginning: so it is sent as it was then, or the reading would count twice.
+#[test]
+fn counter_of_the_host_is_sent_as_it_was_when_the_standstill_began() {
+    let engine = MockEngine { counts_instructions: false, ..MockEngine::with(Quirk::HostCounter) };
+    let now = || HOST_TICKS.load(Ordering::Relaxed);
+    let born = now();
+    let mut machine = born_with(&engine, KERNEL, BOARD, TimeSource::Host);
+    run_asked(&mut machine, |control| {
+        offer(control, false);
+        let begun = now();
+        let frozen = freeze(control);
+        assert!(now() >= begun + SLOW_TICKS, "registers were read");
+        let reader = Reader::from_bytes(frozen.state).unwrap();
+        let counter = reader.snapshot().units().find(|unit| unit.unit.as_str() == "counter");
+        let entries = &counter.unwrap().entries;
+        let count = entries.iter().find(|entry| entry.id == kvm::TIMER_CNT).unwrap();
+        assert_eq!(count.value.to_u64(), Some(begun - born));
+        done(control, Command::TakeBack);
+        done(control, Command::Stop);
+    });
 }

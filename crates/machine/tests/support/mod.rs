@@ -18,6 +18,7 @@ use abide_snapshot::{Architecture, Compression, Header, Reader, Record, Snapshot
 pub mod smp;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 
 /// MIDR_EL1: of the VM, so in the unit `identity`.
@@ -43,6 +44,18 @@ pub enum Quirk {
     CannotRead(RegId),
     /// It has no such register.
     Lacks(RegId),
+    /// It has a counter of the host's, which never stands still, and goes on while MIDR is read.
+    HostCounter,
+}
+
+/// By how much the host's counter goes on while MIDR is read.
+pub const SLOW_TICKS: u64 = 1 << 20;
+
+/// The host's counter. Of a guest's, `TIMER_CNT` holds how far it is behind.
+pub static HOST_TICKS: AtomicU64 = AtomicU64::new(1000);
+
+fn host_ticks() -> u64 {
+    HOST_TICKS.load(Ordering::Relaxed)
 }
 
 /// What a vCPU can do in one call of `run`.
@@ -186,6 +199,9 @@ impl Vm for MockVm {
         if let Quirk::Lacks(lacking) = self.engine.quirk {
             regs.remove(&lacking);
         }
+        if self.engine.quirk == Quirk::HostCounter {
+            regs.insert(kvm::TIMER_CNT, Value::u64(host_ticks()));
+        }
         let (engine, clock) = (self.engine.clone(), Arc::clone(&self.clock));
         let kicked = Arc::default();
         Ok(Box::new(MockVcpu { id, regs, engine, clock, lines, deadline: None, kicked }))
@@ -238,6 +254,14 @@ struct MockVcpu {
     kicked: Arc<KickFlag>,
 }
 
+impl MockVcpu {
+    /// How far the register, which is the host's counter, is behind that.
+    fn behind(&self, id: RegId) -> Option<u64> {
+        let value = self.regs.get(&id).filter(|_| id == kvm::TIMER_CNT)?;
+        value.to_u64().filter(|_| self.engine.quirk == Quirk::HostCounter)
+    }
+}
+
 impl Registers for MockVcpu {
     fn reg_ids(&self) -> Vec<RegId> {
         self.regs.keys().copied().collect()
@@ -246,6 +270,13 @@ impl Registers for MockVcpu {
     fn load(&self, id: RegId) -> Result<Value, RegError> {
         if self.engine.quirk == Quirk::CannotRead(id) {
             return Err(RegError::Host { id, errno: 5 });
+        }
+        if self.engine.quirk == Quirk::HostCounter {
+            if id == MIDR {
+                HOST_TICKS.fetch_add(SLOW_TICKS, Ordering::Relaxed);
+            } else if let Some(behind) = self.behind(id) {
+                return Ok(Value::u64(host_ticks().wrapping_sub(behind)));
+            }
         }
         self.regs.get(&id).cloned().ok_or(RegError::Unknown { id })
     }
@@ -260,6 +291,11 @@ impl Registers for MockVcpu {
             return Err(RegError::Refused { id, found: value.clone(), allowed: "nothing" });
         }
         *held = value.clone();
+        if let Some(count) = value.to_u64().filter(|_| quirk == Quirk::HostCounter)
+            && id == kvm::TIMER_CNT
+        {
+            *held = Value::u64(host_ticks().wrapping_sub(count));
+        }
         if quirk == Quirk::Alters(id) {
             let mut bytes = value.as_bytes().to_vec();
             bytes[0] ^= 1;
