@@ -10,6 +10,7 @@ mod abide;
 /// The kit's writer of archives, by its file: a kit that does not build must not stop a task.
 #[path = "../../crates/testkit/src/cpio.rs"]
 mod cpio;
+mod cuts;
 mod debian;
 mod disks;
 mod evolution;
@@ -71,6 +72,8 @@ enum Task {
     Vmclock(vmclock::Arguments),
     /// Boot Linux with a host thread for each vCPU, saved and restored on the way
     Threads(threads::Arguments),
+    /// Cut handoffs of a running guest off, everywhere, and look who has it
+    Cuts(cuts::Arguments),
     /// Run abide on real host kernels, emulated
     Lab(lab::Arguments),
     /// Run programs of a Debian guest and compare what they say
@@ -115,6 +118,7 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Vmclock(arguments) => tally::alone(|count| vmclock::run(&arguments, count))?,
         Task::Vsock(arguments) => tally::alone(|count| vsock::run(&arguments, count))?,
         Task::Threads(arguments) => tally::alone(|count| threads::run(&arguments, count))?,
+        Task::Cuts(arguments) => tally::alone(|count| cuts::run(&arguments, count))?,
         Task::Lab(arguments) => tally::alone(|count| lab::run(&arguments, count))?,
         Task::Userland(arguments) => userland::task(&arguments)?,
         Task::Bench(arguments) => tasks::bench::task(&arguments)?,

@@ -296,6 +296,34 @@ fn guest_whose_source_is_killed_is_the_destinations_once_that_is_resolved() {
 }
 
 #[test]
+fn guest_whose_source_never_heard_of_its_arrival_goes_on_to_others() {
+    let sandbox = Sandbox::new();
+    let mut here = shipped_guest(&sandbox, "web");
+    let (there, to) = expected_by_tcp(&sandbox, "other", &["--insecure-plain-tcp"]);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let between = format!("tcp:{}", listener.local_addr().unwrap());
+    let plain = ["--volatile-journal", "--insecure-plain-tcp"];
+    let mut moving = sandbox.command(&["migrate", "web", &between, plain[0], plain[1]]);
+    let mut moving = Running(moving.stderr(Stdio::null()).spawn().unwrap());
+    // The source's process is killed when the destination says that it runs.
+    withhold(&listener, to.strip_prefix("tcp:").unwrap(), 11, || {
+        here.0.kill().unwrap();
+        here.0.wait().unwrap();
+    });
+    moving.0.wait().unwrap();
+    let mut next = expected(&sandbox, "next", "s", &[]);
+    let moved = migrate(&sandbox, "other", "s");
+    assert_eq!(code(&moved), 0, "{}", stderr(&moved));
+    assert_eq!(there.end(), 14);
+    // The destination's journal still tells the source that the guest was taken there.
+    let (_again, to) = expected_by_tcp(&sandbox, "other", &["--insecure-plain-tcp"]);
+    let resolved = sandbox.abide(&["migrate", "web", &to, "--resolve", plain[0], plain[1]]);
+    assert_eq!(code(&resolved), 0, "{}", stderr(&resolved));
+    next.type_in("poweroff\n");
+    assert_eq!(next.end(), 0);
+}
+
+#[test]
 fn guest_stays_whatever_word_before_the_record_is_lost_and_the_next_try_succeeds() {
     let sandbox = Sandbox::new();
     let mut here = shipped_guest(&sandbox, "web");

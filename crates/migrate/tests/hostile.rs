@@ -4,9 +4,10 @@
 mod common;
 
 use abide_migrate::driver::{
-    DestinationEnd, DestinationHandoff, Patience, SourceEnd, SourceHandoff,
+    DestinationEnd, DestinationHandoff, Dial, Link, Patience, SourceEnd, SourceHandoff,
 };
 use abide_migrate::message::{Accept, Hello, Kind, Message, Purpose, Standing, VERSIONS, Welcome};
+use abide_migrate::transport::unix::UnixLink;
 use abide_migrate::*;
 use common::{ATTEMPT, Dialer, Door, FakeDestination, FakeSource, Memory, PATIENCE, TOKEN, World};
 use std::io::{Read, Write};
@@ -64,6 +65,37 @@ fn destination_against(patience: Patience, source: impl FnOnce(UnixStream)) -> S
     assert!(disk.record.is_none_or(|record| record.ownership == Ownership::Discarded));
     let DestinationEnd::Nothing { why } = end else { panic!("{end:?}") };
     why.to_string()
+}
+
+/// Takes every connection and closes it, as a proxy does whose destination is gone.
+struct Closing {
+    dials: u32,
+}
+
+impl Dial for Closing {
+    fn dial(&mut self, _wait: Duration) -> std::io::Result<Box<dyn Link>> {
+        self.dials += 1;
+        if self.dials > 100 {
+            return Err(std::io::ErrorKind::ConnectionRefused.into());
+        }
+        let (near, _) = UnixStream::pair()?;
+        Ok(Box::new(UnixLink::new(near, std::path::Path::new("proxy"))?))
+    }
+}
+
+#[test]
+fn a_peer_that_hangs_up_is_asked_now_and_then_and_not_for_ever() {
+    let left = Record { ownership: Ownership::GivenAway, ..Record::running(TOKEN) };
+    let mut disk = Memory { record: Some(left), ..Memory::default() };
+    let mut dial = Closing { dials: 0 };
+    let patience = Patience {
+        settle: Duration::from_millis(60),
+        retry: Duration::from_millis(20),
+        ..PATIENCE
+    };
+    let end = SourceHandoff::orphan(&mut dial, &mut disk, patience).unwrap().run();
+    assert!(matches!(end, SourceEnd::Unsettled { .. }), "{end:?}");
+    assert!((2..10).contains(&dial.dials), "{} connections", dial.dials);
 }
 
 fn hello(versions: (u16, u16), identity: u8) -> Message {

@@ -17,6 +17,7 @@ pub struct Desk {
     word: Mutex<Option<&'static str>>,
     is_cancelled: AtomicBool,
     is_fenced: AtomicBool,
+    is_awaited: AtomicBool,
     right: Mutex<Right>,
 }
 
@@ -39,6 +40,7 @@ impl Desk {
             word: Mutex::default(),
             is_cancelled: AtomicBool::new(false),
             is_fenced: AtomicBool::new(false),
+            is_awaited: AtomicBool::new(false),
             right: Mutex::default(),
         }
     }
@@ -85,6 +87,11 @@ impl Desk {
         self.is_fenced.load(Ordering::SeqCst)
     }
 
+    /// The guest runs here, and its source may still ask whether it does.
+    pub fn await_source(&self, is_awaited: bool) {
+        self.is_awaited.store(is_awaited, Ordering::SeqCst);
+    }
+
     /// Whether somebody asked for that.
     pub fn is_cancelled(&self) -> bool {
         self.is_cancelled.load(Ordering::SeqCst)
@@ -93,6 +100,9 @@ impl Desk {
     /// The guest has ended here, and nobody asks about it any more: its journal goes with it. One
     /// that says who else has the guest stays.
     pub fn close(&self) {
+        if self.is_awaited.load(Ordering::SeqCst) {
+            return;
+        }
         let Some(mut right) = self.right() else { return };
         let record = right.journal.as_ref().and_then(Journal::record);
         if record.is_some_and(|record| record.ownership == Ownership::Running) {

@@ -15,14 +15,17 @@ use abide_machine::lifecycle::Prepared;
 use abide_machine::restore::{Elsewhere, RestoreReport, restore_onto};
 use abide_memory::GuestRam;
 use abide_migrate::driver::{
-    DestinationEnd, DestinationGuest, DestinationHandoff, GuestError, HandoffError, Link, Listen,
-    Patience, Resolution,
+    DestinationEnd, DestinationGuest, DestinationHandoff, GuestError, HandoffError, Keep, Link,
+    Listen, Patience, Resolution,
 };
 use abide_migrate::message::{Accept, MemoryWay, Offer, Round};
 use abide_migrate::transport::{descriptor, pages};
-use abide_migrate::{DestinationState, Durability, Journal, RunToken, StateDigest};
+use abide_migrate::{
+    DestinationState, Durability, Journal, JournalError, Record, RunToken, StateDigest,
+};
 use abide_snapshot::Reader;
 use anyhow::{Result, bail};
+use std::cell::RefCell;
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -103,15 +106,15 @@ fn attend(
     sender: Sender<Arrived>,
 ) -> Result<()> {
     let Some(mut right) = desk.right() else { bail!("another handoff is under way") };
-    let journal = Journal::open(&desk.journal, plan.durability)?;
-    let journal = right.journal.insert(journal);
+    let journal = RefCell::new(Some(Journal::open(&desk.journal, plan.durability)?));
+    let mut lent = Lent { record: None, journal: &journal };
+    lent.record = journal.borrow().as_ref().and_then(Journal::record).cloned();
     let mut guest = Incoming::new(desk, plan, sender);
     let mut handoff =
-        DestinationHandoff::new(&mut guest, &mut *listen, journal, Patience::default());
-    let token = loop {
+        DestinationHandoff::new(&mut guest, &mut *listen, &mut lent, Patience::default());
+    let (token, mut is_settled) = loop {
         match handoff.run() {
-            DestinationEnd::Runs { token, is_settled: true } => break token,
-            DestinationEnd::Runs { is_settled: false, .. } => {}
+            DestinationEnd::Runs { token, is_settled } => break (token, is_settled),
             DestinationEnd::Nothing { .. } if desk.is_cancelled() => bail!("cancelled"),
             // Nobody came yet.
             DestinationEnd::Nothing { why: HandoffError::Cancelled } => {}
@@ -128,10 +131,39 @@ fn attend(
             DestinationEnd::Deaf { source } => return Err(source.into()),
         }
     };
-    drop(handoff);
-    desk.say(None);
-    right.token = Some(token);
+    // The guest can go on to others, while a source that has not heard of it is still answered.
+    desk.await_source(!is_settled);
+    (right.token, right.journal) = (Some(token), journal.take());
+    drop(right);
+    while !is_settled {
+        match handoff.run() {
+            DestinationEnd::Runs { is_settled: heard, .. } => is_settled = heard,
+            DestinationEnd::Deaf { source } => return Err(source.into()),
+            _ => {}
+        }
+    }
+    desk.await_source(false);
     Ok(())
+}
+
+/// The journal, until the guest runs: then it is of whoever hands that guest on.
+struct Lent<'a> {
+    record: Option<Record>,
+    journal: &'a RefCell<Option<Journal>>,
+}
+
+impl Keep for Lent<'_> {
+    fn record(&self) -> Option<&Record> {
+        self.record.as_ref()
+    }
+
+    fn keep(&mut self, record: &Record) -> Result<(), JournalError> {
+        let mut journal = self.journal.borrow_mut();
+        let journal = journal.as_mut().expect("a guest that runs needs no record of its arrival");
+        journal.keep(record)?;
+        self.record = Some(record.clone());
+        Ok(())
+    }
 }
 
 /// A guest on its way in.
@@ -146,6 +178,8 @@ struct Incoming<'a> {
     report: ArrivalReport,
     /// When the last share of the blackout ended.
     mark: Instant,
+    /// What is said of it at the desk is the machine's business, or of a handoff that goes on.
+    is_here: bool,
 }
 
 impl<'a> Incoming<'a> {
@@ -160,6 +194,7 @@ impl<'a> Incoming<'a> {
             prepared: None,
             report: ArrivalReport::default(),
             mark: Instant::now(),
+            is_here: false,
         }
     }
 
@@ -291,11 +326,15 @@ impl DestinationGuest for Incoming<'_> {
     }
 
     fn is_cancelled(&mut self) -> bool {
-        self.desk.is_cancelled()
+        !self.is_here && self.desk.is_cancelled()
     }
 
     fn entered(&mut self, state: DestinationState) {
         use DestinationState as S;
+        if self.is_here {
+            return;
+        }
+        self.is_here = state == S::Running;
         self.desk.fence(false);
         self.desk.say(match state {
             S::Listening | S::Greeting => Some("expected"),

@@ -20,7 +20,7 @@ const LOOK: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub enum DestinationEnd {
     /// The guest runs here with this token. [`DestinationHandoff::run`] goes on to answer a source
-    /// that did not hear of it.
+    /// that did not hear of it, and writes no record any more.
     Runs {
         /// The right to run that it has.
         token: RunToken,
@@ -72,6 +72,8 @@ pub struct DestinationHandoff<'a> {
     is_settled: bool,
     accept: Option<Accept>,
     is_greeted: bool,
+    /// The caller knows that the guest runs.
+    is_told: bool,
 }
 
 type Step = Result<Option<DestinationEvent>, HandoffError>;
@@ -99,6 +101,7 @@ impl<'a> DestinationHandoff<'a> {
             is_settled: false,
             accept: None,
             is_greeted: false,
+            is_told: false,
         }
     }
 
@@ -112,13 +115,10 @@ impl<'a> DestinationHandoff<'a> {
     /// called again.
     pub fn run(&mut self) -> DestinationEnd {
         let mut give_up = Instant::now() + self.patience.settle;
-        let mut was = self.machine.state();
         loop {
-            let state = self.machine.state();
-            if let Some(end) = self.end(was, state) {
+            if let Some(end) = self.end() {
                 return end;
             }
-            was = state;
             let event = if self.channel.is_some() {
                 self.listen_to_peer()
             } else {
@@ -136,14 +136,16 @@ impl<'a> DestinationHandoff<'a> {
         }
     }
 
-    /// Whether the step from `was` to `state` is one that the caller wants to hear of.
-    fn end(&mut self, was: DestinationState, state: DestinationState) -> Option<DestinationEnd> {
+    /// What the caller wants to hear of, if it has come to that.
+    fn end(&mut self) -> Option<DestinationEnd> {
         use DestinationState as S;
-        if self.channel.is_some() {
+        let state = self.machine.state();
+        let is_news = state == S::Running && !std::mem::replace(&mut self.is_told, true);
+        if self.channel.is_some() && !is_news {
             return None;
         }
         match state {
-            S::Running if was != S::Running || self.is_settled => {
+            S::Running if is_news || self.is_settled => {
                 let token = self.record.as_ref()?.token;
                 let is_settled = std::mem::take(&mut self.is_settled);
                 Some(DestinationEnd::Runs { token, is_settled })

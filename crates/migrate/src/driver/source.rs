@@ -48,6 +48,8 @@ pub struct SourceHandoff<'a> {
     why: Option<HandoffError>,
     /// The guest was stopped and could not be let go on: nothing is done about it here.
     resume_failed: bool,
+    /// When it was last connected anew.
+    redialled: Option<Instant>,
 }
 
 type Step = Result<Option<SourceEvent>, HandoffError>;
@@ -99,6 +101,7 @@ impl<'a> SourceHandoff<'a> {
             round: 0,
             why: None,
             resume_failed: false,
+            redialled: None,
         }
     }
 
@@ -227,6 +230,13 @@ impl<'a> SourceHandoff<'a> {
 
     /// Tries to connect until `give_up`, at least once, unless a resolution comes first.
     fn redial(&mut self, give_up: Instant) -> Result<SourceEvent, HandoffError> {
+        // Somebody may take connections in front of a destination that is gone.
+        if let Some(before) = self.redialled {
+            if Instant::now() >= give_up {
+                return Err(self.why.take().unwrap_or_else(|| ChannelError::Closed.into()));
+            }
+            std::thread::sleep(self.patience.retry.saturating_sub(before.elapsed()));
+        }
         loop {
             let may_reclaim = self.machine.takes(SourceEvent::ResolvedToReclaim);
             if may_reclaim && self.guest.as_mut().is_some_and(|guest| guest.is_reclaimed()) {
@@ -234,7 +244,10 @@ impl<'a> SourceHandoff<'a> {
             }
             let left = give_up.saturating_duration_since(Instant::now());
             match self.connect(left.max(self.patience.retry)) {
-                Ok(()) => return Ok(SourceEvent::Linked),
+                Ok(()) => {
+                    self.redialled = Some(Instant::now());
+                    return Ok(SourceEvent::Linked);
+                }
                 Err(why) if left.is_zero() => return Err(self.why.take().unwrap_or(why)),
                 Err(why) => tracing::warn!(%why, "the destination is not there"),
             }

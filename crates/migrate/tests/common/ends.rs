@@ -56,11 +56,14 @@ impl Ends {
                 &mut destination_disk,
                 PATIENCE,
             );
+            let mut is_told = false;
             // Whoever was refused or cut off is waited for again.
             let end = loop {
                 match handoff.run() {
                     DestinationEnd::Nothing { .. } if !over.load(Ordering::SeqCst) => {}
                     DestinationEnd::Unsettled { .. } if !over.load(Ordering::SeqCst) => {}
+                    DestinationEnd::Runs { is_settled: false, .. }
+                        if !std::mem::replace(&mut is_told, true) => {}
                     end => break end,
                 }
             };

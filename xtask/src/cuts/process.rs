@@ -1,0 +1,250 @@
+//! Processes of abide, each with a guest that runs there, or is expected.
+
+use anyhow::{Context, Result, bail, ensure};
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// What should happen happens within this time, on two slow cores that others use too.
+pub const LIMIT: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// Waits until `look` finds something.
+///
+/// # Errors
+/// If it finds nothing in time; `what` says what was waited for.
+pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Result<Option<T>>) -> Result<T> {
+    let end = Instant::now() + LIMIT;
+    loop {
+        if let Some(found) = look()? {
+            return Ok(found);
+        }
+        ensure!(Instant::now() < end, "{what}: not within {LIMIT:?}");
+        thread::sleep(PAUSE);
+    }
+}
+
+/// How abide is called.
+#[derive(Clone)]
+pub struct Abide {
+    pub program: PathBuf,
+    /// With the state directory and what the processes say.
+    pub folder: PathBuf,
+}
+
+/// Keys are another matter, and so is a power cut.
+pub const PLAIN: [&str; 2] = ["--insecure-plain-tcp", "--volatile-journal"];
+
+impl Abide {
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(args).arg("--state-dir").arg(self.folder.join("state"));
+        command.current_dir(&self.folder).stdin(Stdio::null());
+        command
+    }
+
+    pub fn output(&self, args: &[&str]) -> Result<Output> {
+        Ok(self.command(args).output()?)
+    }
+
+    /// What `abide status` calls it; `None` if no process has it.
+    pub fn state(&self, name: &str) -> Result<Option<String>> {
+        let output = self.output(&["status", name, "--json"])?;
+        if !output.status.success() {
+            let words = String::from_utf8_lossy(&output.stderr);
+            // It may be ending just now.
+            let is_gone = words.contains("no guest named") || words.contains("ended");
+            let is_gone = is_gone || words.contains("does not answer");
+            ensure!(is_gone, "abide status {name}: {words}");
+            return Ok(None);
+        }
+        let status: serde_json::Value = serde_json::from_slice(&output.stdout)?;
+        let state = status.get("state").and_then(serde_json::Value::as_str);
+        Ok(Some(state.context("no state in the status")?.to_owned()))
+    }
+
+    /// Waits until `abide status` calls it so.
+    pub fn await_state(&self, name: &str, state: &str) -> Result<()> {
+        let mut last = None;
+        let found = wait_for("status", || {
+            last = self.state(name)?;
+            Ok((last.as_deref() == Some(state)).then_some(()))
+        });
+        found.with_context(|| format!("{name} is {last:?}, not {state}"))
+    }
+
+    /// Runs `abide migrate` to settle what was cut off: its words, if it ends with `code`.
+    pub fn resolve(&self, name: &str, more: &[&str], code: i32) -> Result<String> {
+        let args = [&["migrate", name, "--resolve"], more, &PLAIN[..]].concat();
+        let output = self.output(&args)?;
+        let words = String::from_utf8_lossy(&output.stderr).into_owned();
+        let found = output.status.code();
+        ensure!(found == Some(code), "{}: {found:?}, not {code}: {words}", args.join(" "));
+        Ok(words)
+    }
+}
+
+/// A process, ended when dropped.
+pub struct Process {
+    pub name: String,
+    child: Child,
+    console: Arc<Mutex<Vec<u8>>>,
+    reader: Option<thread::JoinHandle<()>>,
+    words: PathBuf,
+}
+
+impl Process {
+    /// Starts `command`, which is about the guest `name`.
+    pub fn start(name: &str, mut command: Command, words: PathBuf) -> Result<Self> {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(File::create(&words)?);
+        let mut child = command.spawn().with_context(|| format!("starting {name}"))?;
+        let mut output = child.stdout.take().context("standard output is a pipe")?;
+        let console = Arc::new(Mutex::default());
+        let said = Arc::clone(&console);
+        let reader = thread::spawn(move || {
+            let mut piece = [0; 4096];
+            while let Ok(len @ 1..) = output.read(&mut piece) {
+                let mut said: std::sync::MutexGuard<'_, Vec<u8>> =
+                    said.lock().unwrap_or_else(PoisonError::into_inner);
+                said.extend_from_slice(&piece[..len]);
+            }
+        });
+        Ok(Self { name: name.to_owned(), child, console, reader: Some(reader), words })
+    }
+
+    pub fn type_in(&mut self, text: &str) -> Result<()> {
+        let input = self.child.stdin.as_mut().context("standard input is a pipe")?;
+        input.write_all(text.as_bytes())?;
+        Ok(input.flush()?)
+    }
+
+    /// What its guest has printed in this process.
+    pub fn console(&self) -> Vec<u8> {
+        self.console.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What abide itself said.
+    pub fn words(&self) -> String {
+        fs::read_to_string(&self.words).unwrap_or_default()
+    }
+
+    /// Waits until the guest has printed `text`, behind the first `from` bytes.
+    pub fn await_text(&mut self, from: usize, text: &str) -> Result<()> {
+        let what = format!("{}: {text:?} on the console", self.name);
+        wait_for(&what, || {
+            let console = self.console();
+            let is_there = String::from_utf8_lossy(&console[from..]).contains(text);
+            if !is_there && let Some(status) = self.child.try_wait()? {
+                bail!("{what}: {status}: {}", self.words());
+            }
+            Ok(is_there.then_some(()))
+        })
+    }
+
+    pub fn kill(&mut self) -> Result<()> {
+        // It may just have ended by itself.
+        let _ = self.child.kill();
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// Its end, if it has ended.
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        Ok(self.child.try_wait()?)
+    }
+
+    /// Waits for its end: all that it has printed is known then.
+    pub fn end(&mut self) -> Result<ExitStatus> {
+        let what = format!("the end of {}", self.name);
+        let status = wait_for(&what, || self.ended())?;
+        self.reader.take().map(thread::JoinHandle::join);
+        Ok(status)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.kill();
+    }
+}
+
+/// The numbers on a console, of those lines that are nothing else.
+pub fn numbers(console: &[u8]) -> Vec<u64> {
+    let text = String::from_utf8_lossy(console);
+    // The last line may not be whole.
+    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+    whole.lines().filter_map(|line| line.trim().parse().ok()).collect()
+}
+
+/// Whether they are each the one before plus one, from 1: what lives twice says one twice, what
+/// was lost is missing, and what was put back in time says one again. `lost` of them may have been
+/// lost with a process that was killed.
+pub fn check_numbers(numbers: &[u64], mut lost: u64) -> Result<()> {
+    let mut before = 0;
+    for &number in numbers {
+        let missing = number.checked_sub(before + 1);
+        let Some(missing) = missing.filter(|missing| *missing <= lost) else {
+            bail!("the guest counted {before}, and then {number}");
+        };
+        lost -= missing;
+        before = number;
+    }
+    Ok(())
+}
+
+/// The guest that comes with abide, with a pattern in its memory, counting.
+pub fn counting_guest(abide: &Abide, name: &str) -> Result<Process> {
+    let command = abide.command(&["run", name, "--engine", "soft", "--memory", "32M"]);
+    let mut guest = Process::start(name, command, words_of(&abide.folder, name))?;
+    guest.await_text(0, "abide> ")?;
+    guest.type_in("mem\n")?;
+    guest.await_text(0, "KiB, hash")?;
+    guest.type_in("count 1000000\n")?;
+    guest.await_text(0, "\n2\r\n")?;
+    Ok(guest)
+}
+
+/// A process that expects a guest at `at`, and where that is.
+pub fn expecting(abide: &Abide, name: &str, at: &str) -> Result<(Process, String)> {
+    let args = [&["receive", name, at, "--engine", "soft"][..], &PLAIN].concat();
+    let words = words_of(&abide.folder, name);
+    let mut process = Process::start(name, abide.command(&args), words)?;
+    let told = "is expected at ";
+    let address = wait_for(&format!("{name} {told}"), || {
+        let words = process.words();
+        if let Some(status) = process.ended()? {
+            bail!("{name}: {status}: {words}");
+        }
+        let (_, address) = words.split_once(told).unwrap_or_default();
+        Ok(address.split_once('\n').map(|(address, _)| address.trim().to_owned()))
+    })?;
+    Ok((process, address))
+}
+
+fn words_of(folder: &Path, name: &str) -> PathBuf {
+    folder.join(format!("{name}.err"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_whole_lines_that_are_numbers_count() {
+        assert_eq!(numbers(b"abide> count 9\r\n1\r\n2\r\nx 3\r\n4"), [1, 2]);
+    }
+
+    #[test]
+    fn second_life_lost_number_and_step_back_are_noticed() {
+        assert!(check_numbers(&[1, 2, 3], 0).is_ok());
+        assert!(check_numbers(&[1, 2, 2, 3], 9).is_err());
+        assert!(check_numbers(&[1, 2, 1], 9).is_err());
+        assert!(check_numbers(&[1, 3], 0).is_err());
+        assert!(check_numbers(&[1, 3], 1).is_ok());
+        assert!(check_numbers(&[1, 3, 5], 1).is_err());
+    }
+}
