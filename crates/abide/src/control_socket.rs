@@ -1,14 +1,17 @@
-//! Commands to a running guest: one JSON object a line, one in answer.
+//! Commands to a running guest: one JSON object a line, one in answer, and before the answer to a
+//! handoff how far it is, where that is wished.
 
 use crate::clock_report::ClockReport;
 use crate::console::Requests;
-use crate::handoff::{self, Address, Desk, HandoffReport, Security, Wish};
+use crate::handoff::{self, Address, Desk, HandoffReport, Progress, Security, Wish, Writes};
 use crate::state_dir::StateDir;
 use abide_machine::handoff::Handoff;
 use abide_machine::runner::{Command, Reply, Status};
 use abide_migrate::Durability;
+use abide_migrate::driver::Resolution;
 use anyhow::{Context, Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
+use std::cell::Cell;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
@@ -53,11 +56,21 @@ pub enum Request {
         volatile_journal: bool,
         /// What protects the way there.
         security: Security,
+        /// Whether [`Response::Progress`] is to come before the answer.
+        #[serde(default)]
+        tells: bool,
+        /// Whether it is only tried: it goes on here in any case.
+        #[serde(default)]
+        is_probe: bool,
     },
+    /// Tell how fast it writes to its memory.
+    MeasureWrites,
     /// Give up the handoff that is under way.
     CancelMigration,
     /// The other side of the handoff is fenced, as an operator states.
     Fenced,
+    /// What is prepared is not to run here, as an operator states.
+    Discard,
     /// Write it to a file.
     Save {
         /// The file, with an absolute path.
@@ -125,11 +138,15 @@ pub enum Response {
         /// Bytes.
         file_len: u64,
     },
+    /// How far a handoff is; the answer is still to come.
+    Progress(Progress),
     /// Handed over.
     Migrated {
         /// How that went.
         report: Box<HandoffReport>,
     },
+    /// How fast it writes.
+    Writes(Writes),
     /// How it is.
     Status(StatusReport),
     /// The guest's clock.
@@ -169,6 +186,9 @@ pub struct StatusReport {
     pub guest_ns: u64,
     /// Bytes it has printed.
     pub console_bytes: u64,
+    /// How far it is on its way out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handoff: Option<Progress>,
 }
 
 /// In a word.
@@ -195,6 +215,7 @@ impl From<Status> for StatusReport {
             instructions: status.instructions,
             guest_ns: status.guest_ns,
             console_bytes: status.console_bytes,
+            handoff: None,
         }
     }
 }
@@ -222,7 +243,7 @@ fn serve_one(stream: &UnixStream, desk: &Desk) -> Result<()> {
     // Until the answer has left, this process must not end.
     let _underway = desk.guest().map(Requests::begin);
     let response = match serde_json::from_str(&line) {
-        Ok(request) => answer(request, desk),
+        Ok(request) => answer(request, desk, stream),
         Err(error) => Response::Failed { reason: format!("not a command: {error}") },
     };
     send(stream, &response)
@@ -236,22 +257,62 @@ fn answer_expected(request: &Request, desk: &Desk) -> Response {
             pid: std::process::id(),
             ..StatusReport::default()
         }),
-        Request::Stop | Request::CancelMigration => {
-            desk.cancel();
-            Response::Done
-        }
+        Request::Stop | Request::CancelMigration => cancel_expected(desk),
         Request::Fenced => fence(desk),
+        Request::Discard => discard(desk),
         _ => Response::Failed { reason: "the guest is still to come".to_owned() },
     }
 }
 
-fn migrate(desk: &Desk, to: &str, wished: impl FnOnce(Address) -> Wish) -> Response {
+fn migrate(
+    desk: &Desk,
+    to: &str,
+    wished: impl FnOnce(Address) -> Wish,
+    teller: Option<&UnixStream>,
+) -> Response {
     let failed = |reason| Response::Failed { reason };
+    let teller = Cell::new(teller);
+    // Some rounds fit what a socket holds. Who reads none of it, or is gone, is told no more.
+    let tell = |progress: &Progress| {
+        let progress = Response::Progress(progress.clone());
+        teller.set(teller.get().filter(|stream| send(stream, &progress).is_ok()));
+    };
     match to.parse().map(wished) {
         Err(reason) => failed(reason),
-        Ok(wish) => match handoff::migrate(desk, &wish) {
+        Ok(wish) => match handoff::migrate(desk, &wish, &tell) {
             Ok(report) => Response::Migrated { report: Box::new(report) },
             Err(error) => failed(format!("{error:#}")),
+        },
+    }
+}
+
+fn cancel_expected(desk: &Desk) -> Response {
+    match desk.word() {
+        Some(word @ ("prepared" | "taken")) => Response::Failed {
+            reason: format!(
+                "it is {word}, and it may be the only copy: `abide migrate {} --resolve \
+                 --discard` drops it",
+                desk.name
+            ),
+        },
+        _ => {
+            desk.cancel();
+            Response::Done
+        }
+    }
+}
+
+fn discard(desk: &Desk) -> Response {
+    match desk.word() {
+        Some("prepared") => {
+            desk.resolve(Some(Resolution::Discard));
+            Response::Done
+        }
+        word => Response::Failed {
+            reason: format!(
+                "it is {}; only what is prepared here can be discarded",
+                word.unwrap_or("running")
+            ),
         },
     }
 }
@@ -259,7 +320,7 @@ fn migrate(desk: &Desk, to: &str, wished: impl FnOnce(Address) -> Wish) -> Respo
 fn fence(desk: &Desk) -> Response {
     match desk.word() {
         Some("prepared" | "given away") => {
-            desk.fence(true);
+            desk.resolve(Some(Resolution::Run));
             Response::Done
         }
         word => Response::Failed {
@@ -271,13 +332,22 @@ fn fence(desk: &Desk) -> Response {
     }
 }
 
-fn answer(request: Request, desk: &Desk) -> Response {
+fn answer(request: Request, desk: &Desk, stream: &UnixStream) -> Response {
     let Some(requests) = desk.guest() else { return answer_expected(&request, desk) };
     let command = match request {
-        Request::Migrate { to, timeout_s, downtime_ms, volatile_journal, security } => {
-            return migrate(desk, &to, |to| Wish {
+        Request::Migrate {
+            to,
+            timeout_s,
+            downtime_ms,
+            volatile_journal,
+            security,
+            tells,
+            is_probe,
+        } => {
+            let wished = |to| Wish {
                 to,
                 security,
+                is_probe,
                 downtime: Duration::from_millis(downtime_ms),
                 timeout: timeout_s.map(Duration::from_secs),
                 durability: if volatile_journal {
@@ -285,13 +355,21 @@ fn answer(request: Request, desk: &Desk) -> Response {
                 } else {
                     Durability::Required
                 },
-            });
+            };
+            return migrate(desk, &to, wished, tells.then_some(stream));
+        }
+        Request::MeasureWrites => {
+            return match handoff::measure(desk) {
+                Ok(writes) => Response::Writes(writes),
+                Err(error) => Response::Failed { reason: format!("{error:#}") },
+            };
         }
         Request::CancelMigration => {
             desk.cancel();
             return Response::Done;
         }
         Request::Fenced => return fence(desk),
+        Request::Discard => return discard(desk),
         Request::Status => Command::Status,
         Request::Clock => Command::Clock,
         Request::Announce { notice } => Command::Announce(notice.into()),
@@ -325,6 +403,7 @@ fn answer(request: Request, desk: &Desk) -> Response {
             if let Some(word) = desk.word() {
                 word.clone_into(&mut report.state);
             }
+            report.handoff = desk.progress();
             Response::Status(report)
         }
         Some(Reply::Clock(clock)) => {
@@ -363,12 +442,24 @@ fn send(mut stream: &UnixStream, message: &impl Serialize) -> Result<()> {
 /// Sends a command to the guest of this name and waits for its answer: however long a save takes,
 /// otherwise as long as a save that is under way there may be expected to.
 pub fn ask(state: &StateDir, name: &str, request: &Request) -> Result<Response> {
+    ask_told(state, name, request, &mut |_| ())
+}
+
+/// As [`ask`]; `told` hears how far it is.
+pub fn ask_told(
+    state: &StateDir,
+    name: &str,
+    request: &Request,
+    told: &mut dyn FnMut(&Progress),
+) -> Result<Response> {
     let stream = state.connect(name)?;
     refuse_if_stopped(name, &stream)?;
     stream.set_write_timeout(Some(PATIENCE))?;
     let patience = match request {
         Request::Migrate { .. } => None,
-        Request::CancelMigration | Request::Fenced => Some(PATIENCE),
+        Request::MeasureWrites | Request::CancelMigration | Request::Fenced | Request::Discard => {
+            Some(PATIENCE)
+        }
         Request::Save { .. } | Request::SaveMoving { .. } | Request::SaveKeepingMemory { .. } => {
             None
         }
@@ -379,10 +470,26 @@ pub fn ask(state: &StateDir, name: &str, request: &Request) -> Result<Response> 
     };
     stream.set_read_timeout(patience)?;
     send(&stream, request).with_context(|| format!("guest {name}"))?;
+    let mut reader = BufReader::new(&stream);
+    loop {
+        let line = read_answer(name, &stream, &mut reader, patience)?;
+        match serde_json::from_str(&line) {
+            Ok(Response::Progress(progress)) => told(&progress),
+            answer => return answer.with_context(|| format!("guest {name} answered nonsense")),
+        }
+    }
+}
+
+fn read_answer(
+    name: &str,
+    stream: &UnixStream,
+    reader: &mut impl BufRead,
+    patience: Option<Duration>,
+) -> Result<String> {
     let mut line = String::new();
-    match BufReader::new((&stream).take(LINE_MAX_LEN)).read_line(&mut line) {
+    match reader.take(LINE_MAX_LEN).read_line(&mut line) {
         Err(error) if error.kind() == ErrorKind::WouldBlock => {
-            refuse_if_stopped(name, &stream)?;
+            refuse_if_stopped(name, stream)?;
             bail!(
                 "guest {name} did not answer within {} s: it is being saved; try again later",
                 patience.unwrap_or(PATIENCE).as_secs()
@@ -393,5 +500,5 @@ pub fn ask(state: &StateDir, name: &str, request: &Request) -> Result<Response> 
     if line.is_empty() {
         return Err(anyhow!("guest {name} ended before it answered"));
     }
-    serde_json::from_str(&line).with_context(|| format!("guest {name} answered nonsense"))
+    Ok(line)
 }

@@ -114,6 +114,12 @@ impl StateDir {
             == Err(rustix::io::Errno::WOULDBLOCK)
     }
 
+    /// Where the journal of the guest of this name is, if it has one.
+    pub fn journal(&self, name: &str) -> Result<PathBuf> {
+        check_name(name)?;
+        Ok(self.path.join(JOURNALS).join(name))
+    }
+
     /// Connects to the guest of this name.
     pub fn connect(&self, name: &str) -> Result<UnixStream> {
         check_name(name)?;

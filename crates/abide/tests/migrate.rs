@@ -1,49 +1,12 @@
 //! Running guests are handed from process to process, and stay where that fails.
-#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 mod support;
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
-use std::process::{Output, Stdio};
+use std::process::Stdio;
+use support::handoff::{PLAIN, await_state, expected, expected_by_tcp, line_with, migrate, state};
 use support::{Running, Sandbox, code, shipped_guest, stderr};
-
-/// Expects a guest at the socket of this name.
-fn expected(sandbox: &Sandbox, name: &str, socket: &str, more: &[&str]) -> Running {
-    let at = format!("unix:{}", sandbox.path(socket).display());
-    let mut args = vec!["receive", name, &at, "--engine", "soft", "--volatile-journal"];
-    args.extend(more);
-    let mut command = sandbox.command(&args);
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut receiving = Running(command.spawn().unwrap());
-    // From this line on somebody listens.
-    let said = first_line(&mut receiving);
-    assert!(said.contains("is expected at"), "{said}");
-    receiving
-}
-
-fn first_line(receiving: &mut Running) -> String {
-    let stderr = receiving.0.stderr.as_mut().unwrap();
-    let mut said = Vec::new();
-    while !said.ends_with(b"\n") {
-        let mut byte = [0];
-        assert_eq!(stderr.read(&mut byte).unwrap(), 1, "{}", String::from_utf8_lossy(&said));
-        said.push(byte[0]);
-    }
-    String::from_utf8_lossy(&said).into_owned()
-}
-
-fn migrate(sandbox: &Sandbox, name: &str, socket: &str) -> Output {
-    let to = format!("unix:{}", sandbox.path(socket).display());
-    sandbox.abide(&["migrate", name, &to, "--json", "--volatile-journal"])
-}
-
-fn state(sandbox: &Sandbox, name: &str) -> String {
-    let output = sandbox.abide(&["status", name, "--json"]);
-    let status: serde_json::Value =
-        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", stderr(&output)));
-    status["state"].as_str().unwrap().to_owned()
-}
 
 #[test]
 fn guest_goes_there_and_back_and_keeps_what_it_knows() {
@@ -80,18 +43,6 @@ fn guest_goes_there_and_back_and_keeps_what_it_knows() {
     assert_eq!(arrival["epoch"], epoch);
 }
 
-/// Expects a guest at a free port; says which.
-fn expected_by_tcp(sandbox: &Sandbox, name: &str, security: &[&str]) -> (Running, String) {
-    let at = ["tcp:127.0.0.1:0", "--engine", "soft", "--volatile-journal"];
-    let mut command = sandbox.command(&[&["receive", name][..], &at, security].concat());
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut receiving = Running(command.spawn().unwrap());
-    let said = first_line(&mut receiving);
-    let (_, to) = said.split_once("expected at ").unwrap();
-    let to = to.trim().to_owned();
-    (receiving, to)
-}
-
 #[test]
 fn memory_goes_over_tcp_while_the_guest_writes_it() {
     let sandbox = Sandbox::new();
@@ -109,6 +60,14 @@ fn memory_goes_over_tcp_while_the_guest_writes_it() {
     assert_eq!(code(&moved), 0, "{}", stderr(&moved));
     let told: serde_json::Value = serde_json::from_slice(&moved.stdout).unwrap();
     assert_eq!(told["memory"], "stream");
+    // A line for each round in which it ran, for programs.
+    let rounds: Vec<serde_json::Value> =
+        stderr(&moved).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(rounds.len() as u64 + 1, told["rounds"].as_u64().unwrap());
+    for (n, round) in rounds.iter().enumerate() {
+        assert_eq!((&round["rounds"], &round["to"]), (&(n + 1).into(), &to.as_str().into()));
+        assert!(round["bytes_per_s"].as_u64().unwrap() > 0, "{round}");
+    }
     // Its program and 1 MiB that it filled, and once more what it wrote meanwhile.
     assert!(told["pages"].as_u64().unwrap() > 256, "{told}");
     assert!(told["rounds"].as_u64().unwrap() >= 2, "{told}");
@@ -165,18 +124,83 @@ fn guest_stays_where_nobody_takes_it() {
     assert_eq!(code(&alone), 1);
     let words = stderr(&alone);
     assert!(words.contains("goes on here") && words.contains("nobody"), "{words}");
-    sandbox.abide(&["pause", "web"]);
-    let _there = expected(&sandbox, "other", "s", &[]);
-    let paused = migrate(&sandbox, "web", "s");
-    assert_eq!(code(&paused), 1);
-    assert!(stderr(&paused).contains("paused"), "{}", stderr(&paused));
-    assert_eq!(state(&sandbox, "web"), "paused");
-    sandbox.abide(&["resume", "web"]);
+    assert!(!words.contains(": :"), "every address is said: {words}");
     here.type_in("uptime\n");
     here.wait_for("abide> ");
-    // The same two are good for the next try.
+    let _there = expected(&sandbox, "other", "s", &[]);
     assert_eq!(code(&migrate(&sandbox, "web", "s")), 0);
     assert_eq!(here.end(), 14);
+}
+
+#[test]
+fn paused_guest_arrives_paused() {
+    let sandbox = Sandbox::new();
+    let mut here = shipped_guest(&sandbox, "web");
+    here.type_in("mem\n");
+    here.wait_for("abide> ");
+    sandbox.abide(&["pause", "web"]);
+    // By descriptor, and as a stream.
+    let mut by_socket = expected(&sandbox, "other", "s", &[]);
+    assert_eq!(code(&migrate(&sandbox, "web", "s")), 0);
+    assert_eq!(here.end(), 14);
+    assert_eq!(state(&sandbox, "other"), "paused");
+    let said = line_with(&mut by_socket, "on engine");
+    assert!(said.contains("is paused"), "{said}");
+    let (mut there, to) = expected_by_tcp(&sandbox, "next", &["--insecure-plain-tcp"]);
+    let moved = sandbox.abide(&["migrate", "other", &to, PLAIN[0], PLAIN[1]]);
+    assert_eq!(code(&moved), 0, "{}", stderr(&moved));
+    assert_eq!(by_socket.end(), 14);
+    assert_eq!(state(&sandbox, "next"), "paused");
+    there.type_in("mem check\n");
+    assert_eq!(code(&sandbox.abide(&["resume", "next"])), 0);
+    let said = there.wait_for("abide> ");
+    assert!(said.contains("intact"), "{said}");
+    there.type_in("poweroff\n");
+    assert_eq!(there.end(), 0);
+}
+
+#[test]
+fn dry_run_predicts_and_leaves_the_guest_as_it_was() {
+    let sandbox = Sandbox::new();
+    let mut here = shipped_guest(&sandbox, "web");
+    here.type_in("mem\n");
+    here.wait_for("abide> ");
+    let dry = |more: &[&str]| {
+        let told = sandbox.abide(&[&["migrate", "web", "--dry-run", "--json"], more].concat());
+        let json = serde_json::from_slice(&told.stdout);
+        json.unwrap_or_else(|_| serde_json::json!({"said": stderr(&told)}))
+    };
+    assert!(dry(&[])["said"].as_str().unwrap().contains("--link-rate"));
+    let alone: serde_json::Value = dry(&["--link-rate", "100"]);
+    // Its program and 1 MiB that it filled.
+    assert!(alone["writes"]["present_pages"].as_u64().unwrap() > 256, "{alone}");
+    assert_eq!(alone["forecast"]["bytes_per_s"], 100 << 20);
+    assert_eq!(alone["forecast"]["converges"], true);
+    assert_eq!(alone["forecast"]["rounds"][0]["pages"], alone["writes"]["present_pages"]);
+    let nobody = dry(&["tcp:127.0.0.1:1", PLAIN[0], PLAIN[1]]);
+    assert!(nobody["said"].as_str().unwrap().contains("goes on here"), "{nobody}");
+    let (mut there, to) = expected_by_tcp(&sandbox, "other", &["--insecure-plain-tcp"]);
+    for _ in 0..2 {
+        let told = dry(&[&to, PLAIN[0], PLAIN[1]]);
+        assert_eq!(told["accepted_at"], to.as_str(), "{told}");
+        assert!(told["forecast"]["bytes_per_s"].as_u64().unwrap() > 0, "{told}");
+        assert_eq!(state(&sandbox, "web"), "running");
+        // It hears of the withdrawal a moment later.
+        await_state(&sandbox, "other", "expected");
+    }
+    let by_socket = expected(&sandbox, "next", "s", &[]);
+    let at = format!("unix:{}", sandbox.path("s").display());
+    let told = dry(&[&at, PLAIN[0]]);
+    assert_eq!((&told["accepted_at"], &told["forecast"]), (&at.into(), &().into()));
+    drop(by_socket);
+    let moved = sandbox.abide(&["migrate", "web", &to, PLAIN[0], PLAIN[1]]);
+    assert_eq!(code(&moved), 0, "{}", stderr(&moved));
+    assert_eq!(here.end(), 14);
+    there.type_in("mem check\n");
+    let said = there.wait_for("abide> ");
+    assert!(said.contains("intact"), "{said}");
+    there.type_in("poweroff\n");
+    assert_eq!(there.end(), 0);
 }
 
 #[test]
@@ -237,120 +261,4 @@ fn what_is_expected_can_be_given_up() {
     assert_eq!(code(&sandbox.abide(&["migrate", "other", "--cancel"])), 0);
     assert_eq!(there.end(), 1);
     assert!(!sandbox.path("s").exists());
-}
-
-/// Forwards one connection to `to` until the destination's word of this type is due, which it
-/// keeps to itself; does `then`, and closes both ends.
-fn withhold(listener: &std::net::TcpListener, to: &str, kind: u16, then: impl FnOnce()) {
-    let (source, _) = listener.accept().unwrap();
-    let destination = std::net::TcpStream::connect(to).unwrap();
-    let (mut from_source, mut to_destination) =
-        (source.try_clone().unwrap(), destination.try_clone().unwrap());
-    let forward = std::thread::spawn(move || {
-        std::io::copy(&mut from_source, &mut to_destination).ok();
-    });
-    let (mut from_destination, mut to_source) = (&destination, &source);
-    loop {
-        let mut head = [0; 24];
-        from_destination.read_exact(&mut head).unwrap();
-        if head[..2] == kind.to_le_bytes() {
-            break;
-        }
-        let len = u32::from_le_bytes(head[4..8].try_into().unwrap());
-        to_source.write_all(&head).unwrap();
-        std::io::copy(&mut from_destination.take(len.into()), &mut to_source).unwrap();
-    }
-    then();
-    // One of them may be closed already.
-    source.shutdown(std::net::Shutdown::Both).ok();
-    destination.shutdown(std::net::Shutdown::Both).ok();
-    forward.join().unwrap();
-}
-
-#[test]
-fn guest_whose_source_is_killed_is_the_destinations_once_that_is_resolved() {
-    let sandbox = Sandbox::new();
-    let mut here = shipped_guest(&sandbox, "web");
-    let (mut there, to) = expected_by_tcp(&sandbox, "other", &["--insecure-plain-tcp"]);
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let between = format!("tcp:{}", listener.local_addr().unwrap());
-    let plain = ["--volatile-journal", "--insecure-plain-tcp"];
-    let mut moving = sandbox.command(&["migrate", "web", &between, plain[0], plain[1]]);
-    let mut moving = Running(moving.stderr(Stdio::null()).spawn().unwrap());
-    // The source's process is killed when the destination is prepared.
-    withhold(&listener, to.strip_prefix("tcp:").unwrap(), 9, || {
-        here.0.kill().unwrap();
-        here.0.wait().unwrap();
-    });
-    moving.0.wait().unwrap();
-    drop(listener);
-    assert_eq!(state(&sandbox, "other"), "prepared");
-    let untold = sandbox.abide(&["migrate", "web", "--resolve", plain[0]]);
-    assert_eq!(code(&untold), 1);
-    let words = stderr(&untold);
-    assert!(words.contains("here, guest") && words.contains("give the destination"), "{words}");
-    let resolved = sandbox.abide(&["migrate", "web", &to, "--resolve", plain[0], plain[1]]);
-    assert_eq!(code(&resolved), 0, "{}", stderr(&resolved));
-    there.type_in("poweroff\n");
-    assert_eq!(there.end(), 0);
-}
-
-#[test]
-fn guest_whose_source_never_heard_of_its_arrival_goes_on_to_others() {
-    let sandbox = Sandbox::new();
-    let mut here = shipped_guest(&sandbox, "web");
-    let (there, to) = expected_by_tcp(&sandbox, "other", &["--insecure-plain-tcp"]);
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let between = format!("tcp:{}", listener.local_addr().unwrap());
-    let plain = ["--volatile-journal", "--insecure-plain-tcp"];
-    let mut moving = sandbox.command(&["migrate", "web", &between, plain[0], plain[1]]);
-    let mut moving = Running(moving.stderr(Stdio::null()).spawn().unwrap());
-    // The source's process is killed when the destination says that it runs.
-    withhold(&listener, to.strip_prefix("tcp:").unwrap(), 11, || {
-        here.0.kill().unwrap();
-        here.0.wait().unwrap();
-    });
-    moving.0.wait().unwrap();
-    let mut next = expected(&sandbox, "next", "s", &[]);
-    let moved = migrate(&sandbox, "other", "s");
-    assert_eq!(code(&moved), 0, "{}", stderr(&moved));
-    assert_eq!(there.end(), 14);
-    // The destination's journal still tells the source that the guest was taken there.
-    let (_again, to) = expected_by_tcp(&sandbox, "other", &["--insecure-plain-tcp"]);
-    let resolved = sandbox.abide(&["migrate", "web", &to, "--resolve", plain[0], plain[1]]);
-    assert_eq!(code(&resolved), 0, "{}", stderr(&resolved));
-    next.type_in("poweroff\n");
-    assert_eq!(next.end(), 0);
-}
-
-#[test]
-fn guest_stays_whatever_word_before_the_record_is_lost_and_the_next_try_succeeds() {
-    let sandbox = Sandbox::new();
-    let mut here = shipped_guest(&sandbox, "web");
-    here.type_in("mem\n");
-    here.wait_for("abide> ");
-    let (mut there, to) = expected_by_tcp(&sandbox, "other", &["--insecure-plain-tcp"]);
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let between = format!("tcp:{}", listener.local_addr().unwrap());
-    let plain = ["--volatile-journal", "--insecure-plain-tcp"];
-    // Welcome, accept, the end of a round, prepared.
-    for kind in [2, 4, 7, 9] {
-        let mut moving = sandbox.command(&["migrate", "web", &between, plain[0], plain[1]]);
-        let mut moving = Running(moving.stderr(Stdio::null()).spawn().unwrap());
-        withhold(&listener, to.strip_prefix("tcp:").unwrap(), kind, || {});
-        assert_eq!(moving.0.wait().unwrap().code(), Some(1), "type {kind}");
-        assert_eq!(state(&sandbox, "web"), "running", "type {kind}");
-        here.type_in("mem check\n");
-        let said = here.wait_for("abide> ");
-        assert!(said.contains("intact"), "type {kind}: {said}");
-    }
-    assert_eq!(state(&sandbox, "other"), "prepared", "its source's word was lost too");
-    let moved = sandbox.abide(&["migrate", "web", &to, plain[0], plain[1]]);
-    assert_eq!(code(&moved), 0, "{}", stderr(&moved));
-    assert_eq!(here.end(), 14);
-    there.type_in("mem check\n");
-    let said = there.wait_for("abide> ");
-    assert!(said.contains("intact"), "{said}");
-    there.type_in("poweroff\n");
-    assert_eq!(there.end(), 0);
 }

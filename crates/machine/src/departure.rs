@@ -4,6 +4,8 @@
 //! A record of facts about the host: volatile, so that versions which do not know it drop it, and
 //! no part of the guest's state or its hash.
 
+use abide_host_time::discipline::TOLERANCE_PPT;
+use abide_host_time::{HostClock, KernelClock};
 use abide_reg::{Class, Entry, Intake, IntakeError, Name, RegDef, RegId, Scope, Value};
 use abide_snapshot::UnitRecord;
 use rustix::time::{ClockId, clock_gettime};
@@ -18,12 +20,17 @@ const fn volatile(id: &'static str, name: &'static str) -> RegDef {
 }
 const UPTIME_NS: RegDef = volatile("departure.uptime_ns", "CLOCK_BOOTTIME");
 const REAL_NS: RegDef = volatile("departure.real_ns", "CLOCK_REALTIME");
+const REAL_ERROR_NS: RegDef = volatile("departure.real_error_ns", "its largest error");
+const IS_PAUSED: RegDef = volatile("departure.is_paused", "paused");
 const PAUSE_NS: RegDef = volatile("departure.pause_ns", "time to rest");
 const FLUSH_NS: RegDef = volatile("departure.flush_ns", "time to flush");
 const PAGES_NS: RegDef = volatile("departure.pages_ns", "time to find pages");
 
 /// The length of the kernel's name for one run of a host, in bytes: a UUID as text.
 const BOOT_LEN: usize = 36;
+
+/// The error of a clock that nothing keeps right.
+const UNSYNCHRONISED: u64 = u64::MAX;
 
 /// When a guest stood still, and how it came to that.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +41,10 @@ pub struct Departure {
     pub uptime_ns: u64,
     /// The host's CLOCK_REALTIME, in ns since 1970.
     pub real_ns: u64,
+    /// How wrong that may be, in ns; `None` where nothing keeps the host's clock right.
+    pub real_error_ns: Option<u64>,
+    /// Whether its operator had paused it: so it stays when it has come.
+    pub is_paused: bool,
     /// How long it took until every vCPU rested.
     pub pause: Duration,
     /// How long its disks took to be flushed.
@@ -49,6 +60,9 @@ pub struct Standstill {
     pub len: Duration,
     /// Whether one clock says so, and not those of two hosts.
     pub is_of_one_clock: bool,
+    /// How wrong that may be, in ns: what both clocks may be; `None` where nothing keeps one of
+    /// them right.
+    pub error_ns: Option<u64>,
 }
 
 /// What a guest's counter shows of the time for which it stood still. Its real-time clock and the
@@ -78,6 +92,18 @@ fn now_ns(clock: ClockId) -> u64 {
     seconds.saturating_mul(1_000_000_000).saturating_add(ns)
 }
 
+/// How wrong this host's CLOCK_REALTIME may be, in ns, by its kernel; `None` where nothing keeps it
+/// right.
+fn real_error_ns() -> Option<u64> {
+    let discipline = KernelClock.discipline().ok()?;
+    if !discipline.is_synchronised() || discipline.implausible().is_some() {
+        return None;
+    }
+    // The kernel adds what may be added in a second when that is over.
+    let maxerror_us = u64::try_from(discipline.maxerror_us).ok()?;
+    Some((maxerror_us + TOLERANCE_PPT / 1_000_000) * 1000)
+}
+
 fn boot() -> Vec<u8> {
     let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     let text = text.trim().as_bytes();
@@ -91,27 +117,33 @@ impl Departure {
         // Which takes longest, and is no time of the guest's.
         let boot = boot();
         let (uptime_ns, real_ns) = (now_ns(ClockId::Boottime), now_ns(ClockId::Realtime));
-        Self { boot, uptime_ns, real_ns, pause, flush: none, pages: none }
+        let real_error_ns = real_error_ns();
+        let is_paused = false;
+        Self { boot, uptime_ns, real_ns, real_error_ns, is_paused, pause, flush: none, pages: none }
     }
 
     /// For how long it has stood still by now. A clock that was set back counts as none at all.
     #[must_use]
     pub fn standstill(&self) -> Standstill {
         let is_of_one_clock = !self.boot.is_empty() && self.boot == boot();
-        let ns = if is_of_one_clock {
-            now_ns(ClockId::Boottime).saturating_sub(self.uptime_ns)
+        let (ns, error_ns) = if is_of_one_clock {
+            (now_ns(ClockId::Boottime).saturating_sub(self.uptime_ns), Some(0))
         } else {
-            now_ns(ClockId::Realtime).saturating_sub(self.real_ns)
+            let ns = now_ns(ClockId::Realtime).saturating_sub(self.real_ns);
+            let there = self.real_error_ns;
+            (ns, there.zip(real_error_ns()).map(|(there, here)| there.saturating_add(here)))
         };
-        Standstill { len: Duration::from_nanos(ns), is_of_one_clock }
+        Standstill { len: Duration::from_nanos(ns), is_of_one_clock, error_ns }
     }
 
     pub(crate) fn save(&self) -> UnitRecord {
-        let Self { boot, uptime_ns, real_ns, pause, flush, pages } = self;
+        let Self { boot, uptime_ns, real_ns, real_error_ns, is_paused, pause, flush, pages } = self;
         let ns = |time: &Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         let numbers = [
             (&UPTIME_NS, *uptime_ns),
             (&REAL_NS, *real_ns),
+            (&REAL_ERROR_NS, real_error_ns.unwrap_or(UNSYNCHRONISED)),
+            (&IS_PAUSED, u64::from(*is_paused)),
             (&PAUSE_NS, ns(pause)),
             (&FLUSH_NS, ns(flush)),
             (&PAGES_NS, ns(pages)),
@@ -129,9 +161,12 @@ impl Departure {
         let mut intake = Intake::new(entries)?;
         let mut ns = |def| intake.u64(def);
         let (uptime_ns, real_ns) = (ns(&UPTIME_NS)?, ns(&REAL_NS)?);
+        // Who did not tell had nothing that keeps its clock right, and a guest that ran.
+        let real_error_ns = ns(&REAL_ERROR_NS).ok().filter(|error| *error != UNSYNCHRONISED);
+        let is_paused = ns(&IS_PAUSED).is_ok_and(|paused| paused != 0);
         let [pause, flush, pages] = [ns(&PAUSE_NS)?, ns(&FLUSH_NS)?, ns(&PAGES_NS)?];
         let [pause, flush, pages] = [pause, flush, pages].map(Duration::from_nanos);
-        Ok(Self { boot, uptime_ns, real_ns, pause, flush, pages })
+        Ok(Self { boot, uptime_ns, real_ns, real_error_ns, is_paused, pause, flush, pages })
     }
 }
 
@@ -143,6 +178,7 @@ mod tests {
     fn what_is_saved_is_found_again() {
         let mut departure = Departure::now(Duration::from_nanos(7));
         departure.flush = Duration::from_nanos(8);
+        (departure.real_error_ns, departure.is_paused) = (Some(9), true);
         let record = departure.save();
         assert_eq!((record.class, record.unit.as_str()), (Class::Volatile, "departure"));
         assert_eq!(Departure::restore(record.entries).unwrap(), departure);
@@ -157,6 +193,10 @@ mod tests {
         let elsewhere = Departure { boot: vec![b'x'; BOOT_LEN], real_ns, ..here.clone() };
         let stood = elsewhere.standstill();
         assert!(!stood.is_of_one_clock && stood.len >= Duration::from_secs(5), "{stood:?}");
+        // Both hosts' clocks, or nobody knows.
+        assert_eq!(stood.error_ns.is_some(), real_error_ns().is_some());
+        let unsure = Departure { real_error_ns: None, ..elsewhere };
+        assert_eq!(unsure.standstill().error_ns, None);
         let ahead = Departure { uptime_ns: u64::MAX, ..here };
         assert!(ahead.boot.is_empty() || ahead.standstill().len.is_zero());
     }

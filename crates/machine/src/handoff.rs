@@ -142,13 +142,14 @@ impl Machine {
     }
 
     /// All that another process needs to go on; no vCPU executes, and time stands still.
-    /// `pause` is how long it took until it was so.
+    /// `pause` is how long it took until it was so; `is_paused`: it stays so when it has come.
     pub(crate) fn freeze(
         &mut self,
         logs_writes: bool,
         pause: Duration,
+        is_paused: bool,
     ) -> Result<Frozen, MachineError> {
-        let departure = Departure::now(pause);
+        let departure = Departure { is_paused, ..Departure::now(pause) };
         // A host's own counter goes on while all that follows is done. What it shows belongs to
         // the moment from which the guest's standstill is counted, or that would count twice.
         let counter = self.unit_entries(Unit::Counter)?;

@@ -63,6 +63,10 @@ impl Abide {
             return Ok(None);
         }
         let status: serde_json::Value = serde_json::from_slice(&output.stdout)?;
+        if status.get("pid").is_none_or(serde_json::Value::is_null) {
+            // Its journal tells of it.
+            return Ok(None);
+        }
         let state = status.get("state").and_then(serde_json::Value::as_str);
         Ok(Some(state.context("no state in the status")?.to_owned()))
     }

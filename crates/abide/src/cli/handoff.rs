@@ -83,8 +83,19 @@ pub struct MigrateArgs {
     /// The guest
     pub name: String,
     /// Where it is expected, as `abide receive` was told: unix:PATH on this host, tcp:HOST:PORT
-    #[arg(required_unless_present_any = ["cancel", "resolve"])]
+    #[arg(required_unless_present_any = ["cancel", "resolve", "dry_run"])]
     pub to: Option<Address>,
+    /// Move nothing: predict how many rounds the move takes, and how long the guest stands still
+    ///
+    /// The guest goes on. Its writes are logged for some two seconds. With an address the guest is
+    /// offered there, tried on that host, sent in part to see what the way there carries, and
+    /// withdrawn. Without one, --link-rate says what the way carries.
+    #[arg(long, conflicts_with_all = ["cancel", "resolve"])]
+    pub dry_run: bool,
+    /// With --dry-run, predict for a way that carries so many MiB in a second
+    #[arg(long, value_name = "MIB_PER_S", requires = "dry_run",
+          value_parser = clap::value_parser!(u64).range(1..1 << 40))]
+    pub link_rate: Option<u64>,
     /// Give up the handoff that is under way; the guest goes on here, unless it was given away
     #[arg(long, conflicts_with_all = ["to", "timeout"])]
     pub cancel: bool,
@@ -101,6 +112,12 @@ pub struct MigrateArgs {
     /// goes on here; if it had gone on at the other side, it is put back in time.
     #[arg(long, requires = "resolve", conflicts_with = "to")]
     pub fenced: bool,
+    /// With --resolve, drop a guest that is prepared here: it never runs here
+    ///
+    /// A source that lives asks for it and has the guest back. If the source's process has ended,
+    /// no other copy may be left, and the guest is lost.
+    #[arg(long, requires = "resolve", conflicts_with_all = ["to", "fenced"])]
+    pub discard: bool,
     /// How many seconds each step of the other side may take at most
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     pub timeout: Option<u64>,
@@ -141,7 +158,9 @@ pub struct ReceiveArgs {
     pub accept: AcceptArgs,
     /// What the guest's counter shows of the time for which the guest stood still
     ///
-    /// A guest whose time is executed instructions always goes on where it stood.
+    /// The clock that a guest keeps by itself is not set: that is for its own time daemon, or for
+    /// the page with the time. A guest whose time is executed instructions always goes on where it
+    /// stood.
     #[arg(long, value_enum, value_name = "POLICY", default_value = "continue")]
     pub clock: ClockName,
     #[command(flatten)]

@@ -58,6 +58,11 @@ fn named(name: &str, status: &StatusReport) -> serde_json::Value {
 /// Tells how one guest is.
 pub fn status(args: &NamedQueryArgs) -> Result<Exit> {
     let state = StateDir::open(args.state.state_dir.as_deref())?;
+    if !state.is_running(&args.name)
+        && let Some(exit) = super::dead::status(args, &state)?
+    {
+        return Ok(exit);
+    }
     let status = match ask(&state, &args.name, &Request::Status)? {
         Response::Status(status) => status,
         other => return finish(&args.name, other),
@@ -70,11 +75,15 @@ pub fn status(args: &NamedQueryArgs) -> Result<Exit> {
     let time = if status.deterministic { "virtual (deterministic)" } else { "the host's" };
     #[expect(clippy::cast_precision_loss, reason = "for reading, to a millisecond")]
     let seconds = status.guest_ns as f64 / 1e9;
+    let moving = status.handoff.as_ref();
+    let moving = moving.map_or_else(String::new, |moving| {
+        format!("\n  goes to       {}\n                {}", moving.to, moving.text())
+    });
     print(&format!(
         "{}: {}\n  engine        {}\n  process       {}\n  vcpus         {vcpus}\n  \
          memory        {} MiB\n  time          {time}\n  \
          has run       {seconds:.3} s of its own time\n  \
-         instructions  {}\n  printed       {} bytes",
+         instructions  {}\n  printed       {} bytes{moving}",
         args.name,
         status.state,
         status.engine,
@@ -184,6 +193,7 @@ mod tests {
             instructions: 0,
             guest_ns: 0,
             console_bytes: 0,
+            handoff: None,
         };
         let told = |vcpus_on| vcpus("web", &report(vcpus_on));
         assert!(told(Some(0)).contains("all vCPUs are off"), "{}", told(Some(0)));

@@ -1,12 +1,16 @@
 //! `abide migrate`: a running guest goes to another process.
 
 use super::guests::{await_end, finish};
+use super::progress::{self, Shown};
 use crate::cli::MigrateArgs;
-use crate::control_socket::{Request, Response, ask};
+use crate::control_socket::{Request, Response, ask, ask_told};
 use crate::exit::Exit;
+use crate::handoff::HandoffReport;
 use crate::out::{print, say};
 use crate::state_dir::StateDir;
 use anyhow::{Context, Result};
+use signal_hook::consts::SIGINT;
+use signal_hook::iterator::Signals;
 
 /// Hands a guest over, or gives that up.
 pub fn run(args: &MigrateArgs) -> Result<Exit> {
@@ -17,14 +21,15 @@ pub fn run(args: &MigrateArgs) -> Result<Exit> {
     if args.resolve {
         return super::resolve::run(args, &state);
     }
-    let to = args.to.as_ref().context("an address is needed")?;
-    let security = args.network.security()?;
-    security.check(to)?;
-    let to = to.to_string();
-    let (timeout_s, volatile_journal) = (args.timeout, args.journal.volatile_journal);
-    let downtime_ms = args.downtime;
-    let request = Request::Migrate { to, timeout_s, downtime_ms, volatile_journal, security };
-    let report = match ask(&state, &args.name, &request)? {
+    if args.dry_run {
+        return super::dry_run::run(args, &state);
+    }
+    let request = request(args)?;
+    cancel_on_interrupt(&state, &args.name)?;
+    let mut shown = Shown::new(&args.name, args.json);
+    let answer = ask_told(&state, &args.name, &request, &mut |progress| shown.tell(progress));
+    drop(shown);
+    let report = match answer? {
         Response::Migrated { report } => report,
         other => return finish(&args.name, other),
     };
@@ -33,7 +38,27 @@ pub fn run(args: &MigrateArgs) -> Result<Exit> {
         print(&serde_json::to_string_pretty(&report)?)?;
         return Ok(Exit::Fine);
     }
-    let name = &args.name;
+    tell(&args.name, &report);
+    Ok(Exit::Fine)
+}
+
+/// What the guest's process is asked for.
+pub fn request(args: &MigrateArgs) -> Result<Request> {
+    let to = args.to.as_ref().context("an address is needed")?;
+    let security = args.network.security()?;
+    security.check(to)?;
+    Ok(Request::Migrate {
+        to: to.to_string(),
+        timeout_s: args.timeout,
+        downtime_ms: args.downtime,
+        volatile_journal: args.journal.volatile_journal,
+        security,
+        tells: true,
+        is_probe: args.dry_run,
+    })
+}
+
+fn tell(name: &str, report: &HandoffReport) {
     say(&format!("{name} goes on at {}, in epoch {}", report.to, report.epoch));
     if report.pages != 0 {
         say(&format!(
@@ -45,5 +70,20 @@ pub fn run(args: &MigrateArgs) -> Result<Exit> {
         ));
     }
     say(&format!("{name} stood still for {}", report.text()));
-    Ok(Exit::Fine)
+}
+
+/// Ctrl-C gives the handoff up, which the guest's process does; the answer is still waited for.
+fn cancel_on_interrupt(state: &StateDir, name: &str) -> Result<()> {
+    let mut signals = Signals::new([SIGINT]).context("signals")?;
+    let (state, name) = (state.clone(), name.to_owned());
+    std::thread::spawn(move || {
+        for _ in signals.forever() {
+            progress::break_line();
+            say(&format!("{name}: asked to give it up"));
+            if let Err(error) = ask(&state, &name, &Request::CancelMigration) {
+                say(&format!("{error:#}"));
+            }
+        }
+    });
+    Ok(())
 }

@@ -2,7 +2,9 @@
 
 pub mod baseline;
 pub mod clock;
+mod dead;
 mod devices;
+mod dry_run;
 pub mod files;
 pub mod fleet;
 pub mod guests;
@@ -11,6 +13,7 @@ pub mod migrate;
 mod moves;
 pub mod plan;
 pub mod probe;
+mod progress;
 pub mod receive;
 mod resolve;
 pub mod restore;

@@ -9,6 +9,7 @@ use crate::exit::Exit;
 use crate::handoff::{self, Arrived, Desk, Plan};
 use crate::out::say;
 use crate::report::{RestoreTimes, RestoredRegisters, RestoredStep};
+use crate::signals;
 use abide_machine::runner::RunConfig;
 use anyhow::Result;
 use std::sync::Arc;
@@ -22,6 +23,7 @@ pub fn run(args: &ReceiveArgs) -> Result<Exit> {
     let (listen, at) = args.network.security()?.listen(&args.at)?;
     let desk = Arc::new(Desk::new(place.name(), place.journal()?));
     control_socket::serve(place.listen()?, Arc::clone(&desk));
+    signals::handle(Arc::clone(&desk))?;
     let plan = Plan {
         engine: args.engine,
         exceptions: args.accept.exceptions(),
@@ -49,10 +51,12 @@ pub fn run(args: &ReceiveArgs) -> Result<Exit> {
         restored_steps: Some(RestoredStep::all(&restored)),
         arrival: Some(arrival.clone()),
     };
+    let starts_paused = restored.departure.as_ref().is_some_and(|departure| departure.is_paused);
     let engine = machine.engine();
+    let state = if starts_paused { "is paused" } else { "runs" };
     let told = [
         format!("{name} stood still for {}", arrival.text()),
-        format!("{name} runs on engine {engine}{instead}"),
+        format!("{name} {state} on engine {engine}{instead}"),
     ];
     let name = name.to_owned();
     // Told beside the guest, which waits for nobody's terminal.
@@ -60,7 +64,8 @@ pub fn run(args: &ReceiveArgs) -> Result<Exit> {
         announce(&name, &restored);
         told.iter().for_each(|line| say(line));
     });
-    let exit = session::run_at(machine, &output, &place, &RunConfig::default(), &report, &desk);
+    let config = RunConfig { starts_paused, ..RunConfig::default() };
+    let exit = session::run_at(machine, &output, &place, &config, &report, &desk);
     // If it panicked, its own message has been printed.
     let _ = telling.join();
     exit

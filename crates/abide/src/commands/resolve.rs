@@ -15,14 +15,7 @@ use anyhow::Result;
 pub fn run(args: &MigrateArgs, state: &StateDir) -> Result<Exit> {
     let name = &args.name;
     if state.is_running(name) {
-        if !args.fenced {
-            say(&format!(
-                "{name}: its process lives, and asks the other side by itself (`abide status \
-                 {name}`); where that is gone for good, say --fenced"
-            ));
-            return Ok(Exit::Refused);
-        }
-        return finish(name, ask(state, name, &Request::Fenced)?);
+        return by_process(args, state);
     }
     // Whoever holds the place knows that the process is gone, and that none begins meanwhile.
     let place = state.take(Some(name), None)?;
@@ -33,8 +26,12 @@ pub fn run(args: &MigrateArgs, state: &StateDir) -> Result<Exit> {
     };
     say(&format!("{name}: {}", told(&record)));
     match record.ownership {
+        Ownership::Outgoing | Ownership::GivenAway if args.discard => {
+            say(&format!("{name}: only what is prepared at its destination can be discarded"));
+            Ok(Exit::Refused)
+        }
         Ownership::Outgoing | Ownership::GivenAway => by_source(args, &mut journal, &record),
-        Ownership::Incoming | Ownership::Prepared if args.fenced => {
+        Ownership::Incoming | Ownership::Prepared if args.fenced || args.discard => {
             // Its memory went with its process.
             let ownership = Ownership::Discarded;
             journal.keep(&Record { ownership, ..record })?;
@@ -44,7 +41,7 @@ pub fn run(args: &MigrateArgs, state: &StateDir) -> Result<Exit> {
         Ownership::Prepared => {
             say(&format!(
                 "{name}: nothing of it is left here; its source has it, or can have it back: \
-                 `abide receive {name}` answers it, and --fenced forgets it"
+                 `abide receive {name}` answers it, and --discard forgets it"
             ));
             Ok(Exit::Refused)
         }
@@ -52,7 +49,26 @@ pub fn run(args: &MigrateArgs, state: &StateDir) -> Result<Exit> {
     }
 }
 
-fn told(record: &Record) -> String {
+/// The guest's process lives, and asks the other side by itself.
+fn by_process(args: &MigrateArgs, state: &StateDir) -> Result<Exit> {
+    let name = &args.name;
+    let request = match (args.fenced, args.discard) {
+        (true, _) => Request::Fenced,
+        (_, true) => Request::Discard,
+        _ => {
+            say(&format!(
+                "{name}: its process lives, and asks the other side by itself (`abide status \
+                 {name}`); where that is gone for good, say --fenced, or --discard to drop what \
+                 is prepared here"
+            ));
+            return Ok(Exit::Refused);
+        }
+    };
+    finish(name, ask(state, name, &request)?)
+}
+
+/// What a journal says of a guest that no process has.
+pub fn told(record: &Record) -> String {
     let Record { ownership, token, peer_address, .. } = record;
     let peer = if peer_address.is_empty() {
         String::new()

@@ -40,7 +40,8 @@ pub fn run_config(args: &SavePointArgs) -> Result<RunConfig> {
         .collect();
     save_points.sort_by_key(|point| point.instructions);
     let SavePointArgs { keep_running, compress, keep_memory, .. } = *args;
-    Ok(RunConfig { save_points, keep_running, compress, keep_memory })
+    let starts_paused = false;
+    Ok(RunConfig { save_points, keep_running, compress, keep_memory, starts_paused })
 }
 
 /// The report that is asked for.
@@ -70,10 +71,11 @@ pub fn run(
 ) -> Result<Exit> {
     let desk = Arc::new(Desk::new(place.name(), place.journal()?));
     control_socket::serve(place.listen()?, Arc::clone(&desk));
+    signals::handle(Arc::clone(&desk))?;
     run_at(machine, output, place, config, report, &desk)
 }
 
-/// As [`run`], of a guest that is asked at `desk` already.
+/// As [`run`], of a guest that is asked at `desk` already, also by signals.
 pub fn run_at(
     mut machine: Machine,
     output: &Output,
@@ -85,7 +87,6 @@ pub fn run_at(
     let (control, queue) = control();
     let requests = Requests::new(control, output.clone());
     desk.seat(requests.clone());
-    signals::handle(requests.clone())?;
     let terminal = if machine.is_deterministic() {
         drop(requests);
         None

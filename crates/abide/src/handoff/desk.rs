@@ -1,6 +1,9 @@
 //! What the control socket of a process leads to: a guest that runs, or one that is expected.
 
+use super::Progress;
 use crate::console::Requests;
+use crate::out::say;
+use abide_migrate::driver::Resolution;
 use abide_migrate::{Journal, Ownership, RunToken};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,8 +18,10 @@ pub struct Desk {
     guest: OnceLock<Requests>,
     /// How it stands with the handoff, where the machine does not know it.
     word: Mutex<Option<&'static str>>,
+    /// How far it is on its way out.
+    progress: Mutex<Option<Progress>>,
     is_cancelled: AtomicBool,
-    is_fenced: AtomicBool,
+    resolution: Mutex<Option<Resolution>>,
     is_awaited: AtomicBool,
     right: Mutex<Right>,
 }
@@ -38,8 +43,9 @@ impl Desk {
             journal,
             guest: OnceLock::new(),
             word: Mutex::default(),
+            progress: Mutex::default(),
             is_cancelled: AtomicBool::new(false),
-            is_fenced: AtomicBool::new(false),
+            resolution: Mutex::default(),
             is_awaited: AtomicBool::new(false),
             right: Mutex::default(),
         }
@@ -66,9 +72,33 @@ impl Desk {
         *self.word.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Says how far it is on its way out; `None` where it is on none.
+    pub fn report(&self, progress: Option<Progress>) {
+        *self.progress.lock().unwrap_or_else(PoisonError::into_inner) = progress;
+    }
+
+    /// How far it is on its way out.
+    pub fn progress(&self) -> Option<Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Asks for the handoff in hand to be given up.
     pub fn cancel(&self) {
         self.is_cancelled.store(true, Ordering::SeqCst);
+    }
+
+    /// A signal says that this process is to end, before a guest runs here. One that is prepared
+    /// may be the only one that there is, and is not lost for a key that was pressed.
+    pub fn interrupt(&self) {
+        let name = &self.name;
+        match self.word() {
+            Some(word @ ("prepared" | "taken")) => say(&format!(
+                "{name} is {word}, its source may have ended, and no other copy may be left: it \
+                 stays. `abide migrate {name} --resolve --discard` drops it, and --fenced in \
+                 place of --discard lets it run"
+            )),
+            _ => self.cancel(),
+        }
     }
 
     /// A new handoff begins, which nobody has asked to give up.
@@ -76,15 +106,15 @@ impl Desk {
         self.is_cancelled.store(false, Ordering::SeqCst);
     }
 
-    /// Somebody states that the other side of the handoff is fenced, or takes it back: a statement
-    /// is about the moment at which it was made.
-    pub fn fence(&self, is_fenced: bool) {
-        self.is_fenced.store(is_fenced, Ordering::SeqCst);
+    /// Somebody states whose the guest is, where the other side does not; `None`: the other side
+    /// has been heard since, so that the statement is out of date.
+    pub fn resolve(&self, resolution: Option<Resolution>) {
+        *self.resolution.lock().unwrap_or_else(PoisonError::into_inner) = resolution;
     }
 
-    /// Whether somebody stated that.
-    pub fn is_fenced(&self) -> bool {
-        self.is_fenced.load(Ordering::SeqCst)
+    /// What somebody stated.
+    pub fn resolution(&self) -> Option<Resolution> {
+        *self.resolution.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The guest runs here, and its source may still ask whether it does.

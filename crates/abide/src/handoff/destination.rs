@@ -322,7 +322,7 @@ impl DestinationGuest for Incoming<'_> {
     }
 
     fn resolution(&mut self) -> Option<Resolution> {
-        self.desk.is_fenced().then_some(Resolution::Run)
+        self.desk.resolution()
     }
 
     fn is_cancelled(&mut self) -> bool {
@@ -335,7 +335,9 @@ impl DestinationGuest for Incoming<'_> {
             return;
         }
         self.is_here = state == S::Running;
-        self.desk.fence(false);
+        if state != S::PreparedAlone {
+            self.desk.resolve(None);
+        }
         self.desk.say(match state {
             S::Listening | S::Greeting => Some("expected"),
             S::Greeted | S::Checking | S::Claiming | S::Receiving | S::Preparing => {

@@ -4,6 +4,9 @@
 mod address;
 mod desk;
 mod destination;
+mod forecast;
+mod measure;
+mod progress;
 mod report;
 mod security;
 mod source;
@@ -12,9 +15,12 @@ pub use address::Address;
 use address::word_of;
 pub use desk::Desk;
 pub use destination::{Arrived, Plan, receive};
+pub use forecast::{Forecast, Writes, forecast};
+pub use measure::measure;
+pub use progress::Progress;
 pub use report::{ArrivalReport, HandoffReport};
 pub use security::{Security, read_key};
-pub use source::{Wish, migrate};
+pub use source::{ROUNDS_MAX, Wish, migrate};
 
 use abide_migrate::driver::GuestError;
 use rustix::rand::{GetRandomFlags, getrandom};

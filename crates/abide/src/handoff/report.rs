@@ -10,10 +10,14 @@ pub fn ns(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
+/// In milliseconds.
+#[expect(clippy::cast_precision_loss, reason = "for reading, to 10 us")]
+pub fn ms(ns: u64) -> f64 {
+    ns as f64 / 1e6
+}
+
 /// A line of shares, the longest names first as they come.
 fn line(total_ns: u64, shares: &[(&str, u64)]) -> String {
-    #[expect(clippy::cast_precision_loss, reason = "for reading, to 10 us")]
-    let ms = |ns: u64| ns as f64 / 1e6;
     let mut text = format!("{:.2} ms:", ms(total_ns));
     for (n, (name, ns)) in shares.iter().enumerate() {
         let comma = if n == 0 { "" } else { "," };
@@ -104,6 +108,10 @@ pub struct ArrivalReport {
     pub blackout_ns: Option<u64>,
     /// Whether one clock measured that, and not those of two hosts.
     pub is_of_one_clock: bool,
+    /// How wrong that may be, in ns: 0 by one clock, else what both hosts' clocks may be; `None`
+    /// where nothing keeps one of them right.
+    #[serde(default)]
+    pub clock_error_ns: Option<u64>,
     /// `continue` or `freeze`.
     pub clock: String,
     /// By how much the guest's counter was set ahead, in ns.
@@ -148,6 +156,7 @@ impl ArrivalReport {
     pub fn arrived(&mut self, arrival: &Arrival, hz: u64) {
         self.blackout_ns = arrival.standstill.map(|stood| ns(stood.len));
         self.is_of_one_clock = arrival.standstill.is_some_and(|stood| stood.is_of_one_clock);
+        self.clock_error_ns = arrival.standstill.and_then(|stood| stood.error_ns);
         let skipped = u128::from(arrival.skipped_ticks) * 1_000_000_000 / u128::from(hz.max(1));
         self.skipped_ns = u64::try_from(skipped).unwrap_or(u64::MAX);
         self.behind_ns = self.blackout_ns.map(|stood| stood.saturating_sub(self.skipped_ns));
@@ -165,7 +174,15 @@ impl ArrivalReport {
             ("activate", self.activate_ns),
         ];
         let shown = line(self.blackout_ns.unwrap_or(0), &shares);
-        let clocks = if self.is_of_one_clock { "" } else { "; by the clocks of two hosts" };
+        let clocks = match (self.is_of_one_clock, self.clock_error_ns) {
+            (true, _) => String::new(),
+            (false, Some(error)) => {
+                format!(" by the clocks of two hosts, which may be {:.2} ms apart", ms(error))
+            }
+            (false, None) => " by the clocks of two hosts, of which one is not synchronised: how \
+                              far they are apart nobody knows"
+                .to_owned(),
+        };
         match self.behind_ns {
             None => shown,
             Some(behind) => {

@@ -1,5 +1,6 @@
 //! The end of a handoff that has the guest.
 
+use super::progress::{Lap, Progress, per_second};
 use super::report::ns;
 use super::{Address, Desk, HandoffReport, Security, random, refuse, word_of};
 use crate::console::Requests;
@@ -7,8 +8,10 @@ use crate::out::say;
 use abide_machine::error::MachineError;
 use abide_machine::handoff::Frozen;
 use abide_machine::runner::{Command, Reply};
-use abide_memory::{GuestRam, PAGE_SIZE, PageSet};
-use abide_migrate::driver::{GuestError, Link, Patience, SourceEnd, SourceGuest, SourceHandoff};
+use abide_memory::{GuestRam, PageSet};
+use abide_migrate::driver::{
+    GuestError, Link, Patience, Resolution, SourceEnd, SourceGuest, SourceHandoff,
+};
 use abide_migrate::message::{Accept, DOCUMENT_MAX_LEN, MemoryWay, Offer, Round};
 use abide_migrate::transport::{descriptor, pages};
 use abide_migrate::{
@@ -19,7 +22,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// After so many rounds the guest is stopped however much it writes.
-const ROUNDS_MAX: u32 = 30;
+pub const ROUNDS_MAX: u32 = 30;
+/// How many pages a probe sends, at most: 64 MiB.
+const PROBE_PAGES_MAX: usize = 16 << 10;
 
 /// What is wished of a handoff.
 #[derive(Clone, Debug)]
@@ -34,11 +39,14 @@ pub struct Wish {
     pub timeout: Option<Duration>,
     /// Whether the journal may be where a power cut empties it.
     pub durability: Durability,
+    /// Only to offer it, to try what the way there carries, and to withdraw it.
+    pub is_probe: bool,
 }
 
 /// Hands the guest behind `desk` over; returns when the destination has it, or when it is known
-/// to stay.
-pub fn migrate(desk: &Desk, wish: &Wish) -> Result<HandoffReport> {
+/// to stay. `tell` hears of it after every round, but not while the guest stands still. A probe
+/// returns when the guest has been withdrawn.
+pub fn migrate(desk: &Desk, wish: &Wish, tell: &dyn Fn(&Progress)) -> Result<HandoffReport> {
     let Some(requests) = desk.guest() else { bail!("no guest is here yet") };
     let Some(mut right) = desk.right() else { bail!("another handoff of it is under way") };
     desk.begin();
@@ -52,7 +60,7 @@ pub fn migrate(desk: &Desk, wish: &Wish) -> Result<HandoffReport> {
     right.token = Some(token);
     let attempt = Attempt(random()?);
     let Some(journal) = &mut right.journal else { bail!("no journal") };
-    let mut guest = Outgoing::new(desk, requests, wish);
+    let mut guest = Outgoing::new(desk, requests, wish, tell);
     let mut dial = wish.security.dial(&wish.to)?;
     let patience = Patience::default();
     let message_max = wish.timeout.unwrap_or(patience.message_max);
@@ -62,14 +70,20 @@ pub fn migrate(desk: &Desk, wish: &Wish) -> Result<HandoffReport> {
     let end = loop {
         match handoff.run() {
             SourceEnd::Unsettled { state, why } => {
-                let name = &desk.name;
-                say(&format!("{name} stands still, {state}: {why}; it is tried again"));
+                let trouble = Some(format!("{state}: {why}"));
+                let to = wish.to.to_string();
+                let before = desk.progress().unwrap_or(Progress { to, ..Progress::default() });
+                let progress = Progress { trouble, ..before };
+                say(&format!("{} {}", desk.name, progress.text()));
+                tell(&progress);
+                desk.report(Some(progress));
             }
             end => break end,
         }
     };
     drop(handoff);
     desk.say(None);
+    desk.report(None);
     match end {
         SourceEnd::GivenAway => {
             let mut report = guest.report;
@@ -82,6 +96,10 @@ pub fn migrate(desk: &Desk, wish: &Wish) -> Result<HandoffReport> {
         SourceEnd::Kept { token, why } => {
             guest.withdraw();
             right.token = Some(token);
+            if guest.is_probed {
+                guest.report.to = wish.to.to_string();
+                return Ok(guest.report);
+            }
             bail!("it goes on here: {why}")
         }
         SourceEnd::Crashed => bail!("it is lost, on both sides"),
@@ -89,20 +107,24 @@ pub fn migrate(desk: &Desk, wish: &Wish) -> Result<HandoffReport> {
     }
 }
 
-fn per_second(bytes: u64, time: Duration) -> u64 {
-    let rate = u128::from(bytes) * 1_000_000_000 / time.as_nanos().max(1);
-    u64::try_from(rate).unwrap_or(u64::MAX)
-}
-
 /// A guest on its way out.
 struct Outgoing<'a> {
     desk: &'a Desk,
     requests: &'a Requests,
+    tell: &'a dyn Fn(&Progress),
+    progress: Progress,
+    /// Since when what the guest writes is counted.
+    writing: Lap,
+    /// Since when a probe is under way.
+    probing: Lap,
     memory: MemoryWay,
     downtime: Duration,
     ram: Option<Arc<GuestRam>>,
     frozen: Option<Box<Frozen>>,
     is_offered: bool,
+    is_probe: bool,
+    /// The probe has found what it was sent for.
+    is_probed: bool,
     rounds: u32,
     /// Pages that are still to be sent.
     left: PageSet,
@@ -116,18 +138,29 @@ struct Outgoing<'a> {
 }
 
 impl<'a> Outgoing<'a> {
-    fn new(desk: &'a Desk, requests: &'a Requests, wish: &Wish) -> Self {
+    fn new(
+        desk: &'a Desk,
+        requests: &'a Requests,
+        wish: &Wish,
+        tell: &'a dyn Fn(&Progress),
+    ) -> Self {
         let memory = wish.to.memory();
         let report =
             HandoffReport { memory: word_of(memory).to_owned(), ..HandoffReport::default() };
         Self {
             desk,
             requests,
+            tell,
+            progress: Progress { to: wish.to.to_string(), ..Progress::default() },
+            writing: Lap::new(),
+            probing: Lap::new(),
             memory,
             downtime: wish.downtime,
             ram: None,
             frozen: None,
             is_offered: false,
+            is_probe: wish.is_probe,
+            is_probed: false,
             rounds: 0,
             left: PageSet::default(),
             planned: None,
@@ -165,17 +198,12 @@ impl<'a> Outgoing<'a> {
 
 impl SourceGuest for Outgoing<'_> {
     fn offer(&mut self) -> Result<Offer, GuestError> {
-        match self.ask(Command::Status)? {
-            Reply::Status(status) if status.paused => {
-                return Err(refuse("it is paused; resume it first, or save it to a file"));
-            }
-            _ => {}
-        }
         let logs_writes = self.memory == MemoryWay::Stream;
         let Reply::Offered(offered) = self.ask(Command::Offer { logs_writes })? else {
             return Err(refuse("no offer"));
         };
         self.is_offered = true;
+        self.writing.end();
         if offered.state.len() > DOCUMENT_MAX_LEN {
             return Err(refuse(format!(
                 "its registers take {} bytes, at most {DOCUMENT_MAX_LEN} can be offered",
@@ -214,7 +242,14 @@ impl SourceGuest for Outgoing<'_> {
             self.left.merge(&frozen.written);
         }
         let planned = match number {
-            0 => pages::Outgoing::of(pages::present(ram)?),
+            0 => {
+                let mut present = pages::present(ram)?;
+                if self.is_probe {
+                    present.truncate(PROBE_PAGES_MAX);
+                }
+                pages::Outgoing::of(present)
+            }
+            _ if self.is_probe => pages::Outgoing::of(Vec::new()),
             _ => pages::Outgoing::of_set(&std::mem::take(&mut self.left)),
         };
         let round = planned.announce(number, is_last);
@@ -226,11 +261,15 @@ impl SourceGuest for Outgoing<'_> {
         self.report.rounds = self.rounds;
         let ram = self.ram.as_ref().ok_or_else(|| refuse("no memory was offered"))?;
         if self.memory == MemoryWay::Descriptor {
+            self.is_probed = self.is_probe;
             // One descriptor is all of RAM, now and later.
             return if round.number == 0 { Ok(descriptor::send(link, ram)?) } else { Ok(()) };
         }
         let planned = self.planned.take().ok_or_else(|| refuse("no round was planned"))?;
         let (desk, begun) = (self.desk, Instant::now());
+        if round.number == 0 {
+            self.probing.end();
+        }
         // The last round is short, and a cancel is heard right after it.
         let is_cancelled = || !round.is_last && desk.is_cancelled();
         let sent = planned.send(ram, link, is_cancelled)?;
@@ -247,24 +286,24 @@ impl SourceGuest for Outgoing<'_> {
         if self.memory == MemoryWay::Descriptor {
             return false;
         }
-        match self.ask(Command::Harvest) {
-            Ok(Reply::Written(written)) => self.left.merge(&written),
-            // What is wrong is said when it is frozen.
-            _ => return false,
+        if self.is_probe {
+            // The round has arrived, so that nothing of it counts that is still in a buffer.
+            let report = &mut self.report;
+            report.bytes_per_s = per_second(report.bytes, self.probing.end());
+            self.is_probed = true;
+            return true;
         }
-        let bytes = self.left.len() * PAGE_SIZE;
-        let blackout_ns =
-            u128::from(bytes) * 1_000_000_000 / u128::from(self.report.bytes_per_s.max(1));
-        let blackout = Duration::from_nanos(u64::try_from(blackout_ns).unwrap_or(u64::MAX));
-        say(&format!(
-            "{}: round {}: {} pages written meanwhile, {} MiB/s, {} ms to copy them",
-            self.desk.name,
-            self.rounds,
-            self.left.len(),
-            self.report.bytes_per_s >> 20,
-            blackout.as_millis()
-        ));
-        blackout > self.downtime && self.rounds < ROUNDS_MAX
+        // What is wrong is said when it is frozen.
+        let Ok(Reply::Written(written)) = self.ask(Command::Harvest) else { return false };
+        self.left.merge(&written);
+        let report = &self.report;
+        let progress = &mut self.progress;
+        (progress.rounds, progress.pages) = (self.rounds, report.pages);
+        (progress.bytes, progress.bytes_per_s) = (report.bytes, report.bytes_per_s);
+        progress.written(written.len(), self.left.len(), self.writing.end());
+        self.desk.report(Some(progress.clone()));
+        (self.tell)(progress);
+        progress.standstill_ns > ns(self.downtime) && self.rounds < ROUNDS_MAX
     }
 
     fn end_copy(&mut self) {
@@ -272,6 +311,9 @@ impl SourceGuest for Outgoing<'_> {
     }
 
     fn freeze(&mut self) -> Result<StateDigest, GuestError> {
+        if self.is_probe {
+            return Err(refuse("it was only to be tried"));
+        }
         self.mark = Instant::now();
         let Reply::Frozen(frozen) = self.ask(Command::Freeze)? else {
             return Err(refuse("it does not stand still"));
@@ -322,16 +364,18 @@ impl SourceGuest for Outgoing<'_> {
     }
 
     fn is_reclaimed(&mut self) -> bool {
-        self.desk.is_fenced()
+        self.desk.resolution() == Some(Resolution::Run)
     }
 
     fn is_cancelled(&mut self) -> bool {
-        self.desk.is_cancelled()
+        self.is_probed || self.desk.is_cancelled()
     }
 
     fn entered(&mut self, state: SourceState) {
         use SourceState as S;
-        self.desk.fence(false);
+        if state != S::Stranded {
+            self.desk.resolve(None);
+        }
         self.desk.say(match state {
             S::Running => None,
             S::Beginning | S::Dialling => Some("outgoing"),

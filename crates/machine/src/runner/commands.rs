@@ -29,7 +29,7 @@ impl<'a> Run<'a> {
         Self {
             machine,
             config,
-            paused: false,
+            paused: config.starts_paused,
             handoff: Handoff::None,
             rested_for: Duration::ZERO,
             shall_stop: false,

@@ -67,6 +67,8 @@ pub struct RunConfig {
     pub compress: bool,
     /// Whether the last of them leaves RAM in its memory file; the guest ends with it.
     pub keep_memory: bool,
+    /// Whether no vCPU executes before somebody lets it go on.
+    pub starts_paused: bool,
 }
 
 /// What a run was.
@@ -95,6 +97,9 @@ impl Machine {
             return Err(MachineError::Handoff { why: "it goes on in another process" });
         }
         self.clock.resume();
+        if config.starts_paused {
+            self.clock.pause();
+        }
         self.bus.doorbell.connect(Some(queue.notifier()));
         let mut run = Run::new(self, config);
         let outcome = if run.machine.clock.is_virtual() {

@@ -11,11 +11,9 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum HandoffError {
     /// No connection.
-    #[error("{address}: cannot be reached: {source}")]
+    #[error("the destination cannot be reached: {source}")]
     Dial {
-        /// Where to.
-        address: String,
-        /// What the host said.
+        /// What the host said, and of which address.
         source: io::Error,
     },
     /// The connection.

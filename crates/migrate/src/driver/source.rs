@@ -202,10 +202,7 @@ impl<'a> SourceHandoff<'a> {
 
     fn connect(&mut self, wait: Duration) -> Result<(), HandoffError> {
         let dialled = self.dial.dial(wait.min(self.patience.message_max));
-        let link = dialled.map_err(|source| HandoffError::Dial {
-            address: self.record.peer_address.clone(),
-            source,
-        })?;
+        let link = dialled.map_err(|source| HandoffError::Dial { source })?;
         let (_, peer) = link.identities();
         // What was begun with one peer is settled with no other.
         let is_first = self.machine.state() == SourceState::Dialling;
