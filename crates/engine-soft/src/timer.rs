@@ -101,20 +101,21 @@ impl Cpu {
         }
     }
 
-    /// When, in ticks of the machine's clock, an output rises next.
+    /// When, in ticks of the machine's clock, an output rises next: at once, if it is due and the
+    /// interrupt controller has not heard of it.
     pub fn timer_deadline(&self, shared: &Shared, clock: &dyn Clock) -> Option<u64> {
+        // One look for all, for a clock that goes by itself has gone on at the next.
         let now = clock.now_ticks();
-        TIMERS
-            .into_iter()
-            .filter_map(|timer| {
-                let ctl = self.timer_ctl(timer, timer.count(shared, clock));
-                if ctl & (ENABLE | IMASK | ISTATUS) != ENABLE {
-                    return None;
-                }
-                let ahead = self.sys(timer.cval()) - timer.count(shared, clock);
-                now.checked_add(ahead)
-            })
-            .min()
+        let deadline = |(at, timer): (usize, Timer)| {
+            if self.sys(timer.ctl()) & (ENABLE | IMASK) != ENABLE {
+                return None;
+            }
+            let count = now.wrapping_sub(timer.offset(shared));
+            let ahead = self.sys(timer.cval()).saturating_sub(count);
+            let is_known = ahead == 0 && self.timer_levels[at] == Some(true);
+            now.checked_add(ahead).filter(|_| !is_known)
+        };
+        TIMERS.into_iter().enumerate().filter_map(deadline).min()
     }
 
     /// When, as a virtual count, the event stream brings its next event; `None` while it is off.

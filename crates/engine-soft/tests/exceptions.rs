@@ -248,6 +248,27 @@ fn the_timer_fires_at_its_instruction() {
 }
 
 #[test]
+fn timer_that_comes_due_behind_the_last_look_is_not_slept_through() {
+    let mut guest = Guest::new();
+    guest.set_x(1, 100);
+    guest.set_x(2, 1);
+    guest.place(CODE, &[msr(CNTV_TVAL, 1), msr(CNTV_CTL, 2), asm::WFI, HVC]);
+    guest.set(kvm::PC, CODE);
+    assert_eq!(guest.vcpu.run(1000, &guest.bus).unwrap(), Stop::Idle);
+    let deadline = guest.vcpu.deadline_ticks().unwrap();
+    // The host's clock goes on while nobody looks.
+    let now = abide_engine::Clock::now_ticks(&*guest.clock);
+    guest.clock.warp.fetch_add(deadline - now, Ordering::Relaxed);
+    assert_eq!(guest.vcpu.deadline_ticks(), Some(deadline));
+    guest.clock.warp.fetch_add(5, Ordering::Relaxed);
+    assert_eq!(guest.vcpu.deadline_ticks(), Some(deadline + 5), "at once");
+    // It is told at the next look, and what it knows wakes nobody again.
+    assert!(matches!(guest.vcpu.run(1000, &guest.bus).unwrap(), Stop::System(_)));
+    assert_eq!(guest.bus.ppis.lock().unwrap().last(), Some(&(27, true)));
+    assert_eq!(guest.vcpu.deadline_ticks(), None);
+}
+
+#[test]
 fn counts_can_be_set_and_comparators_do_not_wrap() {
     let mut guest = Guest::new();
     guest.set(kvm::TIMER_CNT, 1 << 40);
