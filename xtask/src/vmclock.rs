@@ -5,7 +5,7 @@
 //! (`guests/vmclock`) reads and maps that of the time, asks the PTP clocks, and sleeps until it is
 //! told of something. It is saved and restored by turns as a copy and as the same guest, and must
 //! wake each time with the numbers that say which; the kernel must seed its random numbers anew in
-//! each copy, and in no other.
+//! each copy, and in no other. Awake, it has taken what it was told, and `abide clock` must say so.
 //!
 //! Each life has another host's clock, by `--host-clock sim:FILE`: with one vCPU one that nobody
 //! has set, else one that knows TAI and is hours ahead of the last. What a PTP clock then says must
@@ -27,6 +27,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 const SAYS: &str = "abide-vmclock: ";
 /// One life may take this long, on slow cores that others use too.
 const LIMIT: Duration = Duration::from_secs(240);
+/// How often `abide clock` is asked whether the guest has taken what woke it.
+const ASKED_MAX: usize = 100;
 /// What Linux says when the generation has changed.
 pub const FORK: &str = "crng reseeded due to virtual machine fork";
 
@@ -264,7 +266,8 @@ fn lived(
         let says_so = abide::said(&console, SAYS).contains(&waits[SAYS.len()..].to_owned());
         if let (true, false, Some((file, is_move))) = (says_so, is_saved, goes) {
             is_saved = true;
-            result = save(program, file, is_move, &state);
+            let heard = if number > 1 { has_taken(program, &state) } else { Ok(()) };
+            result = heard.and_then(|()| save(program, file, is_move, &state));
         }
         result.is_err()
     })?;
@@ -278,6 +281,22 @@ fn lived(
 
 fn now_s() -> Result<i64> {
     Ok(i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs())?)
+}
+
+/// `abide clock` says that the guest's driver has taken the last notification.
+fn has_taken(program: &Path, state: &Path) -> Result<()> {
+    let mut said = String::new();
+    // The page may be updated, and the guest told anew, between its waking and the question.
+    for _ in 0..ASKED_MAX {
+        let mut clock = Command::new(program);
+        clock.args(["clock", "guest", "--json", "--state-dir"]).arg(state);
+        said = process::capture(&mut clock)?;
+        let clock: serde_json::Value = serde_json::from_str(&said)?;
+        if clock["notified_is_taken"] == true && clock["notified_vcpu"].is_u64() {
+            return Ok(());
+        }
+    }
+    Err(anyhow!("the guest is awake, and has not taken what woke it: {said}"))
 }
 
 fn save(program: &Path, file: &Path, is_move: bool, state: &Path) -> Result<()> {
