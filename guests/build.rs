@@ -27,7 +27,7 @@ fn main() {
         }
         println!("cargo::rustc-link-arg-bin={guest}=--defsym=ARENA_BYTES={arena_bytes}");
     }
-    for guest in ["init", "disk", "net", "vsock", "vmclock"] {
+    for guest in ["init", "disk", "net", "vsock", "vmclock", "load"] {
         for arg in ["--image-base=0x400000", "--build-id=none", "-z", "norelro"] {
             println!("cargo::rustc-link-arg-bin={guest}={arg}");
         }

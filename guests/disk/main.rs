@@ -5,8 +5,11 @@
 #![no_std]
 #![no_main]
 
+mod blocks;
+
+use blocks::{Blocks, fill, hash_of_bytes, place, two_blocks};
 use linux::file::{self, File};
-use linux::{Failure, hash, of, program, say, sys};
+use linux::{Failure, of, program, say};
 
 program!("abide-disk", work);
 
@@ -14,10 +17,6 @@ program!("abide-disk", work);
 const ROUNDS: u64 = 12;
 /// Blocks written in a round, and blocks read.
 const PER_ROUND: u64 = 24;
-/// Length of a block, in bytes: one request.
-const BLOCK_LEN: usize = 32 << 10;
-/// How much of the disk is used, in blocks.
-const BLOCKS: usize = 256;
 /// How much of it is discarded at the end, in blocks.
 const DISCARDED: usize = 8;
 
@@ -44,99 +43,21 @@ fn work() -> Result<(), Failure> {
     }
 }
 
-fn hash_of_bytes(bytes: &[u8]) -> u64 {
-    let mut hash = hash::Hash::new();
-    let (words, _) = bytes.as_chunks::<8>();
-    words.iter().for_each(|word| hash.word(u64::from_le_bytes(*word)));
-    hash.value()
-}
-
-/// Numbers that look random (xorshift64*).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % end
-    }
-}
-
-/// What a block holds that was written with this seed; seed 0 is a block of zeros.
-fn fill(block: &mut [u8], seed: u64) {
-    let mut value = seed;
-    let (words, _) = block.as_chunks_mut::<8>();
-    for word in words {
-        value = value.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(seed);
-        *word = value.to_le_bytes();
-    }
-}
-
-fn place(block: usize) -> Option<u64> {
-    Some((block * BLOCK_LEN) as u64)
-}
-
 /// Writes blocks of `/dev/vda` and reads others, past the page cache.
 fn raw_disk() -> Result<(), Failure> {
-    let disk = File::open(c"/dev/vda", file::O_RDWR | file::O_DIRECT).map_err(of("open vda"))?;
-    let memory = file::bytes_of(sys::map(2 * BLOCK_LEN / 8).map_err(of("mmap"))?);
-    let (block, expected) = memory.split_at_mut(BLOCK_LEN);
-    // What each block was written with; none for those that nobody wrote.
-    let mut seeds = [None; BLOCKS];
-    let mut random = Random(0x5eed);
+    let mut blocks = Blocks::open()?;
     for round in 1..=ROUNDS {
-        for _ in 0..PER_ROUND {
-            let at = random.below(BLOCKS as u64) as usize;
-            let seed = random.below(u64::MAX) | 1;
-            seeds[at] = Some(seed);
-            fill(block, seed);
-            disk.write_at(place(at), block).map_err(of("write vda"))?;
-        }
-        disk.sync().map_err(of("fdatasync vda"))?;
-        let mut sum = hash::Hash::new();
-        for _ in 0..PER_ROUND {
-            let at = random.below(BLOCKS as u64) as usize;
-            check_block(&disk, at, seeds[at], block, expected)?;
-            sum.word(hash_of_bytes(block));
-        }
-        say(format_args!("round {round}/{ROUNDS}, hash {:016x}", sum.value()));
+        blocks.write(PER_ROUND)?;
+        say(format_args!("round {round}/{ROUNDS}, hash {:016x}", blocks.check(PER_ROUND)?));
     }
-    disk.discard(0, (DISCARDED * BLOCK_LEN) as u64).map_err(of("BLKDISCARD"))?;
-    let (start, len) = ((DISCARDED * BLOCK_LEN) as u64, (2 * BLOCK_LEN) as u64);
-    disk.zero(start, len).map_err(of("BLKZEROOUT"))?;
-    seeds[..DISCARDED + 2].fill(Some(0));
-    let mut sum = hash::Hash::new();
-    for (at, &seed) in seeds.iter().enumerate() {
-        check_block(&disk, at, seed, block, expected)?;
-        sum.word(hash_of_bytes(block));
-    }
-    say(format_args!("disk checksum {:016x}", sum.value()));
-    Ok(())
-}
-
-/// Reads a block; it must be what was written. What nobody wrote yet may be anything.
-fn check_block(
-    disk: &File,
-    at: usize,
-    seed: Option<u64>,
-    block: &mut [u8],
-    expected: &mut [u8],
-) -> Result<(), Failure> {
-    disk.read_at(place(at), block).map_err(of("read vda"))?;
-    let Some(seed) = seed else { return Ok(()) };
-    fill(expected, seed);
-    if block != expected {
-        say(format_args!("block {at} is not what was written"));
-        return Err(Failure::Wrong("the disk forgot"));
-    }
+    blocks.clear(DISCARDED)?;
+    say(format_args!("disk checksum {:016x}", blocks.check_all()?));
     Ok(())
 }
 
 /// Mounts `/dev/vdb`, writes a file in pieces, and finds it again after it was unmounted.
 fn file_system() -> Result<(), Failure> {
-    let memory = file::bytes_of(sys::map(2 * BLOCK_LEN / 8).map_err(of("mmap"))?);
-    let (block, expected) = memory.split_at_mut(BLOCK_LEN);
+    let (block, expected) = two_blocks()?;
     file::make_directory(c"/mnt").map_err(of("mkdir"))?;
     for pass in 0..2 {
         file::mount(c"/dev/vdb", c"/mnt", c"ext4").map_err(of("mount ext4"))?;

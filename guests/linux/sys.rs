@@ -3,6 +3,7 @@
 use crate::file::O_RDWR;
 use crate::uapi::{AT_FDCWD, SYS_MOUNT, SYS_OPENAT, SYS_WRITE};
 use core::arch::asm;
+use core::sync::atomic::AtomicU64;
 
 const SYS_DUP3: u64 = 24;
 const SYS_MKNODAT: u64 = 33;
@@ -22,6 +23,7 @@ const DEV_CONSOLE: u64 = 5 << 8 | 1;
 const CLOCK_MONOTONIC: u64 = 1;
 const SIGCHLD: u64 = 17;
 const PROT_READ_WRITE: u64 = 3;
+const MAP_SHARED_ANONYMOUS: u64 = 0x21;
 const MAP_PRIVATE_ANONYMOUS: u64 = 0x22;
 const REBOOT_MAGIC1: u64 = 0xfee1_dead;
 const REBOOT_MAGIC2: u64 = 672_274_793;
@@ -127,11 +129,21 @@ pub fn random(words: &mut [u64]) -> Result<u64, Errno> {
 
 /// Fresh private memory, zeroed by the kernel page by page as it is touched.
 pub fn map(words: usize) -> Result<&'static mut [u64], Errno> {
-    let bytes = (words * size_of::<u64>()) as u64;
-    let flags = [PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS];
-    let start = call(SYS_MMAP, [0, bytes, flags[0], flags[1], u64::MAX, 0])?;
+    let start = fresh(words, MAP_PRIVATE_ANONYMOUS)?;
     // SAFETY: the kernel just made this range, and it is given away once.
     Ok(unsafe { core::slice::from_raw_parts_mut(start as *mut u64, words) })
+}
+
+/// Fresh zeros that this process has in common with those that it splits off later.
+pub fn share(words: usize) -> Result<&'static [AtomicU64], Errno> {
+    let start = fresh(words, MAP_SHARED_ANONYMOUS)?;
+    // SAFETY: the kernel just made this range, and everybody has it as atomics.
+    Ok(unsafe { core::slice::from_raw_parts(start as *const AtomicU64, words) })
+}
+
+fn fresh(words: usize, flags: u64) -> Result<u64, Errno> {
+    let bytes = (words * size_of::<u64>()) as u64;
+    call(SYS_MMAP, [0, bytes, PROT_READ_WRITE, flags, u64::MAX, 0])
 }
 
 /// Gives memory back.

@@ -1,5 +1,7 @@
 //! Building abide, and running guests with it the way a user would: by its command line.
 
+pub mod live;
+
 use crate::process::{self, Ended};
 use crate::tally::Count;
 use crate::tasks::guests;
@@ -14,6 +16,8 @@ use std::time::Duration;
 pub const POWERED_OFF: i32 = 0;
 /// `abide`'s exit code when the guest was saved and is no longer here.
 pub const SAVED_AWAY: i32 = 12;
+/// `abide`'s exit code when another process has the guest.
+pub const GIVEN_AWAY: i32 = 14;
 /// `abide`'s exit code when the host cannot run the guest.
 pub const HOST_CANNOT: i32 = 4;
 
@@ -140,6 +144,11 @@ impl Linux {
 
     /// `abide run` of this guest.
     pub fn run(&self, abide: &Path) -> Command {
+        self.run_with(abide, "")
+    }
+
+    /// As [`Self::run`], with more on the kernel's command line.
+    pub fn run_with(&self, abide: &Path, append: &str) -> Command {
         let mut command = Command::new(abide);
         command
             .args(["run", "--engine", "soft"])
@@ -147,7 +156,7 @@ impl Linux {
             .arg(&self.kernel)
             .arg("--initrd")
             .arg(&self.initrd);
-        command.args(["--append", Self::APPEND]);
+        command.args(["--append", format!("{} {append}", Self::APPEND).trim_end()]);
         command.arg("--memory").arg(format!("{}M", Self::MEMORY_MIB));
         command
     }

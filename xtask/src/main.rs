@@ -14,7 +14,11 @@ mod cuts;
 mod debian;
 mod disks;
 mod evolution;
+/// The guests' own hash, by its file.
+#[path = "../../guests/kit/hash.rs"]
+mod hash;
 mod lab;
+mod migrations;
 mod network;
 mod oracle;
 mod paths;
@@ -74,6 +78,8 @@ enum Task {
     Threads(threads::Arguments),
     /// Cut handoffs of a running guest off, everywhere, and look who has it
     Cuts(cuts::Arguments),
+    /// Hand a Linux guest under load from process to process, and look that nothing is lost
+    Migrations(migrations::Arguments),
     /// Run abide on real host kernels, emulated
     Lab(lab::Arguments),
     /// Run programs of a Debian guest and compare what they say
@@ -119,6 +125,7 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Vsock(arguments) => tally::alone(|count| vsock::run(&arguments, count))?,
         Task::Threads(arguments) => tally::alone(|count| threads::run(&arguments, count))?,
         Task::Cuts(arguments) => tally::alone(|count| cuts::run(&arguments, count))?,
+        Task::Migrations(arguments) => tally::alone(|count| migrations::run(&arguments, count))?,
         Task::Lab(arguments) => tally::alone(|count| lab::run(&arguments, count))?,
         Task::Userland(arguments) => userland::task(&arguments)?,
         Task::Bench(arguments) => tasks::bench::task(&arguments)?,

@@ -8,16 +8,16 @@
 //! lived twice would have said a number twice, what was put back in time too, and what was lost
 //! is missing.
 
+mod counting;
 mod play;
-mod process;
 mod proxy;
 mod step;
 
+use crate::abide::live::Abide;
 use crate::tally::Count;
 use crate::{abide, oracle, paths};
 use anyhow::{Context, Result, ensure};
 use play::Lane;
-use process::Abide;
 use proxy::Passed;
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};

@@ -25,10 +25,25 @@ const PAYLOAD_MAX_LEN: usize = 80 << 20;
 const PAGE_HEAD_LEN: usize = 16;
 const PAGE_LEN: usize = 4096;
 const TRAILER_LEN: usize = 32;
-/// How long something that is late is held: longer than `--timeout` of the source.
-pub const HOLD: Duration = Duration::from_millis(5500);
-/// See [`HOLD`].
-pub const TIMEOUT_S: u64 = 4;
+
+/// How long the sides wait for each other where something comes late.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// `--timeout` of the source, in seconds.
+    pub timeout_s: u64,
+}
+
+impl Patience {
+    /// From the shortest: whatever is not held is in time on a machine that has nothing else to do,
+    /// and one that is busy needs more.
+    pub const ALL: [Self; 3] =
+        [Self { timeout_s: 4 }, Self { timeout_s: 20 }, Self { timeout_s: 100 }];
+
+    /// How long what is late is held: longer than anybody waits for it.
+    fn hold(self) -> Duration {
+        Duration::from_millis(self.timeout_s * 1250 + 500)
+    }
+}
 
 /// A connection of either kind.
 enum Stream {
@@ -203,6 +218,7 @@ struct Shared {
     way: Way,
     target: Mutex<String>,
     cuts: Mutex<Vec<Cut>>,
+    patience: Patience,
     passed: Mutex<Vec<Passed>>,
     events: Mutex<Sender<Event>>,
     is_over: AtomicBool,
@@ -222,12 +238,19 @@ pub struct Proxy {
 
 impl Proxy {
     /// In front of `target`; a UNIX socket of its own is at `path`.
-    pub fn start(way: Way, target: &str, path: PathBuf, cuts: Vec<Cut>) -> Result<Self> {
+    pub fn start(
+        way: Way,
+        target: &str,
+        path: PathBuf,
+        cuts: Vec<Cut>,
+        patience: Patience,
+    ) -> Result<Self> {
         let (sender, events) = channel();
         let shared = Arc::new(Shared {
             way,
             target: Mutex::new(target.to_owned()),
             cuts: Mutex::new(cuts),
+            patience,
             passed: Mutex::default(),
             events: Mutex::new(sender),
             is_over: AtomicBool::new(false),
@@ -327,7 +350,7 @@ impl Shared {
             Fault::Halved => send(&unit, len / 2, to).and_then(|()| bail!("cut")),
             Fault::CutAt(at) => send(&unit, at.min(len - 1), to).and_then(|()| bail!("cut")),
             Fault::Late => {
-                thread::sleep(HOLD);
+                thread::sleep(self.patience.hold());
                 send(&unit, len, to)
             }
             Fault::Doubled => {
@@ -388,7 +411,8 @@ mod tests {
         let target = format!("tcp:{}", listener.local_addr().unwrap());
         let cut = |fault| Cut { connection: 0, step: Step::Hello, fault };
         let cuts = fault.into_iter().map(cut).collect();
-        let proxy = Proxy::start(Way::Tcp, &target, PathBuf::new(), cuts).unwrap();
+        let proxy =
+            Proxy::start(Way::Tcp, &target, PathBuf::new(), cuts, Patience::ALL[0]).unwrap();
         let source = Stream::connect(&proxy.address).unwrap();
         let (mut destination, _) = listener.accept().unwrap();
         let mut frame = [7; 30];

@@ -19,7 +19,7 @@ pub fn task(arguments: &Arguments) -> Result<()> {
 }
 
 /// The committed binaries: file below `guests/bin`, name of what cargo builds.
-const IMAGES: [(&str, &str); 9] = [
+const IMAGES: [(&str, &str); 10] = [
     ("shell.img", "shell"),
     ("demo.img", "demo"),
     ("abi.img", "abi"),
@@ -29,6 +29,7 @@ const IMAGES: [(&str, &str); 9] = [
     ("net", "net"),
     ("vsock", "vsock"),
     ("vmclock", "vmclock"),
+    ("load", "load"),
 ];
 /// The initramfs with `init` in it.
 const INITRAMFS: &str = "initramfs.cpio";
@@ -68,6 +69,14 @@ pub fn vsock() -> Result<Vec<u8>> {
 /// If it cannot be read.
 pub fn vmclock() -> Result<Vec<u8>> {
     read(&committed("vmclock"))
+}
+
+/// The committed program of Linux guests under load.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn load() -> Result<Vec<u8>> {
+    read(&committed("load"))
 }
 
 /// The committed guest that works through twelve steps and checks each.
