@@ -3,6 +3,7 @@
 
 use crate::clock_report::ClockReport;
 use crate::console::Requests;
+use crate::descriptors::{self, Pair, Reader as Descriptors};
 use crate::handoff::{self, Address, Desk, HandoffReport, Progress, Security, Wish, Writes};
 use crate::state_dir::StateDir;
 use abide_machine::handoff::Handoff;
@@ -12,7 +13,7 @@ use abide_migrate::driver::Resolution;
 use anyhow::{Context, Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
 use std::cell::Cell;
-use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -46,7 +47,8 @@ pub enum Request {
     Stop,
     /// Hand it to the process that expects it at this address; it ends here.
     Migrate {
-        /// `unix:PATH`, with an absolute path, or `tcp:HOST:PORT`.
+        /// `unix:PATH`, with an absolute path, `tcp:HOST:PORT`; or `-` or `exec:COMMAND`, and the
+        /// two descriptors of the tunnel come with the command.
         to: String,
         /// How many seconds a step of the peer may take.
         timeout_s: Option<u64>,
@@ -239,11 +241,13 @@ fn serve_one(stream: &UnixStream, desk: &Desk) -> Result<()> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     let mut line = String::new();
-    BufReader::new(stream.take(LINE_MAX_LEN)).read_line(&mut line)?;
+    let mut reader = BufReader::new(Descriptors::new(stream).take(LINE_MAX_LEN));
+    reader.read_line(&mut line)?;
+    let tunnel = reader.into_inner().into_inner().pair();
     // Until the answer has left, this process must not end.
     let _underway = desk.guest().map(Requests::begin);
     let response = match serde_json::from_str(&line) {
-        Ok(request) => answer(request, desk, stream),
+        Ok(request) => answer(request, desk, tunnel, stream),
         Err(error) => Response::Failed { reason: format!("not a command: {error}") },
     };
     send(stream, &response)
@@ -268,6 +272,7 @@ fn migrate(
     desk: &Desk,
     to: &str,
     wished: impl FnOnce(Address) -> Wish,
+    tunnel: Option<Pair>,
     teller: Option<&UnixStream>,
 ) -> Response {
     let failed = |reason| Response::Failed { reason };
@@ -279,7 +284,7 @@ fn migrate(
     };
     match to.parse().map(wished) {
         Err(reason) => failed(reason),
-        Ok(wish) => match handoff::migrate(desk, &wish, &tell) {
+        Ok(wish) => match handoff::migrate(desk, &wish, tunnel, &tell) {
             Ok(report) => Response::Migrated { report: Box::new(report) },
             Err(error) => failed(format!("{error:#}")),
         },
@@ -332,7 +337,7 @@ fn fence(desk: &Desk) -> Response {
     }
 }
 
-fn answer(request: Request, desk: &Desk, stream: &UnixStream) -> Response {
+fn answer(request: Request, desk: &Desk, tunnel: Option<Pair>, stream: &UnixStream) -> Response {
     let Some(requests) = desk.guest() else { return answer_expected(&request, desk) };
     let command = match request {
         Request::Migrate {
@@ -356,7 +361,7 @@ fn answer(request: Request, desk: &Desk, stream: &UnixStream) -> Response {
                     Durability::Required
                 },
             };
-            return migrate(desk, &to, wished, tells.then_some(stream));
+            return migrate(desk, &to, wished, tunnel, tells.then_some(stream));
         }
         Request::MeasureWrites => {
             return match handoff::measure(desk) {
@@ -433,23 +438,28 @@ fn stopped_peer(stream: &UnixStream) -> Option<i32> {
     matches!(fields.trim_start().chars().next(), Some('T' | 't')).then_some(pid)
 }
 
-fn send(mut stream: &UnixStream, message: &impl Serialize) -> Result<()> {
+fn send(stream: &UnixStream, message: &impl Serialize) -> Result<()> {
+    send_with(stream, message, None)
+}
+
+fn send_with(stream: &UnixStream, message: &impl Serialize, tunnel: Option<&Pair>) -> Result<()> {
     let mut line = serde_json::to_string(message)?;
     line.push('\n');
-    Ok(stream.write_all(line.as_bytes())?)
+    Ok(descriptors::send(stream, line.as_bytes(), tunnel)?)
 }
 
 /// Sends a command to the guest of this name and waits for its answer: however long a save takes,
 /// otherwise as long as a save that is under way there may be expected to.
 pub fn ask(state: &StateDir, name: &str, request: &Request) -> Result<Response> {
-    ask_told(state, name, request, &mut |_| ())
+    ask_told(state, name, request, None, &mut |_| ())
 }
 
-/// As [`ask`]; `told` hears how far it is.
+/// As [`ask`]; `tunnel` goes with the command, and `told` hears how far it is.
 pub fn ask_told(
     state: &StateDir,
     name: &str,
     request: &Request,
+    tunnel: Option<Pair>,
     told: &mut dyn FnMut(&Progress),
 ) -> Result<Response> {
     let stream = state.connect(name)?;
@@ -469,7 +479,9 @@ pub fn ask_told(
         Request::Pause | Request::Resume | Request::Stop => Some(PATIENCE),
     };
     stream.set_read_timeout(patience)?;
-    send(&stream, request).with_context(|| format!("guest {name}"))?;
+    send_with(&stream, request, tunnel.as_ref()).with_context(|| format!("guest {name}"))?;
+    // From here on it is the guest's process's: its other side shall see when that closes it.
+    drop(tunnel);
     let mut reader = BufReader::new(&stream);
     loop {
         let line = read_answer(name, &stream, &mut reader, patience)?;

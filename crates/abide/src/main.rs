@@ -9,6 +9,7 @@ mod commands;
 mod console;
 mod control_socket;
 mod demo;
+mod descriptors;
 mod engines;
 mod exit;
 mod handoff;

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | [`unix`] | a process of the same user on this host, as the kernel says | by [`descriptor`] |
 //! | [`tls`] | who has the key that was named as trusted: TLS 1.3, mutual | as [`pages`] |
+//! | [`tunnel`] | whoever made it knows: pipes of a program such as ssh | as [`pages`] |
 //! | [`tcp`] | nobody knows: plain TCP, for who asks for it by name | as [`pages`] |
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -15,6 +16,7 @@ pub mod descriptor;
 pub mod pages;
 pub mod tcp;
 pub mod tls;
+pub mod tunnel;
 pub mod unix;
 
 /// Whether there is something to take from `socket` within `wait`.

@@ -82,7 +82,11 @@ pub struct KeygenArgs {
 pub struct MigrateArgs {
     /// The guest
     pub name: String,
-    /// Where it is expected, as `abide receive` was told: unix:PATH on this host, tcp:HOST:PORT
+    /// Where it is expected: unix:PATH on this host, tcp:HOST:PORT, or exec:COMMAND
+    ///
+    /// As `abide receive` was told. exec:COMMAND starts a command of the shell with `abide receive
+    /// NAME -` at its end, as through ssh, and hands the guest to its standard input. `-` is the
+    /// standard input and output of this command itself, which are pipes or sockets then.
     #[arg(required_unless_present_any = ["cancel", "resolve", "dry_run"])]
     pub to: Option<Address>,
     /// Move nothing: predict how many rounds the move takes, and how long the guest stands still
@@ -143,7 +147,10 @@ pub struct MigrateArgs {
 pub struct ReceiveArgs {
     /// Name of the guest from here on
     pub name: String,
-    /// Where it is expected: unix:PATH, a socket of this host that is made, or tcp:HOST:PORT
+    /// Where it is expected: unix:PATH, a socket of this host that is made, tcp:HOST:PORT, or -
+    ///
+    /// `-` is standard input and output, as at the other end of ssh. Whoever is there is trusted.
+    /// What the guest prints goes to standard error then, and nothing can be typed.
     pub at: Address,
     #[command(flatten)]
     pub network: NetworkArgs,

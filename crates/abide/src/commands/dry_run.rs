@@ -1,9 +1,9 @@
 //! `abide migrate --dry-run`: what a move would take.
 
 use super::guests::finish;
-use super::migrate::request;
+use super::migrate::{request, tunnel_of};
 use crate::cli::MigrateArgs;
-use crate::control_socket::{Request, Response, ask};
+use crate::control_socket::{Request, Response, ask, ask_told};
 use crate::exit::Exit;
 use crate::handoff::{Forecast, HandoffReport, ROUNDS_MAX, Writes, forecast};
 use crate::out::{print, say};
@@ -21,7 +21,7 @@ pub fn run(args: &MigrateArgs, state: &StateDir) -> Result<Exit> {
     }
     let mut probed = None;
     if args.to.is_some() {
-        match ask(state, name, &request(args)?)? {
+        match ask_told(state, name, &request(args)?, tunnel_of(args)?, &mut |_| ())? {
             Response::Migrated { report } => probed = Some(report),
             other => return finish(name, other),
         }

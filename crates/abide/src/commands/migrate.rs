@@ -4,11 +4,12 @@ use super::guests::{await_end, finish};
 use super::progress::{self, Shown};
 use crate::cli::MigrateArgs;
 use crate::control_socket::{Request, Response, ask, ask_told};
+use crate::descriptors::Pair;
 use crate::exit::Exit;
-use crate::handoff::HandoffReport;
+use crate::handoff::{Address, HandoffReport, tunnel};
 use crate::out::{print, say};
 use crate::state_dir::StateDir;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use signal_hook::consts::SIGINT;
 use signal_hook::iterator::Signals;
 
@@ -25,9 +26,12 @@ pub fn run(args: &MigrateArgs) -> Result<Exit> {
         return super::dry_run::run(args, &state);
     }
     let request = request(args)?;
+    let tunnel = tunnel_of(args)?;
     cancel_on_interrupt(&state, &args.name)?;
     let mut shown = Shown::new(&args.name, args.json);
-    let answer = ask_told(&state, &args.name, &request, &mut |progress| shown.tell(progress));
+    let answer = ask_told(&state, &args.name, &request, tunnel, &mut |progress| {
+        shown.tell(progress);
+    });
     drop(shown);
     let report = match answer? {
         Response::Migrated { report } => report,
@@ -56,6 +60,15 @@ pub fn request(args: &MigrateArgs) -> Result<Request> {
         tells: true,
         is_probe: args.dry_run,
     })
+}
+
+/// The way there, if it is made by this process.
+pub fn tunnel_of(args: &MigrateArgs) -> Result<Option<Pair>> {
+    let to = args.to.as_ref().context("an address is needed")?;
+    if *to == Address::Stdio && (args.json || args.dry_run) {
+        bail!("-: standard output carries the guest, so no answer can go there: exec:COMMAND");
+    }
+    tunnel::open(to)
 }
 
 fn tell(name: &str, report: &HandoffReport) {

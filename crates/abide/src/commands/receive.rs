@@ -32,6 +32,7 @@ pub fn run(args: &ReceiveArgs) -> Result<Exit> {
         clock: args.clock.into(),
         output: output.clone(),
         memory: args.at.memory(),
+        is_tunnel: args.at.is_tunnel(),
         durability: args.journal.durability(),
     };
     say(&format!("{} is expected at {at}", place.name()));

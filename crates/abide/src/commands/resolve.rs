@@ -4,6 +4,7 @@ use super::guests::finish;
 use crate::cli::MigrateArgs;
 use crate::control_socket::{Request, ask};
 use crate::exit::Exit;
+use crate::handoff;
 use crate::out::say;
 use crate::state_dir::StateDir;
 use abide_migrate::driver::{Keep, Patience, SourceEnd, SourceHandoff};
@@ -96,7 +97,7 @@ fn by_source(args: &MigrateArgs, journal: &mut Journal, record: &Record) -> Resu
     };
     let security = args.network.security()?;
     security.check(to)?;
-    let mut dial = security.dial(to)?;
+    let mut dial = security.dial(to, handoff::tunnel::open(to)?)?;
     let Some(mut handoff) = SourceHandoff::orphan(&mut *dial, journal, Patience::default()) else {
         return Ok(Exit::Fine);
     };

@@ -12,6 +12,10 @@ pub enum Address {
     Unix(PathBuf),
     /// A host and port.
     Tcp(String),
+    /// The standard input and output of this process.
+    Stdio,
+    /// Those of a shell's command that is started for it.
+    Exec(String),
 }
 
 impl FromStr for Address {
@@ -24,7 +28,11 @@ impl FromStr for Address {
                 Ok(Self::Unix(path))
             }
             Some(("tcp", to)) if to.contains(':') => Ok(Self::Tcp(to.to_owned())),
-            _ => Err(format!("{text:?} is no address; unix:PATH and tcp:HOST:PORT are allowed")),
+            Some(("exec", command)) if !command.is_empty() => Ok(Self::Exec(command.to_owned())),
+            None if text == "-" => Ok(Self::Stdio),
+            _ => Err(format!(
+                "{text:?} is no address; unix:PATH, tcp:HOST:PORT, exec:COMMAND and - are allowed"
+            )),
         }
     }
 }
@@ -34,6 +42,8 @@ impl fmt::Display for Address {
         match self {
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
             Self::Tcp(to) => write!(f, "tcp:{to}"),
+            Self::Stdio => f.write_str("-"),
+            Self::Exec(command) => write!(f, "exec:{command}"),
         }
     }
 }
@@ -43,8 +53,13 @@ impl Address {
     pub fn memory(&self) -> MemoryWay {
         match self {
             Self::Unix(_) => MemoryWay::Descriptor,
-            Self::Tcp(_) => MemoryWay::Stream,
+            Self::Tcp(_) | Self::Stdio | Self::Exec(_) => MemoryWay::Stream,
         }
+    }
+
+    /// Whether there is one connection, which whoever asks for the handoff makes.
+    pub fn is_tunnel(&self) -> bool {
+        matches!(self, Self::Stdio | Self::Exec(_))
     }
 }
 
@@ -67,7 +82,10 @@ mod tests {
         assert_eq!(address.to_string(), "unix:/run/web.sock");
         let address: Address = "tcp:[::1]:7070".parse().unwrap();
         assert_eq!(address.to_string(), "tcp:[::1]:7070");
-        for bad in ["", "unix:", "/run/web.sock", "udp:host:1", "tcp:host"] {
+        let address: Address = "exec:ssh host abide receive web2 -".parse().unwrap();
+        assert_eq!(address, Address::Exec("ssh host abide receive web2 -".to_owned()));
+        assert!(address.is_tunnel() && "-".parse() == Ok(Address::Stdio));
+        for bad in ["", "exec:", "--", "unix:", "/run/web.sock", "udp:host:1", "tcp:host"] {
             assert!(bad.parse::<Address>().is_err(), "{bad:?}");
         }
     }

@@ -54,6 +54,8 @@ pub struct Plan {
     pub output: Output,
     /// How its memory comes.
     pub memory: MemoryWay,
+    /// Whether nobody can come but who is there already.
+    pub is_tunnel: bool,
     /// Whether the journal may be where a power cut empties it.
     pub durability: Durability,
 }
@@ -109,6 +111,7 @@ fn attend(
     let journal = RefCell::new(Some(Journal::open(&desk.journal, plan.durability)?));
     let mut lent = Lent { record: None, journal: &journal };
     lent.record = journal.borrow().as_ref().and_then(Journal::record).cloned();
+    let is_tunnel = plan.is_tunnel;
     let mut guest = Incoming::new(desk, plan, sender);
     let mut handoff =
         DestinationHandoff::new(&mut guest, &mut *listen, &mut lent, Patience::default());
@@ -116,6 +119,8 @@ fn attend(
         match handoff.run() {
             DestinationEnd::Runs { token, is_settled } => break (token, is_settled),
             DestinationEnd::Nothing { .. } if desk.is_cancelled() => bail!("cancelled"),
+            // Nobody else can come.
+            DestinationEnd::Nothing { why } if is_tunnel => bail!("nothing came: {why}"),
             // Nobody came yet.
             DestinationEnd::Nothing { why: HandoffError::Cancelled } => {}
             DestinationEnd::Nothing { why } => {

@@ -10,6 +10,7 @@ mod progress;
 mod report;
 mod security;
 mod source;
+pub mod tunnel;
 
 pub use address::Address;
 use address::word_of;

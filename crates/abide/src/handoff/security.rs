@@ -1,9 +1,11 @@
 //! Who may be at the other end of a network.
 
-use super::Address;
+use super::{Address, tunnel};
+use crate::descriptors::Pair;
 use abide_migrate::driver::{Dial, Listen};
 use abide_migrate::transport::tcp::{TcpDial, TcpListen};
 use abide_migrate::transport::tls::{self, Identity, Key, TlsDial, TlsListen};
+use abide_migrate::transport::tunnel::{TunnelDial, TunnelListen};
 use abide_migrate::transport::unix::{UnixDial, UnixListen};
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
@@ -56,10 +58,13 @@ impl Security {
         Ok((read_key(path)?, trusted.collect::<Result<_, _>>()?))
     }
 
-    /// What connects to `address`.
-    pub fn dial(&self, address: &Address) -> Result<Box<dyn Dial>> {
+    /// What connects to `address`, by `pair` where that is a tunnel.
+    pub fn dial(&self, address: &Address, pair: Option<Pair>) -> Result<Box<dyn Dial>> {
         self.check(address)?;
         Ok(match address {
+            Address::Stdio | Address::Exec(_) => {
+                Box::new(TunnelDial(Some(tunnel::link(pair.context("no tunnel")?)?)))
+            }
             Address::Unix(path) => Box::new(UnixDial { path: path.clone() }),
             Address::Tcp(to) if self.is_plain => Box::new(TcpDial { to: to.clone() }),
             Address::Tcp(to) => {
@@ -78,6 +83,10 @@ impl Security {
     fn try_listen(&self, address: &Address) -> Result<(Box<dyn Listen + Send>, Address)> {
         let at = |at: io::Result<std::net::SocketAddr>| at.map(|at| Address::Tcp(at.to_string()));
         Ok(match address {
+            Address::Stdio => {
+                (Box::new(TunnelListen(Some(tunnel::of_this_process()?))), address.clone())
+            }
+            Address::Exec(_) => bail!("a guest is expected at -, unix:PATH or tcp:HOST:PORT"),
             Address::Unix(path) => (Box::new(UnixListen::bind(path)?), address.clone()),
             Address::Tcp(to) if self.is_plain => {
                 let listen = TcpListen::bind(to)?;

@@ -4,6 +4,7 @@ use super::progress::{Lap, Progress, per_second};
 use super::report::ns;
 use super::{Address, Desk, HandoffReport, Security, random, refuse, word_of};
 use crate::console::Requests;
+use crate::descriptors::Pair;
 use crate::out::say;
 use abide_machine::error::MachineError;
 use abide_machine::handoff::Frozen;
@@ -44,9 +45,14 @@ pub struct Wish {
 }
 
 /// Hands the guest behind `desk` over; returns when the destination has it, or when it is known
-/// to stay. `tell` hears of it after every round, but not while the guest stands still. A probe
-/// returns when the guest has been withdrawn.
-pub fn migrate(desk: &Desk, wish: &Wish, tell: &dyn Fn(&Progress)) -> Result<HandoffReport> {
+/// to stay. `tunnel` is the way there if that was made elsewhere. `tell` hears of it after every
+/// round, but not while the guest stands still. A probe returns when the guest has been withdrawn.
+pub fn migrate(
+    desk: &Desk,
+    wish: &Wish,
+    tunnel: Option<Pair>,
+    tell: &dyn Fn(&Progress),
+) -> Result<HandoffReport> {
     let Some(requests) = desk.guest() else { bail!("no guest is here yet") };
     let Some(mut right) = desk.right() else { bail!("another handoff of it is under way") };
     desk.begin();
@@ -61,7 +67,7 @@ pub fn migrate(desk: &Desk, wish: &Wish, tell: &dyn Fn(&Progress)) -> Result<Han
     let attempt = Attempt(random()?);
     let Some(journal) = &mut right.journal else { bail!("no journal") };
     let mut guest = Outgoing::new(desk, requests, wish, tell);
-    let mut dial = wish.security.dial(&wish.to)?;
+    let mut dial = wish.security.dial(&wish.to, tunnel)?;
     let patience = Patience::default();
     let message_max = wish.timeout.unwrap_or(patience.message_max);
     let patience = Patience { message_max, ..patience };

@@ -51,6 +51,13 @@ pub fn state(sandbox: &Sandbox, name: &str) -> String {
     status(sandbox, name)["state"].as_str().unwrap().to_owned()
 }
 
+/// Whether a process has this name.
+pub fn is_there(sandbox: &Sandbox, name: &str) -> bool {
+    let output = sandbox.abide(&["ps", "--json"]);
+    let list: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    list.as_array().unwrap().iter().any(|guest| guest["name"] == name)
+}
+
 /// Waits until it is so.
 pub fn await_state(sandbox: &Sandbox, name: &str, word: &str) {
     while state(sandbox, name) != word {}

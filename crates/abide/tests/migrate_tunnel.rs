@@ -1,0 +1,84 @@
+//! Guests go through standard input and output, as through ssh.
+
+mod support;
+
+use std::process::Stdio;
+use support::handoff::{PLAIN, await_state, line_with, state};
+use support::{Running, Sandbox, code, shipped_guest, stderr};
+
+/// A command of the shell that expects `other`. By `exec` the shell keeps nothing of this test's.
+fn receive(sandbox: &Sandbox) -> String {
+    let abide = env!("CARGO_BIN_EXE_abide");
+    let log = sandbox.path("console");
+    format!("exec:exec {abide} receive other - --engine soft {} 2>{}", PLAIN[0], log.display())
+}
+
+#[test]
+fn guest_goes_through_a_command_of_the_shell_and_prints_beside_it() {
+    let sandbox = Sandbox::new();
+    let mut here = shipped_guest(&sandbox, "web");
+    let to = receive(&sandbox);
+    let told = sandbox.abide(&["migrate", "web", &to, "--dry-run", "--json", PLAIN[0]]);
+    assert_eq!(code(&told), 0, "{}", stderr(&told));
+    let told: serde_json::Value = serde_json::from_slice(&told.stdout).unwrap();
+    assert!(told["forecast"]["bytes_per_s"].as_u64().unwrap() > 0, "{told}");
+    assert_eq!(state(&sandbox, "web"), "running");
+    // Who expected it saw the tunnel end, and has ended.
+    while support::handoff::is_there(&sandbox, "other") {}
+    here.type_in("mem\n");
+    here.wait_for("abide> ");
+    here.type_in("mem check\n");
+    let moved = sandbox.abide(&["migrate", "web", &to, PLAIN[0], "--json"]);
+    assert_eq!(code(&moved), 0, "{}", stderr(&moved));
+    let told: serde_json::Value = serde_json::from_slice(&moved.stdout).unwrap();
+    assert_eq!((&told["memory"], &told["to"]), (&"stream".into(), &to.into()));
+    assert_eq!(here.end(), 14);
+    assert_eq!(state(&sandbox, "other"), "running", "though its tunnel has ended");
+    let said = std::fs::read_to_string(sandbox.path("console")).unwrap();
+    assert!(said.contains("is expected at -"), "{said}");
+    assert_eq!(code(&sandbox.abide(&["stop", "other"])), 0);
+}
+
+#[test]
+fn guest_goes_through_pipes_and_its_console_does_not() {
+    let sandbox = Sandbox::new();
+    let mut here = shipped_guest(&sandbox, "web");
+    here.type_in("count 40\n");
+    here.wait_for("3");
+    let mut command = sandbox.command(&["receive", "other", "-", "--engine", "soft", PLAIN[0]]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut there = Running(command.spawn().unwrap());
+    let mut moving = sandbox.command(&["migrate", "web", "-", PLAIN[0]]);
+    moving.stdin(there.0.stdout.take().unwrap()).stdout(there.0.stdin.take().unwrap());
+    let moved = moving.stderr(Stdio::piped()).spawn().unwrap().wait_with_output().unwrap();
+    assert_eq!(code(&moved), 0, "{}", stderr(&moved));
+    assert_eq!(here.end(), 14);
+    line_with(&mut there, "40");
+    assert_eq!(code(&sandbox.abide(&["stop", "other"])), 0);
+    assert_eq!(there.end(), 13);
+}
+
+#[test]
+fn guest_stays_where_the_tunnel_leads_nowhere() {
+    let sandbox = Sandbox::new();
+    let mut here = shipped_guest(&sandbox, "web");
+    for (to, why) in [
+        ("exec:true", "goes on here"),
+        ("exec:cat", "goes on here"),
+        // Standard input is /dev/null.
+        ("-", "a pipe or a socket"),
+    ] {
+        let refused = sandbox.abide(&["migrate", "web", to, PLAIN[0]]);
+        assert_eq!(code(&refused), 1, "{to}");
+        assert!(stderr(&refused).contains(why), "{to}: {}", stderr(&refused));
+        await_state(&sandbox, "web", "running");
+    }
+    let nobody = sandbox.abide(&["receive", "other", "-", PLAIN[0]]);
+    assert!(stderr(&nobody).contains("a pipe or a socket"), "{}", stderr(&nobody));
+    let exec = sandbox.abide(&["receive", "other", "exec:cat", PLAIN[0]]);
+    assert!(stderr(&exec).contains("is expected at -"), "{}", stderr(&exec));
+    let json = sandbox.abide(&["migrate", "web", "-", "--json"]);
+    assert!(stderr(&json).contains("no answer can go there"), "{}", stderr(&json));
+    here.type_in("poweroff\n");
+    assert_eq!(here.end(), 0);
+}
