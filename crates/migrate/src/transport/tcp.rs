@@ -1,15 +1,12 @@
 //! Plain TCP: nobody is authenticated and nothing is secret, so only for networks in which that
 //! does not matter, and only where somebody says so.
 
-use super::ready_within;
+use super::{WAIT_MIN, admit, set_wait};
 use crate::driver::{Dial, Link, Listen};
 use crate::token::PeerId;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::time::Duration;
-
-/// The shortest wait that a socket knows.
-const WAIT_MIN: Duration = Duration::from_millis(1);
 
 /// A connection to another host.
 pub struct TcpLink {
@@ -19,9 +16,6 @@ pub struct TcpLink {
 
 impl TcpLink {
     fn new(stream: TcpStream) -> io::Result<Self> {
-        stream.set_nonblocking(false)?;
-        // Messages wait for answers; memory comes in large pieces anyway.
-        stream.set_nodelay(true)?;
         let peer = stream.peer_addr()?;
         Ok(Self { stream, peer })
     }
@@ -45,9 +39,7 @@ impl Write for TcpLink {
 
 impl Link for TcpLink {
     fn set_wait(&mut self, wait: Duration) -> io::Result<()> {
-        let wait = Some(wait.max(WAIT_MIN));
-        self.stream.set_read_timeout(wait)?;
-        self.stream.set_write_timeout(wait)
+        set_wait(&self.stream, wait)
     }
 
     /// Nothing is proved.
@@ -69,18 +61,35 @@ pub struct TcpDial {
 
 impl Dial for TcpDial {
     fn dial(&mut self, wait: Duration) -> io::Result<Box<dyn Link>> {
-        let named =
-            |error: io::Error| io::Error::new(error.kind(), format!("tcp:{}: {error}", self.to));
-        let mut last =
-            io::Error::new(io::ErrorKind::NotFound, format!("tcp:{}: no address", self.to));
-        for address in self.to.to_socket_addrs().map_err(named)? {
-            match TcpStream::connect_timeout(&address, wait.max(WAIT_MIN)) {
-                Ok(stream) => return Ok(Box::new(TcpLink::new(stream)?)),
-                Err(error) => last = named(error),
-            }
-        }
-        Err(last)
+        dial("tcp", &self.to, wait, TcpLink::new)
     }
+}
+
+/// What `link` makes of a connection to `to`, at the first of its addresses where it can. `way` is
+/// for errors.
+pub(super) fn dial<L: Link + 'static>(
+    way: &str,
+    to: &str,
+    wait: Duration,
+    link: impl Fn(TcpStream) -> io::Result<L>,
+) -> io::Result<Box<dyn Link>> {
+    let named = |error: io::Error| io::Error::new(error.kind(), format!("{way}:{to}: {error}"));
+    let mut last = named(io::Error::new(io::ErrorKind::NotFound, "no address"));
+    for address in to.to_socket_addrs().map_err(named)? {
+        let stream = TcpStream::connect_timeout(&address, wait.max(WAIT_MIN)).and_then(blocking);
+        match stream.and_then(&link) {
+            Ok(link) => return Ok(Box::new(link)),
+            Err(error) => last = named(error),
+        }
+    }
+    Err(last)
+}
+
+fn blocking(stream: TcpStream) -> io::Result<TcpStream> {
+    stream.set_nonblocking(false)?;
+    // Messages wait for answers; memory comes in large pieces anyway.
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }
 
 /// Listens on a host's address.
@@ -109,19 +118,21 @@ impl TcpListen {
     }
 }
 
+impl TcpListen {
+    /// What `link` makes of the next connection.
+    pub(super) fn admit<L: Link + 'static>(
+        &self,
+        wait: Duration,
+        link: impl FnOnce(TcpStream) -> io::Result<L>,
+    ) -> io::Result<Option<Box<dyn Link>>> {
+        let take = || self.listener.accept().and_then(|(stream, _)| blocking(stream));
+        admit(&self.listener, wait, || take().and_then(link))
+    }
+}
+
 impl Listen for TcpListen {
     fn accept(&mut self, wait: Duration) -> io::Result<Option<Box<dyn Link>>> {
-        if !ready_within(&self.listener, wait)? {
-            return Ok(None);
-        }
-        match self.listener.accept().and_then(|(stream, _)| TcpLink::new(stream)) {
-            Ok(link) => Ok(Some(Box::new(link))),
-            // It went away again, or this host is out of something for a moment.
-            Err(error) => {
-                tracing::debug!(%error, "accept");
-                Ok(None)
-            }
-        }
+        self.admit(wait, TcpLink::new)
     }
 }
 

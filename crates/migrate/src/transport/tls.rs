@@ -4,7 +4,8 @@
 //! key says, and nothing that somebody else could issue. An [`Identity`] is that key's BLAKE3
 //! digest, short enough to be copied by hand.
 
-use super::ready_within;
+use super::set_wait;
+use super::tcp::{TcpListen, dial};
 use crate::driver::{Dial, Link, Listen};
 use crate::token::PeerId;
 use ring::rand::SystemRandom;
@@ -25,15 +26,13 @@ use rustls::{
 };
 use std::fmt::Write as _;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use thiserror::Error;
 
 /// How long a peer may take to prove who it is.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
-/// The shortest wait that a socket knows.
-const WAIT_MIN: Duration = Duration::from_millis(1);
 /// What a key's text begins with.
 const KEY_WORD: &str = "abide-private-key-1 ";
 
@@ -266,8 +265,6 @@ pub struct TlsLink {
 
 impl TlsLink {
     fn new(connection: Connection, socket: TcpStream, own: Identity) -> io::Result<Self> {
-        socket.set_nonblocking(false)?;
-        socket.set_nodelay(true)?;
         let address = socket.peer_addr()?;
         let peer = Identity::default();
         let mut link = Self { connection, socket, own, peer, address };
@@ -364,9 +361,7 @@ impl Write for TlsLink {
 
 impl Link for TlsLink {
     fn set_wait(&mut self, wait: Duration) -> io::Result<()> {
-        let wait = Some(wait.max(WAIT_MIN));
-        self.socket.set_read_timeout(wait)?;
-        self.socket.set_write_timeout(wait)
+        set_wait(&self.socket, wait)
     }
 
     fn identities(&self) -> (PeerId, PeerId) {
@@ -403,10 +398,9 @@ impl TlsDial {
         Ok(Self { to: to.to_owned(), config: Arc::new(config), own: key.identity })
     }
 
-    fn connect(&self, address: SocketAddr, wait: Duration) -> io::Result<TlsLink> {
-        let socket = TcpStream::connect_timeout(&address, wait.max(WAIT_MIN))?;
+    fn link(&self, socket: TcpStream) -> io::Result<TlsLink> {
         // No name is checked, since keys are; one is sent by the protocol only if it is a name.
-        let name = ServerName::from(address.ip());
+        let name = ServerName::from(socket.peer_addr()?.ip());
         let connection = ClientConnection::new(Arc::clone(&self.config), name);
         TlsLink::new(connection.map_err(io::Error::other)?.into(), socket, self.own)
     }
@@ -414,22 +408,13 @@ impl TlsDial {
 
 impl Dial for TlsDial {
     fn dial(&mut self, wait: Duration) -> io::Result<Box<dyn Link>> {
-        let named =
-            |error: io::Error| io::Error::new(error.kind(), format!("tls:{}: {error}", self.to));
-        let mut last = io::Error::new(ErrorKind::NotFound, format!("tls:{}: no address", self.to));
-        for address in self.to.to_socket_addrs().map_err(named)? {
-            match self.connect(address, wait) {
-                Ok(link) => return Ok(Box::new(link)),
-                Err(error) => last = named(error),
-            }
-        }
-        Err(last)
+        dial("tls", &self.to, wait, |socket| self.link(socket))
     }
 }
 
 /// Listens for those who are trusted.
 pub struct TlsListen {
-    listener: TcpListener,
+    listen: TcpListen,
     config: Arc<ServerConfig>,
     own: Identity,
 }
@@ -449,9 +434,7 @@ impl TlsListen {
             .map_err(|error| io::Error::other(TlsError::from(error)))?
             .with_client_cert_verifier(pinned)
             .with_cert_resolver(Arc::new(keys));
-        let listener = TcpListener::bind(at)?;
-        listener.set_nonblocking(true)?;
-        Ok(Self { listener, config: Arc::new(config), own: key.identity })
+        Ok(Self { listen: TcpListen::bind(at)?, config: Arc::new(config), own: key.identity })
     }
 
     /// Where it listens.
@@ -459,11 +442,10 @@ impl TlsListen {
     /// # Errors
     /// What the host says.
     pub fn address(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
+        self.listen.address()
     }
 
-    fn take(&self) -> io::Result<TlsLink> {
-        let (socket, _) = self.listener.accept()?;
+    fn link(&self, socket: TcpStream) -> io::Result<TlsLink> {
         let connection = ServerConnection::new(Arc::clone(&self.config));
         TlsLink::new(connection.map_err(io::Error::other)?.into(), socket, self.own)
     }
@@ -471,17 +453,7 @@ impl TlsListen {
 
 impl Listen for TlsListen {
     fn accept(&mut self, wait: Duration) -> io::Result<Option<Box<dyn Link>>> {
-        if !ready_within(&self.listener, wait)? {
-            return Ok(None);
-        }
-        match self.take() {
-            Ok(link) => Ok(Some(Box::new(link))),
-            // Who cannot prove itself has said nothing that matters.
-            Err(error) => {
-                tracing::warn!(%error, "connection refused");
-                Ok(None)
-            }
-        }
+        self.listen.admit(wait, |socket| self.link(socket))
     }
 }
 

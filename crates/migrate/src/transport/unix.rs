@@ -3,7 +3,7 @@
 //! The kernel tells who the peer is. Another user's process is refused before it has said anything;
 //! among those of one user, who may open the socket may have the guest.
 
-use super::ready_within;
+use super::{admit, set_wait};
 use crate::driver::{Dial, Link, Listen};
 use crate::token::PeerId;
 use std::io::{self, Read, Write};
@@ -12,9 +12,6 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-
-/// The shortest wait that a socket knows.
-const WAIT_MIN: Duration = Duration::from_millis(1);
 
 /// A connection to another process of this host.
 pub struct UnixLink {
@@ -65,9 +62,7 @@ impl Write for UnixLink {
 
 impl Link for UnixLink {
     fn set_wait(&mut self, wait: Duration) -> io::Result<()> {
-        let wait = Some(wait.max(WAIT_MIN));
-        self.stream.set_read_timeout(wait)?;
-        self.stream.set_write_timeout(wait)
+        set_wait(&self.stream, wait)
     }
 
     /// The host proves who the peer is, and there are no keys.
@@ -155,25 +150,11 @@ impl Drop for UnixListen {
 
 impl Listen for UnixListen {
     fn accept(&mut self, wait: Duration) -> io::Result<Option<Box<dyn Link>>> {
-        if !ready_within(&self.listener, wait)? {
-            return Ok(None);
-        }
-        let stream = match self.listener.accept() {
-            Ok((stream, _)) => stream,
-            // It went away again, or this host is out of something for a moment.
-            Err(error) => {
-                tracing::debug!(%error, "accept");
-                return Ok(None);
-            }
-        };
-        stream.set_nonblocking(false)?;
-        match UnixLink::new(stream, &self.path) {
-            Ok(link) => Ok(Some(Box::new(link))),
-            Err(error) => {
-                tracing::warn!(%error, "connection refused");
-                Ok(None)
-            }
-        }
+        admit(&self.listener, wait, || {
+            let (stream, _) = self.listener.accept()?;
+            stream.set_nonblocking(false)?;
+            UnixLink::new(stream, &self.path)
+        })
     }
 }
 
