@@ -10,6 +10,7 @@ use abide_machine::handoff::Handoff;
 use abide_machine::runner::{Command, Reply, Status};
 use abide_migrate::Durability;
 use abide_migrate::driver::Resolution;
+use abide_migrate::message::Compression;
 use anyhow::{Context, Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
 use std::cell::Cell;
@@ -54,6 +55,10 @@ pub enum Request {
         timeout_s: Option<u64>,
         /// How many ms it may stand still for memory.
         downtime_ms: u64,
+        /// On how many connections its memory goes.
+        connections: u16,
+        /// Whether that is packed.
+        is_packed: bool,
         /// Whether the journal may be on a file system in memory.
         volatile_journal: bool,
         /// What protects the way there.
@@ -344,6 +349,8 @@ fn answer(request: Request, desk: &Desk, tunnel: Option<Pair>, stream: &UnixStre
             to,
             timeout_s,
             downtime_ms,
+            connections,
+            is_packed,
             volatile_journal,
             security,
             tells,
@@ -354,6 +361,8 @@ fn answer(request: Request, desk: &Desk, tunnel: Option<Pair>, stream: &UnixStre
                 security,
                 is_probe,
                 downtime: Duration::from_millis(downtime_ms),
+                connections,
+                compression: if is_packed { Compression::Lz4 } else { Compression::None },
                 timeout: timeout_s.map(Duration::from_secs),
                 durability: if volatile_journal {
                     Durability::Volatile

@@ -56,10 +56,10 @@ fn memory_goes_over_tcp_while_the_guest_writes_it() {
     here.type_in("count 30\n");
     here.wait_for("3");
     let args = ["migrate", "web", &to, "--json", "--volatile-journal", "--insecure-plain-tcp"];
-    let moved = sandbox.abide(&args);
+    let moved = sandbox.abide(&[&args[..], &["--connections", "2"]].concat());
     assert_eq!(code(&moved), 0, "{}", stderr(&moved));
     let told: serde_json::Value = serde_json::from_slice(&moved.stdout).unwrap();
-    assert_eq!(told["memory"], "stream");
+    assert_eq!((&told["memory"], &told["connections"]), (&"stream".into(), &2.into()));
     // A line for each round in which it ran, for programs.
     let rounds: Vec<serde_json::Value> =
         stderr(&moved).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -98,7 +98,8 @@ fn keys_decide_who_gets_a_guest_over_a_network() {
     let (mut there, to) = expected_by_tcp(&sandbox, "next", &security);
     let go = |key: &str, trust: &str| {
         let args = ["migrate", "web", &to, "--json", "--volatile-journal"];
-        sandbox.abide(&[&args[..], &["--key", key, "--trust", trust]].concat())
+        let way = ["--connections", "16", "--compress", "lz4", "--key", key, "--trust", trust];
+        sandbox.abide(&[&args[..], &way].concat())
     };
     // One that is not trusted there, and one that is not trusted here.
     for (key, trust) in [("other", far), ("near", near)] {
@@ -111,6 +112,10 @@ fn keys_decide_who_gets_a_guest_over_a_network() {
     assert_eq!(state(&sandbox, "web"), "running");
     let moved = go("near", far);
     assert_eq!(code(&moved), 0, "{}", stderr(&moved));
+    let told: serde_json::Value = serde_json::from_slice(&moved.stdout).unwrap();
+    assert_eq!(told["connections"], 16);
+    let bytes_per_page = told["bytes"].as_u64().unwrap() / told["pages"].as_u64().unwrap();
+    assert!(bytes_per_page < 4096, "{told}");
     assert_eq!(here.end(), 14);
     there.type_in("poweroff\n");
     assert_eq!(there.end(), 0);
@@ -120,6 +125,11 @@ fn keys_decide_who_gets_a_guest_over_a_network() {
 fn guest_stays_where_nobody_takes_it() {
     let sandbox = Sandbox::new();
     let mut here = shipped_guest(&sandbox, "web");
+    for (option, value) in [("--connections", "2"), ("--compress", "lz4")] {
+        let copies = sandbox.abide(&["migrate", "web", "unix:nobody", option, value]);
+        assert_eq!(code(&copies), 1);
+        assert!(stderr(&copies).contains(&format!("{option} is for")), "{}", stderr(&copies));
+    }
     let alone = migrate(&sandbox, "web", "nobody");
     assert_eq!(code(&alone), 1);
     let words = stderr(&alone);

@@ -25,8 +25,23 @@ impl PageSet {
     /// The pages, ascending.
     pub fn iter(&self) -> impl Iterator<Item = u64> {
         self.words.iter().zip(0u64..).flat_map(|(&word, index)| {
-            (0..64).filter(move |bit| word >> bit & 1 == 1).map(move |bit| index * 64 + bit)
+            // Most words of most sets are zero.
+            let after = |left: &u64| Some(left & (left - 1)).filter(|&left| left != 0);
+            let lefts = std::iter::successors(Some(word).filter(|&word| word != 0), after);
+            lefts.map(move |left| index * 64 + u64::from(left.trailing_zeros()))
         })
+    }
+
+    /// Adds a page. The set takes a bit for each page up to the highest.
+    ///
+    /// # Panics
+    /// If no host could have so many pages.
+    pub fn insert(&mut self, page: u64) {
+        let at = usize::try_from(page / 64).expect("usize has 64 bits on every host");
+        if at >= self.words.len() {
+            self.words.resize(at + 1, 0);
+        }
+        self.words[at] |= 1 << (page % 64);
     }
 
     /// Adds every page of `other`.
@@ -134,6 +149,16 @@ mod tests {
         log.mark(u64::MAX - 1, 100);
         log.mark(0, 0);
         assert!(log.harvest().is_empty());
+    }
+
+    #[test]
+    fn inserted_pages_are_there_in_order() {
+        let mut set = PageSet::default();
+        for page in [130, 0, 63, 64, 130] {
+            set.insert(page);
+        }
+        assert_eq!(set.iter().collect::<Vec<_>>(), [0, 63, 64, 130]);
+        assert_eq!(set.len(), 4);
     }
 
     #[test]

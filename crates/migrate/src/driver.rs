@@ -6,6 +6,7 @@
 mod channel;
 mod destination;
 mod error;
+mod join;
 mod source;
 
 pub use channel::{Channel, ChannelError};
@@ -107,7 +108,7 @@ pub trait SourceGuest {
     /// If it cannot be handed over; it runs on.
     fn offer(&mut self) -> Result<Offer, GuestError>;
 
-    /// The destination takes the offer: log dirty pages, make further connections.
+    /// The destination takes the offer, and further connections are made: log dirty pages.
     ///
     /// # Errors
     /// If that cannot be; [`Self::end_copy`] follows.
@@ -119,12 +120,12 @@ pub trait SourceGuest {
     /// The handoff is given up.
     fn plan_round(&mut self, is_last: bool) -> Result<Round, GuestError>;
 
-    /// Sends the round that was planned last, on `link` or elsewhere. Its head was sent on `link`,
-    /// of which only the way to the destination is free.
+    /// Sends the round that was planned last, on `links`: the first one, on which its head was
+    /// sent, and those that were agreed upon. Only the way to the destination is free on them.
     ///
     /// # Errors
     /// The handoff is given up.
-    fn send_round(&mut self, round: &Round, link: &mut dyn Link) -> Result<(), GuestError>;
+    fn send_round(&mut self, round: &Round, links: &mut [&mut dyn Link]) -> Result<(), GuestError>;
 
     /// Whether another round is worth it before the guest is stopped. The last one has arrived.
     fn wants_another_round(&mut self) -> bool;
@@ -183,18 +184,23 @@ pub enum Resolution {
 
 /// The guest on the destination. Called from one thread.
 pub trait DestinationGuest {
-    /// Checks an offer against this host, before any memory moves.
+    /// Checks an offer against this host, before any memory moves. A ticket is needed only where
+    /// further connections are taken.
     ///
     /// # Errors
     /// Why it does not fit, and what would help.
     fn check(&mut self, offer: &Offer) -> Result<Accept, GuestError>;
 
-    /// Receives a round, from `link` or elsewhere, and checks that all of it is there. Not a byte
-    /// more than the round has is read from `link`, and nothing written.
+    /// Receives a round from `links`, the first one and those that were agreed upon, and checks
+    /// that all of it is there. No byte behind the round is read from any, and nothing written.
     ///
     /// # Errors
     /// The handoff is given up.
-    fn receive_round(&mut self, round: &Round, link: &mut dyn Link) -> Result<(), GuestError>;
+    fn receive_round(
+        &mut self,
+        round: &Round,
+        links: &mut [&mut dyn Link],
+    ) -> Result<(), GuestError>;
 
     /// Makes a machine from memory and registers, reads it back, and returns the digest of that.
     /// **No byte of guest RAM is written, no interrupt raised, nothing outside touched.**

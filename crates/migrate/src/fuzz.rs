@@ -10,17 +10,21 @@ use crate::driver::{
 use crate::frame::{HEAD_LEN, Head};
 use crate::journal::{self, JournalError};
 use crate::message::{
-    Accept, Hello, Incoming, MemoryWay, Message, Offer, Purpose, Reason, Refusal, Round, Standing,
-    VERSIONS, Welcome, judge,
+    Accept, Compression, Hello, Incoming, Join, MemoryWay, Message, Offer, Purpose, Reason,
+    Refusal, Round, Standing, VERSIONS, Welcome, judge,
 };
 use crate::ownership::{Ownership, Record};
 use crate::token::{Attempt, Epoch, GuestId, PeerId, RunToken, StateDigest};
+use crate::transport::pages::{self, Outgoing};
+use abide_memory::{GuestRam, PAGE_SIZE};
+use abide_reg::Gpa;
 use std::io::{self, Read, Write};
 use std::time::Duration;
 
 const TOKEN: RunToken = RunToken { guest: GuestId([1; 16]), epoch: Epoch(5) };
 const ATTEMPT: Attempt = Attempt([2; 16]);
 const DIGEST: StateDigest = StateDigest([3; 32]);
+const TICKET: [u8; 1] = [7];
 /// Nothing is waited for: the peer has said all it will say.
 const PATIENCE: Patience = Patience {
     message_max: Duration::from_secs(10),
@@ -41,7 +45,8 @@ fn line(verb: u8, how: u8) -> Line {
     let low = how & 7;
     let text = || "\u{e9}".repeat(usize::from(low));
     let identities = (PeerId([how >> 7; 32]), PeerId::default());
-    let message = match verb % 18 {
+    let compression = if how & 0x40 == 0 { Compression::None } else { Compression::Lz4 };
+    let message = match verb % 20 {
         0 => Message::Hello(Hello {
             versions: if low == 7 { (9, 9) } else { VERSIONS },
             purpose: if low & 1 == 0 { Purpose::Begin } else { Purpose::Resume },
@@ -55,8 +60,11 @@ fn line(verb: u8, how: u8) -> Line {
             let standing = *all.iter().chain(&more).nth(usize::from(low % 5)).unwrap_or(&all[0]);
             Message::Welcome(Welcome { version: 1, standing, attempt, identities })
         }
-        2 => Message::Offer(offer(u16::from(low))),
-        3 => Message::Accept(Accept { connections: u16::from(low / 4), ticket: vec![how] }),
+        2 => Message::Offer(Offer { compression, ..offer(u16::from(low)) }),
+        3 => {
+            let connections = u16::from(low / 4);
+            Message::Accept(Accept { connections, compression, ticket: vec![how] })
+        }
         4 => Message::Refuse(Refusal { reason: Reason::Unfit, text: text() }),
         5 => Message::Round(Round {
             number: u32::from(low / 2),
@@ -77,6 +85,11 @@ fn line(verb: u8, how: u8) -> Line {
         13 => Message::Farewell { attempt },
         14 => Message::Note(text()),
         15 | 16 => return Line::Garbage(how),
+        18 => {
+            let ticket = if low & 1 == 0 { TICKET.to_vec() } else { vec![how] };
+            Message::Join(Join { attempt, number: u16::from(low / 2), ticket })
+        }
+        19 => Message::Joined { number: u16::from(low) },
         _ => return Line::HangUp,
     };
     Line::Say(Box::new(message))
@@ -87,6 +100,7 @@ fn offer(connections: u16) -> Offer {
         name: "fuzz".into(),
         memory: MemoryWay::Stream,
         connections,
+        compression: Compression::None,
         vcpus: 1,
         ram_size: 4096,
         counter_frequency_hz: 1,
@@ -197,6 +211,8 @@ struct Guest {
     runs: bool,
     is_prepared: bool,
     round: u32,
+    /// How many connections memory comes on.
+    links: usize,
 }
 
 impl SourceGuest for Guest {
@@ -206,6 +222,8 @@ impl SourceGuest for Guest {
 
     fn begin_copy(&mut self, accept: &Accept) -> Result<(), GuestError> {
         assert!(accept.connections <= 1, "more than were offered");
+        assert_eq!(accept.compression, Compression::None, "it was not offered");
+        self.links = 1 + usize::from(accept.connections);
         Ok(())
     }
 
@@ -215,7 +233,8 @@ impl SourceGuest for Guest {
         Ok(Round { number: self.round - 1, is_last, pages: 0, digest: [0; 32] })
     }
 
-    fn send_round(&mut self, _: &Round, _: &mut dyn Link) -> Result<(), GuestError> {
+    fn send_round(&mut self, _: &Round, links: &mut [&mut dyn Link]) -> Result<(), GuestError> {
+        assert_eq!(links.len(), self.links);
         Ok(())
     }
 
@@ -253,10 +272,16 @@ impl DestinationGuest for Guest {
         if offer.connections == 6 {
             return Err("it does not fit".into());
         }
-        Ok(Accept { connections: 9, ticket: Vec::new() })
+        self.links = 1 + usize::from(offer.connections);
+        Ok(Accept { connections: 9, compression: Compression::Lz4, ticket: TICKET.to_vec() })
     }
 
-    fn receive_round(&mut self, round: &Round, _: &mut dyn Link) -> Result<(), GuestError> {
+    fn receive_round(
+        &mut self,
+        round: &Round,
+        links: &mut [&mut dyn Link],
+    ) -> Result<(), GuestError> {
+        assert_eq!(links.len(), self.links, "not all connections have come");
         if round.pages == 77 { Err("a page is lost".into()) } else { Ok(()) }
     }
 
@@ -341,6 +366,50 @@ pub fn fuzz_destination(script: &[u8]) -> FuzzEnd {
         Some(Ownership::Prepared) => FuzzEnd::Open,
         _ => FuzzEnd::AsBefore,
     }
+}
+
+/// A round of memory, on one connection. Whatever comes, nothing panics, and no page changes but
+/// those that stand in a chunk whose checksum holds.
+///
+/// The first byte is how many pages were announced, and bit 7 whether packed ones are taken; the
+/// rest is the stream, in which checksums are put right as far as there are chunks.
+///
+/// # Panics
+/// If one of these promises is broken.
+pub fn fuzz_pages(data: &[u8]) -> FuzzEnd {
+    const PAGES: u64 = 16;
+    let Some((&how, stream)) = data.split_first() else { return FuzzEnd::AsBefore };
+    let ram = GuestRam::new(Gpa(0x4000_0000), PAGES * PAGE_SIZE).expect("64 KiB");
+    let pages: Vec<u64> = (0..u64::from(how & 0x7f)).collect();
+    let round = Outgoing::of(pages).announce(0, false);
+    let compression = if how & 0x80 == 0 { Compression::None } else { Compression::Lz4 };
+    let mut stream = stream.to_vec();
+    let touched = seal_chunks(&mut stream);
+    let mut talk = Talk(io::Cursor::new(stream));
+    let received = pages::receive(&round, &ram, &mut [&mut talk], compression);
+    let present = pages::present(&ram).expect("a memfd that says what it has");
+    assert!(present.iter().all(|page| touched.contains(page)), "{present:?} of {touched:?}");
+    if received.is_ok() { FuzzEnd::HandedOver } else { FuzzEnd::AsBefore }
+}
+
+/// Puts the checksums of chunks right; the pages in them.
+fn seal_chunks(mut stream: &mut [u8]) -> Vec<u64> {
+    let mut pages = Vec::new();
+    while let Some((head, rest)) = std::mem::take(&mut stream).split_first_chunk_mut::<16>() {
+        let field = |at: usize| {
+            let bytes = [head[at], head[at + 1], head[at + 2], head[at + 3]];
+            u32::from_le_bytes(bytes) as usize
+        };
+        let (count, stored) = (field(0), field(8));
+        let len = if count == 0 { 0 } else { count.saturating_mul(8).saturating_add(stored) };
+        let Some((body, behind)) = rest.split_at_mut_checked(len) else { break };
+        let entries = body.as_chunks::<8>().0.iter().take(count);
+        pages.extend(entries.map(|entry| u64::from_le_bytes(*entry) & (u64::MAX >> 1)));
+        let crc = crc32c::crc32c_append(crc32c::crc32c(&head[..12]), body);
+        head[12..].copy_from_slice(&crc.to_le_bytes());
+        stream = behind;
+    }
+    pages
 }
 
 /// Bytes as frames, and as a journal: what is read is written again the same.

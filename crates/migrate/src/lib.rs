@@ -38,7 +38,7 @@ mod token;
 pub mod transport;
 mod wire;
 
-pub use fuzz::{FuzzEnd, fuzz_bytes, fuzz_destination, fuzz_source};
+pub use fuzz::{FuzzEnd, fuzz_bytes, fuzz_destination, fuzz_pages, fuzz_source};
 pub use handoff::{Destination, DestinationState, Source, SourceState};
 pub use journal::{Durability, Journal, JournalError};
 pub use message::Message;

@@ -57,13 +57,17 @@ pub enum Kind {
     Discarded = 13,
     /// Source: nothing more will be asked about this attempt.
     Farewell = 14,
+    /// Source, on a further connection: it belongs to this attempt, by the ticket.
+    Join = 15,
+    /// Destination: it does.
+    Joined = 16,
     /// Either: a line for the operator. Optional: who does not know it skips it.
     Note = OPTIONAL | 1,
 }
 
 /// All kinds with the longest payload, in bytes, and how long its receiver waits for the whole
 /// message once it is due.
-pub const LIMITS: [(Kind, usize, Duration); 15] = [
+pub const LIMITS: [(Kind, usize, Duration); 17] = [
     (Kind::Hello, 256, Duration::from_secs(10)),
     (Kind::Welcome, 256, Duration::from_secs(10)),
     (Kind::Offer, 3 * DOCUMENT_MAX_LEN + 4096, Duration::from_secs(30)),
@@ -78,6 +82,8 @@ pub const LIMITS: [(Kind, usize, Duration); 15] = [
     (Kind::Withdraw, TEXT_MAX_LEN + 64, Duration::from_secs(10)),
     (Kind::Discarded, 64, Duration::from_secs(30)),
     (Kind::Farewell, 64, Duration::from_secs(10)),
+    (Kind::Join, TICKET_MAX_LEN + 64, Duration::from_secs(5)),
+    (Kind::Joined, 64, Duration::from_secs(60)),
     (Kind::Note, UNKNOWN_MAX_LEN as usize, Duration::from_secs(10)),
 ];
 
@@ -168,6 +174,17 @@ pub enum MemoryWay {
     Stream,
 }
 
+/// How the content of pages is packed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u16)]
+pub enum Compression {
+    /// Not at all.
+    #[default]
+    None = 0,
+    /// As LZ4 blocks, where that makes it shorter.
+    Lz4 = 1,
+}
+
 /// What the guest is promised and needs, told before any of its memory moves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Offer {
@@ -177,6 +194,8 @@ pub struct Offer {
     pub memory: MemoryWay,
     /// On how many connections beside this one.
     pub connections: u16,
+    /// How its pages would be packed.
+    pub compression: Compression,
     /// How many vCPUs it has.
     pub vcpus: u32,
     /// The size of guest RAM, in bytes.
@@ -196,7 +215,20 @@ pub struct Offer {
 pub struct Accept {
     /// On how many further connections it takes memory, at most as many as were offered.
     pub connections: u16,
-    /// What the transport needs to make them.
+    /// How pages are packed: as was offered, or not at all.
+    pub compression: Compression,
+    /// What a further connection shows to be taken: nobody else can guess it.
+    pub ticket: Vec<u8>,
+}
+
+/// A further connection asks to be taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Join {
+    /// Which attempt it belongs to.
+    pub attempt: Attempt,
+    /// Which one it is, from 1. None comes twice.
+    pub number: u16,
+    /// That of the accept.
     pub ticket: Vec<u8>,
 }
 
@@ -276,6 +308,8 @@ pub enum Message {
     Withdraw { attempt: Attempt, text: String },
     Discarded { attempt: Attempt },
     Farewell { attempt: Attempt },
+    Join(Join),
+    Joined { number: u16 },
     Note(String),
 }
 
@@ -376,6 +410,8 @@ impl Message {
             Self::Withdraw { .. } => Kind::Withdraw,
             Self::Discarded { .. } => Kind::Discarded,
             Self::Farewell { .. } => Kind::Farewell,
+            Self::Join(_) => Kind::Join,
+            Self::Joined { .. } => Kind::Joined,
             Self::Note(_) => Kind::Note,
         }
     }
@@ -400,8 +436,9 @@ impl Message {
             Self::Hello(hello) => hello.put(&mut out),
             Self::Welcome(welcome) => welcome.put(&mut out),
             Self::Offer(offer) => offer.put(&mut out),
-            Self::Accept(Accept { connections, ticket }) => {
+            Self::Accept(Accept { connections, compression, ticket }) => {
                 out.extend_from_slice(&connections.to_le_bytes());
+                out.extend_from_slice(&(*compression as u16).to_le_bytes());
                 put_bytes(&mut out, ticket);
             }
             Self::Refuse(Refusal { reason, text }) => {
@@ -431,6 +468,12 @@ impl Message {
             Self::Acknowledged { attempt }
             | Self::Discarded { attempt }
             | Self::Farewell { attempt } => out.extend_from_slice(&attempt.0),
+            Self::Join(Join { attempt, number, ticket }) => {
+                out.extend_from_slice(&attempt.0);
+                out.extend_from_slice(&number.to_le_bytes());
+                put_bytes(&mut out, ticket);
+            }
+            Self::Joined { number } => out.extend_from_slice(&number.to_le_bytes()),
             Self::Note(text) => {
                 put_bytes(&mut out, sendable(text, TEXT_MAX_LEN).as_bytes());
             }
@@ -458,6 +501,7 @@ impl Message {
             Kind::Offer => Self::Offer(Offer::take(f)?),
             Kind::Accept => Self::Accept(Accept {
                 connections: connections(f)?,
+                compression: compression(f)?,
                 ticket: f.bytes(TICKET_MAX_LEN)?.to_vec(),
             }),
             Kind::Refuse => {
@@ -485,6 +529,12 @@ impl Message {
             }
             Kind::Discarded => Self::Discarded { attempt: Attempt(f.array()?) },
             Kind::Farewell => Self::Farewell { attempt: Attempt(f.array()?) },
+            Kind::Join => Self::Join(Join {
+                attempt: Attempt(f.array()?),
+                number: connections(f)?,
+                ticket: f.bytes(TICKET_MAX_LEN)?.to_vec(),
+            }),
+            Kind::Joined => Self::Joined { number: connections(f)? },
             Kind::Note => Self::Note(f.text(TEXT_MAX_LEN)?),
         };
         fields.end()?;
@@ -508,6 +558,14 @@ fn epoch(fields: &mut Fields<'_>) -> Result<Epoch, Malformed> {
 fn connections(fields: &mut Fields<'_>) -> Result<u16, Malformed> {
     let count = fields.u16()?;
     if count <= CONNECTIONS_MAX { Ok(count) } else { Err(Malformed("too many connections")) }
+}
+
+fn compression(fields: &mut Fields<'_>) -> Result<Compression, Malformed> {
+    match fields.u16()? {
+        0 => Ok(Compression::None),
+        1 => Ok(Compression::Lz4),
+        _ => Err(Malformed("a compression that this version does not know")),
+    }
 }
 
 impl Hello {
@@ -581,14 +639,15 @@ impl Welcome {
 
 impl Offer {
     fn put(&self, out: &mut Vec<u8>) {
-        let Self { name, memory, connections, vcpus, ram_size, counter_frequency_hz, .. } = self;
-        let Self { contract, profile, machine, .. } = self;
+        let Self { name, memory, connections, compression, vcpus, .. } = self;
+        let Self { ram_size, counter_frequency_hz, contract, profile, machine, .. } = self;
         let memory: u16 = match memory {
             MemoryWay::Descriptor => 1,
             MemoryWay::Stream => 2,
         };
         out.extend_from_slice(&memory.to_le_bytes());
         out.extend_from_slice(&connections.to_le_bytes());
+        out.extend_from_slice(&(*compression as u16).to_le_bytes());
         out.extend_from_slice(&vcpus.to_le_bytes());
         out.extend_from_slice(&ram_size.to_le_bytes());
         out.extend_from_slice(&counter_frequency_hz.to_le_bytes());
@@ -606,6 +665,7 @@ impl Offer {
         Ok(Self {
             memory,
             connections: connections(fields)?,
+            compression: compression(fields)?,
             vcpus: fields.u32()?,
             ram_size: fields.u64()?,
             counter_frequency_hz: fields.u64()?,

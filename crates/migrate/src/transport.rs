@@ -32,8 +32,8 @@ fn set_wait(socket: &impl AsFd, wait: Duration) -> io::Result<()> {
     Ok(())
 }
 
-/// What `take` makes of the next connection to `listener`, if one comes within `wait`. Who cannot be
-/// taken has said nothing that matters.
+/// What `take` makes of the next connection to `listener`, if one comes within `wait`. Who cannot
+/// be taken has said nothing that matters.
 fn admit<L: Link + 'static>(
     listener: &impl AsFd,
     wait: Duration,

@@ -1,11 +1,19 @@
 //! `docs/migration.md` says what the code does.
 #![expect(clippy::unwrap_used, reason = "a document that lacks a part must fail here")]
 
+use abide_memory::{GuestRam, PAGE_SIZE};
+use abide_migrate::driver::Link;
 use abide_migrate::handoff::{DESTINATION_RULES, Rule, SOURCE_RULES};
-use abide_migrate::message::{Hello, Kind, LIMITS, Message, Purpose, VERSIONS};
+use abide_migrate::message::{Compression, Hello, Kind, LIMITS, Message, Purpose, VERSIONS};
+use abide_migrate::transport::pages::Outgoing;
+use abide_migrate::transport::unix::UnixLink;
 use abide_migrate::*;
+use abide_reg::Gpa;
 use std::fmt::Debug;
 use std::fmt::Write as _;
+use std::io::Read as _;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 
 const DOCUMENT: &str = include_str!("../../../docs/migration.md");
 
@@ -74,12 +82,31 @@ fn the_example_is_a_hello() {
         attempt: Attempt([0x22; 16]),
         identities: Default::default(),
     });
-    let mut expected = "```text\n".to_owned();
-    for line in hello.seal(0).chunks(16) {
+    check("hello", &hex(&hello.seal(0)));
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let mut text = "```text\n".to_owned();
+    for line in bytes.chunks(16) {
         let bytes: Vec<String> = line.iter().map(|byte| format!("{byte:02x}")).collect();
-        writeln!(expected, "{}", bytes.join(" ")).unwrap();
+        writeln!(text, "{}", bytes.join(" ")).unwrap();
     }
-    check("hello", &(expected + "```\n"));
+    text + "```\n"
+}
+
+#[test]
+fn the_example_is_a_round() {
+    let ram = GuestRam::new(Gpa(0x4000_0000), 16 * PAGE_SIZE).unwrap();
+    let (near, mut far) = UnixStream::pair().unwrap();
+    let mut near = UnixLink::new(near, Path::new("pair")).unwrap();
+    let outgoing = Outgoing::of(vec![2]);
+    let round = outgoing.announce(3, false);
+    let links: &mut [&mut dyn Link] = &mut [&mut near];
+    outgoing.send(&round, &ram, links, Compression::None, || false).unwrap();
+    drop(near);
+    let mut bytes = Vec::new();
+    far.read_to_end(&mut bytes).unwrap();
+    check("chunk", &hex(&bytes));
 }
 
 /// The record that a cell of the table stands for.

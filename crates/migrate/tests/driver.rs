@@ -41,19 +41,20 @@ fn a_guest_is_handed_over() {
     assert_eq!(outcome.destination_disk.written, [O::Incoming, O::Prepared, O::Running]);
 }
 
-/// Cuts the first connection after every byte of one direction.
-fn cut_everywhere(cuts_writes: bool) -> (usize, usize) {
+/// Cuts a connection, of those that `ends` make, after every byte of one direction.
+fn cut_everywhere(ends: fn() -> Ends, connection: usize, cuts_writes: bool) -> (usize, usize) {
     let whole = i64::MAX;
+    let cut_at = |left: &Arc<AtomicI64>| {
+        let cut = Some(Cut { connection, left: Arc::clone(left), cuts_writes });
+        Ends { cut, ..ends() }
+    };
     let left = Arc::new(AtomicI64::new(whole));
-    let mut ends = Ends::new();
-    ends.cut = Some(Cut { left: left.clone(), cuts_writes });
-    check(ends, "measured");
+    check(cut_at(&left), "measured");
     let len = whole - left.load(Ordering::SeqCst);
-    assert!(len > 200, "{len} bytes in one direction");
+    assert!(len > 25, "{len} bytes in one direction");
     let (mut kept, mut given) = (0, 0);
     for at in 0..len {
-        let mut ends = Ends::new();
-        ends.cut = Some(Cut { left: Arc::new(AtomicI64::new(at)), cuts_writes });
+        let ends = cut_at(&Arc::new(AtomicI64::new(at)));
         let outcome = check(ends, &format!("cut after byte {at} of {len}"));
         match outcome.source {
             SourceEnd::GivenAway => given += 1,
@@ -67,18 +68,48 @@ fn cut_everywhere(cuts_writes: bool) -> (usize, usize) {
     (kept, given)
 }
 
+fn three() -> Ends {
+    let mut ends = Ends::new();
+    ends.source.connections = 2;
+    ends
+}
+
+#[test]
+fn a_cut_of_a_further_connection_keeps_the_guest() {
+    for connection in [1, 2] {
+        for cuts_writes in [true, false] {
+            let (kept, given) = cut_everywhere(three, connection, cuts_writes);
+            assert!(kept > 25 && given == 0, "{kept} kept, {given} given away");
+        }
+    }
+}
+
+#[test]
+fn the_first_of_three_connections_is_cut_like_a_single_one() {
+    let (kept, given) = cut_everywhere(three, 0, true);
+    assert!(kept > 100 && given > 40, "{kept} kept, {given} given away");
+}
+
+#[test]
+fn no_more_connections_are_made_than_the_destination_takes() {
+    let mut ends = Ends::new();
+    ends.source.connections = 64;
+    let outcome = check(ends, "64 offered, 3 taken");
+    let SourceEnd::Kept { why, .. } = outcome.source else { panic!() };
+    // The guest of this test insists on all that it offered.
+    assert!(why.to_string().contains("4 connections"), "{why}");
+}
+
 #[test]
 fn a_cut_after_any_byte_to_the_destination_leaves_exactly_one() {
-    let (kept, given) = cut_everywhere(true);
-    println!("{kept} kept, {given} given away");
+    let (kept, given) = cut_everywhere(Ends::new, 0, true);
     // The commit and the farewell come after the record, so those cuts are settled.
-    assert!(kept > 100 && given > 40);
+    assert!(kept > 100 && given > 40, "{kept} kept, {given} given away");
 }
 
 #[test]
 fn a_cut_after_any_byte_to_the_source_leaves_exactly_one() {
-    let (kept, given) = cut_everywhere(false);
-    println!("{kept} kept, {given} given away");
+    let (kept, given) = cut_everywhere(Ends::new, 0, false);
     // So are those in the acknowledgement.
     assert!(kept > 100 && given >= 40);
 }

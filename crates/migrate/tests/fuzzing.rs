@@ -1,7 +1,7 @@
 //! The fuzz bodies on what a fuzzer would find soon: the good script, and good scripts with a few
 //! lines changed, left out or repeated.
 
-use abide_migrate::{FuzzEnd, fuzz_bytes, fuzz_destination, fuzz_source};
+use abide_migrate::{FuzzEnd, fuzz_bytes, fuzz_destination, fuzz_pages, fuzz_source};
 use std::collections::BTreeMap;
 
 /// What a destination says to hand over a guest: welcome, accept, three rounds, prepared,
@@ -9,6 +9,10 @@ use std::collections::BTreeMap;
 const DESTINATION: [u8; 14] = [1, 0, 3, 0, 6, 0, 6, 1, 6, 2, 8, 0, 10, 0];
 /// What a source says: hello, offer, two rounds, state, commit, farewell.
 const SOURCE: [u8; 14] = [0, 2, 2, 0, 5, 0, 5, 3, 7, 1, 9, 0, 13, 0];
+/// The same over two connections: accept of one more, and joined on that.
+const DESTINATION_OF_TWO: [u8; 18] = [1, 0, 3, 4, 6, 0, 6, 1, 6, 2, 8, 0, 10, 0, 17, 0, 19, 1];
+/// Offer of one more, and join on that.
+const SOURCE_OF_TWO: [u8; 18] = [0, 2, 2, 1, 5, 0, 5, 3, 7, 1, 9, 0, 13, 0, 17, 0, 18, 2];
 
 /// Repeatable numbers (xorshift).
 struct Numbers(u64);
@@ -68,19 +72,59 @@ fn hammer(good: &[u8], body: fn(&[u8]) -> FuzzEnd) -> BTreeMap<FuzzEnd, usize> {
 fn the_good_scripts_hand_a_guest_over() {
     assert_eq!(fuzz_source(&DESTINATION), FuzzEnd::HandedOver);
     assert_eq!(fuzz_destination(&SOURCE), FuzzEnd::HandedOver);
+    assert_eq!(fuzz_source(&DESTINATION_OF_TWO), FuzzEnd::HandedOver);
+    assert_eq!(fuzz_destination(&SOURCE_OF_TWO), FuzzEnd::HandedOver);
     assert_eq!((fuzz_source(&[]), fuzz_destination(&[])), (FuzzEnd::AsBefore, FuzzEnd::AsBefore));
 }
 
 #[test]
 fn a_lying_destination_breaks_no_promise() {
-    let ends = hammer(&DESTINATION, fuzz_source);
-    assert!(ends.len() == 3 && ends.values().all(|count| *count > 500), "{ends:?}");
+    for script in [&DESTINATION[..], &DESTINATION_OF_TWO] {
+        let ends = hammer(script, fuzz_source);
+        assert!(ends.len() == 3 && ends.values().all(|count| *count > 500), "{ends:?}");
+    }
 }
 
 #[test]
 fn a_lying_source_breaks_no_promise() {
-    let ends = hammer(&SOURCE, fuzz_destination);
-    assert!(ends.len() == 3 && ends.values().all(|count| *count > 500), "{ends:?}");
+    for script in [&SOURCE[..], &SOURCE_OF_TWO] {
+        let ends = hammer(script, fuzz_destination);
+        assert!(ends.len() == 3 && ends.values().all(|count| *count > 500), "{ends:?}");
+    }
+}
+
+/// Three announced pages in two chunks: one plain, one all zero, and one packed; and the end.
+fn round() -> Vec<u8> {
+    let chunk = |pages: &[u64], encoding: u8, content: &[u8]| {
+        let len = |len: usize| u32::try_from(len).expect("short").to_le_bytes();
+        let entries: Vec<u8> = pages.iter().flat_map(|page| page.to_le_bytes()).collect();
+        let head = [&len(pages.len())[..], &[encoding, 0, 0, 0], &len(content.len()), &[0; 4]];
+        [&head.concat()[..], &entries, content].concat()
+    };
+    let plain = chunk(&[0, 1 << 63 | 1], 0, &[7; 4096]);
+    let packed = chunk(&[2], 1, &lz4_flex::block::compress(&[8; 4096]));
+    [&[0x83][..], &plain, &packed, &[0; 16]].concat()
+}
+
+#[test]
+fn a_lying_round_changes_no_other_page() {
+    let good = round();
+    assert_eq!(fuzz_pages(&good), FuzzEnd::HandedOver);
+    let mut numbers = Numbers(0x9a9e);
+    let mut handed_over = 0;
+    for _ in 0..20_000 {
+        let mut bad = good.clone();
+        for _ in 0..1 + numbers.below(3) {
+            // Most of it is content, of which any is good.
+            let heads = [0..33, 4129..bad.len()];
+            let part = heads[numbers.below(2)].clone();
+            let at = part.start + numbers.below(part.len());
+            bad[at] = [numbers.byte(), bad[at] ^ (1 << numbers.below(8))][numbers.below(2)];
+        }
+        bad.truncate(bad.len() - numbers.below(2) * numbers.below(40));
+        handed_over += usize::from(fuzz_pages(&bad) == FuzzEnd::HandedOver);
+    }
+    assert!((1..10_000).contains(&handed_over), "{handed_over} rounds of 20000 were taken");
 }
 
 #[test]

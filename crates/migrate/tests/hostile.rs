@@ -6,14 +6,19 @@ mod common;
 use abide_migrate::driver::{
     DestinationEnd, DestinationHandoff, Dial, Link, Patience, SourceEnd, SourceHandoff,
 };
-use abide_migrate::message::{Accept, Hello, Kind, Message, Purpose, Standing, VERSIONS, Welcome};
+use abide_migrate::message::{
+    Accept, Compression, Hello, Join, Kind, Message, Offer, Purpose, Round, Standing, VERSIONS,
+    Welcome,
+};
 use abide_migrate::transport::unix::UnixLink;
 use abide_migrate::*;
-use common::{ATTEMPT, Dialer, Door, FakeDestination, FakeSource, Memory, PATIENCE, TOKEN, World};
+use common::{
+    ATTEMPT, Dialer, Door, FakeDestination, FakeSource, Memory, PATIENCE, TICKET, TOKEN, World,
+};
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
 /// Gives up on everything within a moment.
@@ -32,7 +37,7 @@ fn source_against(
     let mut guest = FakeSource::new(&world);
     let (door, inside) = channel();
     let peer = std::thread::spawn(move || peer(inside.recv().unwrap()));
-    let mut dial = Dialer { door, cut: None };
+    let mut dial = Dialer { door, cut: None, dials: 0 };
     let mut disk = Memory::default();
     let end =
         SourceHandoff::new(&mut guest, &mut dial, &mut disk, (TOKEN, ATTEMPT), patience).run();
@@ -49,6 +54,14 @@ fn kept((end, runs): (SourceEnd, bool)) -> String {
 
 /// A real destination to which `source` connects. What it says about that.
 fn destination_against(patience: Patience, source: impl FnOnce(UnixStream)) -> String {
+    destination_against_many(patience, |here, _| source(here))
+}
+
+/// The same, of a source that can make further connections.
+fn destination_against_many(
+    patience: Patience,
+    source: impl FnOnce(UnixStream, &Sender<UnixStream>),
+) -> String {
     let world = Arc::new(World::default());
     let mut guest = FakeDestination::new(&world);
     let (door, inside) = channel();
@@ -58,7 +71,7 @@ fn destination_against(patience: Patience, source: impl FnOnce(UnixStream)) -> S
     let end = std::thread::scope(|scope| {
         let handoff = scope
             .spawn(|| DestinationHandoff::new(&mut guest, &mut listen, &mut disk, patience).run());
-        source(here);
+        source(here, &door);
         handoff.join().unwrap()
     });
     assert_eq!(world.who_runs(), (false, false));
@@ -113,10 +126,16 @@ fn welcome(attempt: Attempt, version: u16) -> Message {
     Message::Welcome(Welcome { version, standing, attempt, identities })
 }
 
+fn accept(connections: u16) -> Message {
+    let (compression, ticket) = (Compression::None, Vec::new());
+    Message::Accept(Accept { connections, compression, ticket })
+}
+
 #[test]
 fn garbage_is_no_destination() {
     let text = kept(source_against(PATIENCE, |mut peer| {
         peer.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").unwrap();
+        peer.read_to_end(&mut Vec::new()).ok();
     }));
     assert!(text.contains("is it abide"), "{text}");
 }
@@ -206,7 +225,7 @@ fn an_answer_about_another_attempt_is_not_believed() {
 #[test]
 fn an_acknowledgement_before_the_commit_gives_nothing_away() {
     let text = kept(source_against(PATIENCE, |mut peer| {
-        let accept = Message::Accept(Accept { connections: 0, ticket: Vec::new() });
+        let accept = accept(0);
         let said = [
             welcome(ATTEMPT, 1).seal(0),
             accept.seal(1),
@@ -221,7 +240,7 @@ fn an_acknowledgement_before_the_commit_gives_nothing_away() {
 #[test]
 fn more_connections_than_offered_are_refused() {
     let text = kept(source_against(PATIENCE, |mut peer| {
-        let accept = Message::Accept(Accept { connections: 64, ticket: Vec::new() });
+        let accept = accept(64);
         peer.write_all(&[welcome(ATTEMPT, 1).seal(0), accept.seal(1)].concat()).unwrap();
         peer.read_to_end(&mut Vec::new()).ok();
     }));
@@ -275,4 +294,88 @@ fn a_commit_of_nothing_runs_nothing() {
         peer.read_to_end(&mut Vec::new()).ok();
     });
     assert!(text.contains("Commit in the middle of Receiving"), "{text}");
+}
+
+/// Makes a further connection and says `first` on it; what is answered.
+fn joined(door: &Sender<UnixStream>, first: &[u8]) -> Vec<u8> {
+    let (mut here, there) = UnixStream::pair().unwrap();
+    door.send(there).unwrap();
+    here.write_all(first).unwrap();
+    let mut answer = [0; 26];
+    here.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    // What it did not read of the garbage makes its end a reset.
+    let len = here.read(&mut answer).unwrap_or(0);
+    // It stays open as long as this process.
+    std::mem::forget(here);
+    answer[..len].to_vec()
+}
+
+fn join(attempt: Attempt, number: u16, ticket: &[u8]) -> Vec<u8> {
+    Message::Join(Join { attempt, number, ticket: ticket.to_vec() }).seal(0)
+}
+
+/// Has an offer with two further connections taken.
+fn offer_two(peer: &mut UnixStream) {
+    let offer = Offer { connections: 2, ..common::offer() };
+    let said = [hello(VERSIONS, 0).seal(0), Message::Offer(offer).seal(1)];
+    peer.write_all(&said.concat()).unwrap();
+    let mut answers = [0; 24 + 92 + 24 + 12];
+    peer.read_exact(&mut answers).unwrap();
+}
+
+#[test]
+fn who_has_no_ticket_or_a_used_one_does_not_join_and_disturbs_nobody() {
+    let text = destination_against_many(PATIENCE, |mut peer, door| {
+        offer_two(&mut peer);
+        let refused: &[&[u8]] = &[
+            b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+            &hello(VERSIONS, 0).seal(0),
+            &join(ATTEMPT, 1, b"word"),
+            &join(ATTEMPT, 1, b""),
+            &join(Attempt([8; 16]), 1, &TICKET),
+            &join(ATTEMPT, 2, &TICKET),
+        ];
+        for first in refused {
+            assert!(joined(door, first).is_empty(), "{first:02x?}");
+        }
+        assert_eq!(joined(door, &join(ATTEMPT, 1, &TICKET)).len(), 26);
+        assert!(joined(door, &join(ATTEMPT, 1, &TICKET)).is_empty(), "used twice");
+        assert_eq!(joined(door, &join(ATTEMPT, 2, &TICKET)).len(), 26);
+        drop(peer);
+    });
+    assert!(text.contains("closed by the peer"), "{text}");
+}
+
+#[test]
+fn memory_before_all_connections_are_there_is_refused() {
+    let text = destination_against_many(PATIENCE, |mut peer, door| {
+        offer_two(&mut peer);
+        assert_eq!(joined(door, &join(ATTEMPT, 1, &TICKET)).len(), 26);
+        let round = Round { number: 0, is_last: false, pages: 1, digest: [0; 32] };
+        peer.write_all(&Message::Round(round).seal(2)).unwrap();
+        peer.read_to_end(&mut Vec::new()).ok();
+    });
+    assert!(text.contains("not all connections"), "{text}");
+}
+
+#[test]
+fn a_destination_that_takes_no_further_connection_has_an_end() {
+    // A socket pair is always connected: what is missing is the answer.
+    let world = Arc::new(World::default());
+    let mut guest = FakeSource::new(&world);
+    guest.connections = 1;
+    let (door, inside) = channel();
+    let peer = std::thread::spawn(move || {
+        let mut first: UnixStream = inside.recv().unwrap();
+        first.write_all(&[welcome(ATTEMPT, 1).seal(0), accept(1).seal(1)].concat()).unwrap();
+        let silent: UnixStream = inside.recv().unwrap();
+        first.read_to_end(&mut Vec::new()).ok();
+        drop(silent);
+    });
+    let (mut dial, mut disk) = (Dialer { door, cut: None, dials: 0 }, Memory::default());
+    let tokens = (TOKEN, ATTEMPT);
+    let end = SourceHandoff::new(&mut guest, &mut dial, &mut disk, tokens, HASTE).run();
+    peer.join().unwrap();
+    let text = kept((end, world.who_runs().0));
+    assert!(text.contains("Joined took more than 300 ms"), "{text}");
 }

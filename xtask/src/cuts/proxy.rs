@@ -22,9 +22,7 @@ use std::time::Duration;
 const HEAD_LEN: usize = 24;
 /// What a message may have at most, in bytes.
 const PAYLOAD_MAX_LEN: usize = 80 << 20;
-const PAGE_HEAD_LEN: usize = 16;
-const PAGE_LEN: usize = 4096;
-const TRAILER_LEN: usize = 32;
+const CHUNK_HEAD_LEN: usize = 16;
 
 /// How long the sides wait for each other where something comes late.
 #[derive(Debug, Clone, Copy)]
@@ -114,17 +112,17 @@ struct Unit {
 struct Reader<'a> {
     from: &'a Stream,
     way: Way,
-    /// The round whose memory is due: whether it is the last, and its pages.
-    due: Option<(bool, u64)>,
+    /// The round whose memory is due: whether it is the last.
+    due: Option<bool>,
 }
 
 impl Reader<'_> {
     /// The next unit, or `None` at the end.
     fn next(&mut self) -> Result<Option<Unit>> {
-        if let Some((is_last, pages)) = self.due.take() {
+        if let Some(is_last) = self.due.take() {
             let step = if is_last { Step::LastMemory } else { Step::FirstMemory };
             return match self.way {
-                Way::Tcp => self.pages(step, pages).map(Some),
+                Way::Tcp => self.chunks(step).map(Some),
                 Way::Unix => self.descriptor().map(Some),
             };
         }
@@ -140,31 +138,36 @@ impl Reader<'_> {
         self.from.read_exact(&mut bytes[HEAD_LEN..])?;
         let step = step_of(kind, &bytes[HEAD_LEN..]);
         if let Some(step @ (Step::FirstRound | Step::LastRound)) = step {
-            let pages = bytes.get(HEAD_LEN + 8..HEAD_LEN + 16).context("a short round")?;
             let is_last = step == Step::LastRound;
             // A descriptor is sent once.
             let is_due = self.way == Way::Tcp || !is_last;
-            self.due = is_due.then_some((is_last, u64::from_le_bytes(pages.try_into()?)));
+            self.due = is_due.then_some(is_last);
         }
         Ok(Some(Unit { step, bytes, descriptor: None }))
     }
 
-    fn pages(&mut self, step: Step, count: u64) -> Result<Unit> {
+    /// Memory on one connection, up to the head that ends it.
+    fn chunks(&mut self, step: Step) -> Result<Unit> {
         let mut bytes = Vec::new();
-        let mut take = |bytes: &mut Vec<u8>, len: usize| -> Result<()> {
+        let take = |bytes: &mut Vec<u8>, len: usize| -> Result<usize> {
             let at = bytes.len();
             bytes.resize(at + len, 0);
-            Ok(self.from.read_exact(&mut bytes[at..])?)
+            (&mut &*self.from).read_exact(&mut bytes[at..])?;
+            Ok(at)
         };
-        for _ in 0..count {
-            let head = bytes.len();
-            take(&mut bytes, PAGE_HEAD_LEN)?;
-            if bytes[head + 8] != 0 {
-                take(&mut bytes, PAGE_LEN)?;
+        loop {
+            let head = take(&mut bytes, CHUNK_HEAD_LEN)?;
+            let number = |at: usize| {
+                let [a, b, c, d] = [0, 1, 2, 3].map(|byte| bytes[head + at + byte]);
+                u32::from_le_bytes([a, b, c, d]) as usize
+            };
+            let (pages, stored) = (number(0), number(8));
+            if pages == 0 {
+                return Ok(Unit { step: Some(step), bytes, descriptor: None });
             }
+            ensure!(pages <= 64 && stored <= 64 * 4096, "a chunk of {pages} pages, {stored} bytes");
+            take(&mut bytes, pages * 8 + stored)?;
         }
-        take(&mut bytes, TRAILER_LEN)?;
-        Ok(Unit { step: Some(step), bytes, descriptor: None })
     }
 
     fn descriptor(&mut self) -> Result<Unit> {

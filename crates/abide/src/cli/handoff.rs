@@ -131,6 +131,13 @@ pub struct MigrateArgs {
     /// enough, or 30 rounds have not been enough.
     #[arg(long, value_name = "MILLISECONDS", default_value_t = 50)]
     pub downtime: u64,
+    /// On how many connections memory goes to tcp:HOST:PORT; the destination may take fewer
+    #[arg(long, value_name = "N", default_value_t = 1,
+          value_parser = clap::value_parser!(u16).range(1..=16))]
+    pub connections: u16,
+    /// Pack memory that is copied, where that makes it shorter
+    #[arg(long, value_enum, value_name = "HOW")]
+    pub compress: Option<CompressionName>,
     #[command(flatten)]
     pub network: NetworkArgs,
     /// Answer in JSON
@@ -179,6 +186,13 @@ pub struct ReceiveArgs {
     pub journal: JournalArgs,
     #[command(flatten)]
     pub state: StateDirArgs,
+}
+
+/// How memory is packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum CompressionName {
+    /// Fast, for links that are slower than about 500 MiB/s
+    Lz4,
 }
 
 /// What a counter shows of a standstill.

@@ -9,7 +9,8 @@ use crate::exit::Exit;
 use crate::handoff::{Address, HandoffReport, tunnel};
 use crate::out::{print, say};
 use crate::state_dir::StateDir;
-use anyhow::{Context, Result, bail};
+use abide_migrate::message::MemoryWay;
+use anyhow::{Context, Result, bail, ensure};
 use signal_hook::consts::SIGINT;
 use signal_hook::iterator::Signals;
 
@@ -51,10 +52,21 @@ pub fn request(args: &MigrateArgs) -> Result<Request> {
     let to = args.to.as_ref().context("an address is needed")?;
     let security = args.network.security()?;
     security.check(to)?;
+    let is_packed = args.compress.is_some();
+    ensure!(
+        matches!(to, Address::Tcp(_)) || args.connections == 1,
+        "{to}: there is one connection; --connections is for tcp:HOST:PORT"
+    );
+    ensure!(
+        to.memory() == MemoryWay::Stream || !is_packed,
+        "{to}: nothing of its memory is copied there; --compress is for a way on which it is"
+    );
     Ok(Request::Migrate {
         to: to.to_string(),
         timeout_s: args.timeout,
         downtime_ms: args.downtime,
+        connections: args.connections,
+        is_packed,
         volatile_journal: args.journal.volatile_journal,
         security,
         tells: true,
@@ -75,11 +87,12 @@ fn tell(name: &str, report: &HandoffReport) {
     say(&format!("{name} goes on at {}, in epoch {}", report.to, report.epoch));
     if report.pages != 0 {
         say(&format!(
-            "{name}: {} rounds, {} pages, {} MiB, {} MiB/s",
+            "{name}: {} rounds, {} pages, {} MiB, {} MiB/s, connections: {}",
             report.rounds,
             report.pages,
             report.bytes >> 20,
-            report.bytes_per_s >> 20
+            report.bytes_per_s >> 20,
+            report.connections
         ));
     }
     say(&format!("{name} stood still for {}", report.text()));

@@ -1,7 +1,7 @@
 //! The end of a handoff that gets the guest.
 
 use super::report::ns;
-use super::{ArrivalReport, Desk, refuse, word_of};
+use super::{ArrivalReport, Desk, random, refuse, word_of};
 use crate::cli::{EngineName, StolenTimeArgs};
 use crate::commands::restore::engine_for;
 use crate::console::Output;
@@ -18,7 +18,7 @@ use abide_migrate::driver::{
     DestinationEnd, DestinationGuest, DestinationHandoff, GuestError, HandoffError, Keep, Link,
     Listen, Patience, Resolution,
 };
-use abide_migrate::message::{Accept, MemoryWay, Offer, Round};
+use abide_migrate::message::{Accept, Compression, MemoryWay, Offer, Round};
 use abide_migrate::transport::{descriptor, pages};
 use abide_migrate::{
     DestinationState, Durability, Journal, JournalError, Record, RunToken, StateDigest,
@@ -37,6 +37,9 @@ const DESCRIPTOR_WAIT: Duration = Duration::from_secs(10);
 /// How long what the source has left may take to be free. Then the guest goes back.
 const CLAIM_WAIT: Duration = Duration::from_secs(5);
 const CLAIM_PAUSE: Duration = Duration::from_millis(20);
+
+/// How many connections are taken beside the first.
+const FURTHER_MAX: u16 = 15;
 
 /// What is to become of the guest that is expected.
 pub struct Plan {
@@ -177,6 +180,7 @@ struct Incoming<'a> {
     plan: Plan,
     sender: Option<Sender<Arrived>>,
     ram_size: u64,
+    compression: Compression,
     engine: Option<(Box<dyn Engine>, String)>,
     ram: Option<GuestRam>,
     prepared: Option<Prepared>,
@@ -194,6 +198,7 @@ impl<'a> Incoming<'a> {
             plan,
             sender: Some(sender),
             ram_size: 0,
+            compression: Compression::None,
             engine: None,
             ram: None,
             prepared: None,
@@ -265,22 +270,28 @@ impl DestinationGuest for Incoming<'_> {
             self.try_on(engine.as_ref(), &reader)?;
         }
         self.engine = Some((engine, instead));
-        Ok(Accept { connections: 0, ticket: Vec::new() })
+        self.compression = offer.compression;
+        let connections = offer.connections.min(FURTHER_MAX);
+        let ticket = random().map_err(words)?.to_vec();
+        Ok(Accept { connections, compression: offer.compression, ticket })
     }
 
-    fn receive_round(&mut self, round: &Round, link: &mut dyn Link) -> Result<(), GuestError> {
-        match (self.plan.memory, &self.ram) {
-            (MemoryWay::Stream, Some(ram)) => pages::receive(round, ram, link)?,
-            (MemoryWay::Stream, None) => {
-                let ram = GuestRam::new(RAM_BASE, self.ram_size)?;
-                pages::receive(round, &ram, link)?;
-                self.ram = Some(ram);
-            }
-            (MemoryWay::Descriptor, None) => {
-                link.set_wait(DESCRIPTOR_WAIT)?;
-                self.ram = Some(descriptor::receive(link, RAM_BASE, self.ram_size)?);
-            }
-            (MemoryWay::Descriptor, Some(_)) => {}
+    fn receive_round(
+        &mut self,
+        round: &Round,
+        links: &mut [&mut dyn Link],
+    ) -> Result<(), GuestError> {
+        if self.plan.memory == MemoryWay::Stream {
+            let ram = match self.ram.take() {
+                Some(ram) => ram,
+                None => GuestRam::new(RAM_BASE, self.ram_size)?,
+            };
+            let ram = self.ram.insert(ram);
+            return Ok(pages::receive(round, ram, links, self.compression)?);
+        }
+        if let (None, [link, ..]) = (&self.ram, links) {
+            link.set_wait(DESCRIPTOR_WAIT)?;
+            self.ram = Some(descriptor::receive(&**link, RAM_BASE, self.ram_size)?);
         }
         Ok(())
     }

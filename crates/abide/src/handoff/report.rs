@@ -35,6 +35,8 @@ pub struct HandoffReport {
     pub to: String,
     /// `descriptor`, or `stream`.
     pub memory: String,
+    /// On how many connections.
+    pub connections: u16,
     /// The guest's own number, for life.
     pub guest: String,
     /// The epoch in which it runs there.

@@ -13,7 +13,7 @@ use abide_memory::{GuestRam, PageSet};
 use abide_migrate::driver::{
     GuestError, Link, Patience, Resolution, SourceEnd, SourceGuest, SourceHandoff,
 };
-use abide_migrate::message::{Accept, DOCUMENT_MAX_LEN, MemoryWay, Offer, Round};
+use abide_migrate::message::{Accept, Compression, DOCUMENT_MAX_LEN, MemoryWay, Offer, Round};
 use abide_migrate::transport::{descriptor, pages};
 use abide_migrate::{
     Attempt, Durability, Epoch, GuestId, Journal, RunToken, SourceState, StateDigest,
@@ -36,6 +36,10 @@ pub struct Wish {
     pub security: Security,
     /// How long the guest may stand still for memory that is still to be copied.
     pub downtime: Duration,
+    /// On how many connections its memory goes, if not by descriptor.
+    pub connections: u16,
+    /// How that is packed.
+    pub compression: Compression,
     /// How long one step of the peer may take at most.
     pub timeout: Option<Duration>,
     /// Whether the journal may be where a power cut empties it.
@@ -125,6 +129,9 @@ struct Outgoing<'a> {
     probing: Lap,
     memory: MemoryWay,
     downtime: Duration,
+    connections: u16,
+    /// As it was wished, then as it was agreed upon.
+    compression: Compression,
     ram: Option<Arc<GuestRam>>,
     frozen: Option<Box<Frozen>>,
     is_offered: bool,
@@ -162,6 +169,8 @@ impl<'a> Outgoing<'a> {
             probing: Lap::new(),
             memory,
             downtime: wish.downtime,
+            connections: wish.connections,
+            compression: wish.compression,
             ram: None,
             frozen: None,
             is_offered: false,
@@ -220,7 +229,8 @@ impl SourceGuest for Outgoing<'_> {
         let offer = Offer {
             name: self.desk.name.clone(),
             memory: self.memory,
-            connections: 0,
+            connections: self.connections.saturating_sub(1),
+            compression: self.compression,
             vcpus: board.vcpu_count,
             ram_size: board.ram_len,
             counter_frequency_hz: board.cntfrq_hz,
@@ -233,7 +243,9 @@ impl SourceGuest for Outgoing<'_> {
         Ok(offer)
     }
 
-    fn begin_copy(&mut self, _accept: &Accept) -> Result<(), GuestError> {
+    fn begin_copy(&mut self, accept: &Accept) -> Result<(), GuestError> {
+        self.report.connections = 1 + accept.connections;
+        self.compression = accept.compression;
         Ok(())
     }
 
@@ -263,13 +275,16 @@ impl SourceGuest for Outgoing<'_> {
         Ok(round)
     }
 
-    fn send_round(&mut self, round: &Round, link: &mut dyn Link) -> Result<(), GuestError> {
+    fn send_round(&mut self, round: &Round, links: &mut [&mut dyn Link]) -> Result<(), GuestError> {
         self.report.rounds = self.rounds;
         let ram = self.ram.as_ref().ok_or_else(|| refuse("no memory was offered"))?;
         if self.memory == MemoryWay::Descriptor {
             self.is_probed = self.is_probe;
             // One descriptor is all of RAM, now and later.
-            return if round.number == 0 { Ok(descriptor::send(link, ram)?) } else { Ok(()) };
+            return match links {
+                [link, ..] if round.number == 0 => Ok(descriptor::send(&**link, ram)?),
+                _ => Ok(()),
+            };
         }
         let planned = self.planned.take().ok_or_else(|| refuse("no round was planned"))?;
         let (desk, begun) = (self.desk, Instant::now());
@@ -278,7 +293,7 @@ impl SourceGuest for Outgoing<'_> {
         }
         // The last round is short, and a cancel is heard right after it.
         let is_cancelled = || !round.is_last && desk.is_cancelled();
-        let sent = planned.send(ram, link, is_cancelled)?;
+        let sent = planned.send(round, ram, links, self.compression, is_cancelled)?;
         self.report.pages += round.pages;
         self.report.bytes += sent;
         if !round.is_last {

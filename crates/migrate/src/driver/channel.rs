@@ -41,9 +41,10 @@ pub enum ChannelError {
     Cancelled,
 }
 
-/// A connection on which messages go back and forth.
+/// A connection on which messages go back and forth, and those that carry memory beside it.
 pub struct Channel {
     link: Box<dyn Link>,
+    further: Vec<Box<dyn Link>>,
     sent: u32,
     received: u32,
 }
@@ -52,12 +53,24 @@ impl Channel {
     /// Of a new connection.
     #[must_use]
     pub fn new(link: Box<dyn Link>) -> Self {
-        Self { link, sent: 0, received: 0 }
+        Self { link, further: Vec::new(), sent: 0, received: 0 }
     }
 
-    /// The connection itself, for memory between two messages.
-    pub fn link(&mut self) -> &mut dyn Link {
-        &mut *self.link
+    /// The connection itself.
+    #[must_use]
+    pub fn link(&self) -> &dyn Link {
+        &*self.link
+    }
+
+    /// The connections for memory between two messages; this one is the first of them.
+    pub fn links(&mut self) -> Vec<&mut dyn Link> {
+        let further = self.further.iter_mut().map(|link| &mut **link as &mut dyn Link);
+        std::iter::once(&mut *self.link as &mut dyn Link).chain(further).collect()
+    }
+
+    /// From here on memory goes over `other` too, on which no message comes any more.
+    pub(super) fn join(&mut self, other: Self) {
+        self.further.push(other.link);
     }
 
     /// Sends a message, within `limit`.

@@ -1,5 +1,6 @@
 //! The destination over real connections.
 
+use super::join::Joining;
 use super::{
     Channel, ChannelError, DestinationGuest, HandoffError, Keep, Listen, Patience, Resolution,
     SEND_LIMIT, TELL_LIMIT,
@@ -7,7 +8,9 @@ use super::{
 use crate::handoff::{
     Destination, DestinationAction, DestinationEvent, DestinationState, Greeting, greet,
 };
-use crate::message::{Accept, Hello, Kind, Message, Offer, Reason, Round, Standing, Welcome};
+use crate::message::{
+    Accept, Compression, Hello, Kind, Message, Offer, Reason, Round, Standing, Welcome,
+};
 use crate::ownership::{Ownership, Record};
 use crate::token::{Attempt, PeerId, RunToken};
 use std::io;
@@ -56,6 +59,8 @@ struct Hand {
     state: Option<Vec<u8>>,
     next_round: u32,
     has_last_round: bool,
+    /// Connections that come before the first round.
+    joining: Option<Joining>,
 }
 
 /// Receives one guest.
@@ -236,6 +241,9 @@ impl<'a> DestinationHandoff<'a> {
             }
             A::SendAccept => {
                 let accept = self.accept.take().ok_or_else(lost)?;
+                let attempt = self.record.as_ref().ok_or_else(lost)?.attempt;
+                let channel = self.channel.as_ref().ok_or_else(lost)?;
+                self.hand.joining = Some(Joining::new(attempt, accept.clone(), channel.link()));
                 self.send(&Message::Accept(accept))?;
             }
             A::ReceiveRound => self.receive_round()?,
@@ -301,8 +309,8 @@ impl DestinationHandoff<'_> {
         }
     }
 
-    fn identities(&mut self) -> (PeerId, PeerId) {
-        let channel = self.channel.as_mut();
+    fn identities(&self) -> (PeerId, PeerId) {
+        let channel = self.channel.as_ref();
         channel.map(|channel| channel.link().identities()).unwrap_or_default()
     }
 
@@ -320,11 +328,15 @@ impl DestinationHandoff<'_> {
         };
         match self.guest.check(offer) {
             Ok(accept) => {
-                let accept =
-                    Accept { connections: accept.connections.min(offer.connections), ..accept };
+                let is_packed = accept.compression == offer.compression;
+                let accept = Accept {
+                    connections: accept.connections.min(offer.connections),
+                    compression: if is_packed { offer.compression } else { Compression::None },
+                    ..accept
+                };
                 let RunToken { guest, epoch } = hello.token;
                 let token = RunToken { guest, epoch: epoch.of_destination() };
-                let channel = self.channel.as_mut();
+                let channel = self.channel.as_ref();
                 let (peer, peer_address) = channel.map_or_else(Default::default, |channel| {
                     (channel.link().identities().1, channel.link().address())
                 });
@@ -349,7 +361,10 @@ impl DestinationHandoff<'_> {
     fn receive_round(&mut self) -> Result<(), HandoffError> {
         let round = self.hand.round.take().ok_or(ChannelError::Closed)?;
         let channel = self.channel.as_mut().ok_or(ChannelError::Closed)?;
-        let received = self.guest.receive_round(&round, channel.link());
+        if let Some(joining) = self.hand.joining.take() {
+            joining.complete(channel)?;
+        }
+        let received = self.guest.receive_round(&round, &mut channel.links());
         received.map_err(HandoffError::guest("receive memory"))?;
         self.hand.next_round += 1;
         self.hand.has_last_round = round.is_last;
@@ -374,8 +389,14 @@ impl DestinationHandoff<'_> {
         };
         let limit = expected.time_limit().min(self.patience.message_max);
         let may_cancel = self.machine.takes(DestinationEvent::Cancel);
-        let guest = &mut *self.guest;
-        let is_cancelled = || may_cancel && guest.is_cancelled();
+        let (guest, listen, patience) = (&mut *self.guest, &mut *self.listen, self.patience);
+        let joining = &mut self.hand.joining;
+        let is_cancelled = || {
+            if let Some(joining) = joining {
+                joining.take(listen, patience);
+            }
+            may_cancel && guest.is_cancelled()
+        };
         let received = match &mut self.channel {
             Some(channel) => channel.receive(expected, limit, is_cancelled),
             None => Err(ChannelError::Closed),

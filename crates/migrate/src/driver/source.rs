@@ -2,9 +2,12 @@
 
 use super::{
     Channel, ChannelError, Dial, HandoffError, Keep, Patience, SEND_LIMIT, SourceGuest, TELL_LIMIT,
+    join,
 };
 use crate::handoff::{Source, SourceAction, SourceEvent, SourceState};
-use crate::message::{Accept, Hello, Kind, Message, Purpose, Reason, Standing, VERSIONS, Welcome};
+use crate::message::{
+    Accept, Compression, Hello, Kind, Message, Purpose, Reason, Standing, VERSIONS, Welcome,
+};
 use crate::ownership::{Ownership, Record};
 use crate::token::{Attempt, PeerId, RunToken, StateDigest};
 use std::time::{Duration, Instant};
@@ -42,7 +45,8 @@ pub struct SourceHandoff<'a> {
     patience: Patience,
     channel: Option<Channel>,
     record: Record,
-    connections: u16,
+    /// How many connections and which compression were offered.
+    offered: (u16, Compression),
     accept: Option<Accept>,
     round: u32,
     why: Option<HandoffError>,
@@ -96,7 +100,7 @@ impl<'a> SourceHandoff<'a> {
             patience,
             channel: None,
             record,
-            connections: 0,
+            offered: (0, Compression::None),
             accept: None,
             round: 0,
             why: None,
@@ -282,7 +286,7 @@ impl<'a> SourceHandoff<'a> {
             A::SendResume => self.send_hello(Purpose::Resume)?,
             A::SendOffer => {
                 let offer = self.guest()?.offer().map_err(HandoffError::guest("offer"))?;
-                self.connections = offer.connections;
+                self.offered = (offer.connections, offer.compression);
                 self.send(&Message::Offer(offer))?;
             }
             A::BeginCopy => self.begin_copy()?,
@@ -375,8 +379,8 @@ impl SourceHandoff<'_> {
         }
     }
 
-    fn identities(&mut self) -> (PeerId, PeerId) {
-        let channel = self.channel.as_mut();
+    fn identities(&self) -> (PeerId, PeerId) {
+        let channel = self.channel.as_ref();
         channel.map(|channel| channel.link().identities()).unwrap_or_default()
     }
 
@@ -389,6 +393,11 @@ impl SourceHandoff<'_> {
 
     fn begin_copy(&mut self) -> Result<(), HandoffError> {
         let accept = self.accept.take().ok_or(ChannelError::Closed)?;
+        if let (Some(channel), Some(guest)) = (&mut self.channel, &mut self.guest) {
+            let attempt = self.record.attempt;
+            let is_cancelled = || guest.is_cancelled();
+            join::dial(self.dial, channel, attempt, &accept, self.patience, is_cancelled)?;
+        }
         let guest = self.guest()?;
         guest.begin_copy(&accept).map_err(HandoffError::guest("begin to copy"))?;
         self.send_round(false)
@@ -400,7 +409,7 @@ impl SourceHandoff<'_> {
         self.round = round.number;
         let channel = self.channel.as_mut().ok_or(ChannelError::Closed)?;
         channel.send(&Message::Round(round), SEND_LIMIT)?;
-        let sent = guest.send_round(&round, channel.link());
+        let sent = guest.send_round(&round, &mut channel.links());
         if sent.is_err() {
             // A message would be taken for the rest of the memory.
             self.channel = None;
@@ -462,8 +471,14 @@ impl SourceHandoff<'_> {
         let ours = self.record.attempt;
         match message {
             Message::Welcome(welcome) => self.judge_welcome(&welcome),
-            Message::Accept(accept) if accept.connections > self.connections => {
+            Message::Accept(accept) if accept.connections > self.offered.0 => {
                 let what = "it takes more connections than were offered";
+                Err(HandoffError::Untrue { kind, what })
+            }
+            Message::Accept(Accept { compression, .. })
+                if ![Compression::None, self.offered.1].contains(&compression) =>
+            {
+                let what = "it chose a compression that was not offered";
                 Err(HandoffError::Untrue { kind, what })
             }
             Message::Accept(accept) => {

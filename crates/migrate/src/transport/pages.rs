@@ -1,46 +1,69 @@
-//! Guest RAM as pages, round by round, on a connection.
+//! Guest RAM as pages, round by round, over one connection or several.
 //!
-//! ```text
-//! round     page ... page, trailer
-//! page      0   8   number, ascending in a round
-//!           8   4   0 = all zero, 1 = its content follows
-//!          12   4   CRC32C of the number and the content
-//!          16 4096  the content, if not zero
-//! trailer   0  32   BLAKE3 of the first 16 bytes of every page in the round
-//! ```
+//! On each connection a round is a stream of chunks, and a last head that ends it:
 //!
-//! How many pages there are the message before them says ([`Round`]), with a digest of which. So a
-//! page that is missing, doubled, out of place or damaged is found before the round counts.
-//! Everything is little-endian. A round is complete when the trailer is right: rounds are barriers.
+//! | offset | size | field |
+//! |---:|---:|---|
+//! | 0 | 4 | pages: 1 to 64; 0 ends the round on this connection |
+//! | 4 | 2 | encoding of the content: 0 = plain, 1 = one LZ4 block |
+//! | 6 | 2 | zero |
+//! | 8 | 4 | length of the content as it is sent, in bytes; at the end, the round's number |
+//! | 12 | 4 | CRC32C of bytes 0 to 11, of the entries, and of the content as it is sent |
+//! | 16 | 8 each | entries: numbers of pages, ascending in a round; bit 63: all zero |
+//! | | | the content of the pages that are not zero, in this order |
+//!
+//! Which pages a round has, the message before it says by their count and a digest
+//! ([`Round`](crate::message::Round)): on which connection each of them comes, is the sender's
+//! business. So a page that is missing, doubled, out of place or damaged is found before the round
+//! counts. A round is over when it has ended on every connection: rounds are barriers. Everything
+//! is little-endian.
+
+mod chunk;
+mod receive;
+mod send;
+
+pub use receive::receive;
+pub use send::Outgoing;
 
 use crate::driver::Link;
-use crate::message::Round;
-use abide_memory::{GuestRam, MemoryError, PAGE_SIZE, PageSet, RamOffset};
+use abide_memory::{GuestRam, MemoryError, PAGE_SIZE, RamOffset};
 use abide_reg::Gpa;
 use std::io::{self, ErrorKind};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 use thiserror::Error;
 
-const HEAD_LEN: usize = 16;
 const PAGE_LEN: usize = 4096;
 const _: () = assert!(PAGE_LEN as u64 == PAGE_SIZE);
-const DIGEST_LEN: usize = 32;
-const ZERO: u32 = 0;
-const WHOLE: u32 = 1;
-/// How much is written or read at once, in bytes.
-const BUFFER_LEN: usize = 256 << 10;
-/// How long a peer may take to take or give any byte.
-const WAIT: Duration = Duration::from_secs(10);
+
+/// How long a peer may take.
+#[derive(Clone, Copy, Debug)]
+struct Pace {
+    /// For any byte.
+    wait: Duration,
+    /// For a whole chunk: who drips is late too.
+    chunk: Duration,
+}
+
+const PACE: Pace = Pace { wait: Duration::from_secs(10), chunk: Duration::from_secs(30) };
 
 /// Why a round did not go over.
 #[derive(Debug, Error)]
 pub enum PagesError {
-    /// The connection.
-    #[error("the connection that memory is on: {0}")]
-    Link(#[from] io::Error),
+    /// A connection.
+    #[error("connection {number} of memory: {source}")]
+    Link {
+        /// Which one: 0 is that of the messages.
+        number: usize,
+        /// What the host says.
+        source: io::Error,
+    },
     /// Guest RAM.
     #[error(transparent)]
     Memory(#[from] MemoryError),
+    /// Guest RAM, by the host.
+    #[error("guest memory: {0}")]
+    Ram(#[source] io::Error),
     /// A number that is none of a page, or stands in no order.
     #[error("page {found} came after page {before:?}; below {count} and ascending is allowed")]
     Number {
@@ -51,20 +74,17 @@ pub enum PagesError {
         /// How many pages RAM has.
         count: u64,
     },
-    /// Something that is no page.
-    #[error("page {number}: kind {found}; 0 and 1 are allowed")]
-    Kind {
-        /// The page.
-        number: u64,
+    /// Something that is no chunk.
+    #[error("{found} came where a chunk of pages was due: {what}")]
+    Chunk {
+        /// Which field.
+        what: &'static str,
         /// What stood there.
-        found: u32,
+        found: u64,
     },
-    /// A page that is not what was sent.
-    #[error("page {number} was damaged on the way (CRC32C)")]
-    Damaged {
-        /// The page.
-        number: u64,
-    },
+    /// A chunk that is not what was sent.
+    #[error("pages were damaged on the way (CRC32C)")]
+    Damaged,
     /// More pages than RAM has.
     #[error("a round of {found} pages; RAM has {allowed}")]
     Count {
@@ -74,12 +94,10 @@ pub enum PagesError {
         allowed: u64,
     },
     /// Other pages than were announced.
-    #[error("round {number}: the {what} is not that of the pages that came")]
-    Digest {
+    #[error("round {number}: the pages that came are not those that were announced")]
+    Announced {
         /// The round.
         number: u32,
-        /// Which.
-        what: &'static str,
     },
     /// Somebody wanted it.
     #[error("cancelled")]
@@ -100,361 +118,120 @@ pub fn present(ram: &GuestRam) -> io::Result<Vec<u64>> {
     Ok(pages)
 }
 
-/// A round that is to be sent.
-#[derive(Debug)]
-pub struct Outgoing {
-    pages: Vec<u64>,
-}
-
-impl Outgoing {
-    /// Of these pages, ascending.
-    #[must_use]
-    pub fn of(pages: Vec<u64>) -> Self {
-        Self { pages }
-    }
-
-    /// Of a harvest.
-    #[must_use]
-    pub fn of_set(pages: &PageSet) -> Self {
-        Self::of(pages.iter().collect())
-    }
-
-    /// What is announced.
-    #[must_use]
-    pub fn announce(&self, number: u32, is_last: bool) -> Round {
-        let mut numbers = blake3::Hasher::new();
-        for page in &self.pages {
-            numbers.update(&page.to_le_bytes());
+/// Which pages they are, ascending: the digest of a round.
+fn digest_of(pages: impl Iterator<Item = u64>) -> [u8; 32] {
+    const GATHERED_LEN: usize = 64 << 10;
+    let (mut hasher, mut gathered) = (blake3::Hasher::new(), Vec::with_capacity(GATHERED_LEN));
+    for page in pages {
+        gathered.extend_from_slice(&page.to_le_bytes());
+        if gathered.len() >= GATHERED_LEN {
+            hasher.update(&gathered);
+            gathered.clear();
         }
-        let digest = numbers.finalize().into();
-        Round { number, is_last, pages: self.pages.len() as u64, digest }
     }
+    hasher.update(&gathered).finalize().into()
+}
 
-    /// Sends it; returns the bytes. The guest may write meanwhile: what it writes is logged, and
-    /// comes again.
-    ///
-    /// # Errors
-    /// [`PagesError`].
-    pub fn send(
-        &self,
-        ram: &GuestRam,
-        link: &mut dyn Link,
-        mut is_cancelled: impl FnMut() -> bool,
-    ) -> Result<u64, PagesError> {
-        link.set_wait(WAIT)?;
-        let (mut heads, mut sent) = (blake3::Hasher::new(), 0);
-        let mut buffer = Vec::with_capacity(BUFFER_LEN + HEAD_LEN + PAGE_LEN);
-        let mut content = [0; PAGE_LEN];
-        for &number in &self.pages {
-            ram.read(Gpa(ram.base().0 + number * PAGE_SIZE), &mut content)?;
-            let head = head(number, &content);
-            heads.update(&head);
-            buffer.extend_from_slice(&head);
-            if head[8] != 0 {
-                buffer.extend_from_slice(&content);
-            }
-            if buffer.len() >= BUFFER_LEN {
-                if is_cancelled() {
-                    return Err(PagesError::Cancelled);
-                }
-                sent += buffer.len() as u64;
-                write_all(link, &buffer)?;
-                buffer.clear();
-            }
+fn place_of(ram: &GuestRam, page: u64) -> Gpa {
+    Gpa(ram.base().0 + page * PAGE_SIZE)
+}
+
+/// Does `work` on every connection at the same time; `work` also learns whether another one failed.
+/// What each came to, unless one failed.
+fn on_all<T: Send>(
+    links: &mut [&mut dyn Link],
+    work: impl Fn(&mut Lane<'_>) -> Result<T, PagesError> + Sync,
+) -> Result<Vec<T>, PagesError> {
+    let is_over = AtomicBool::new(false);
+    let run = |number: usize, link: &mut dyn Link| {
+        let mut lane = Lane { link, number, is_over: &is_over };
+        let done = lane.begin().and_then(|()| work(&mut lane));
+        if done.is_err() {
+            is_over.store(true, Ordering::Relaxed);
         }
-        buffer.extend_from_slice(heads.finalize().as_bytes());
-        sent += buffer.len() as u64;
-        write_all(link, &buffer)?;
-        Ok(sent)
-    }
-}
-
-/// Receives a round into `ram`, and checks that all of it is there.
-///
-/// # Errors
-/// [`PagesError`]; what RAM holds then is not defined.
-pub fn receive(round: &Round, ram: &GuestRam, link: &mut dyn Link) -> Result<(), PagesError> {
-    let count = ram.size() / PAGE_SIZE;
-    if round.pages > count {
-        return Err(PagesError::Count { found: round.pages, allowed: count });
-    }
-    link.set_wait(WAIT)?;
-    let (mut heads, mut numbers) = (blake3::Hasher::new(), blake3::Hasher::new());
-    let mut reader = Reader::new(link, round.pages);
-    let mut before = None;
-    for _ in 0..round.pages {
-        let head: [u8; HEAD_LEN] = reader.take()?;
-        let [number, kind, crc] = fields(&head);
-        if number >= count || before.is_some_and(|before| number <= before) {
-            return Err(PagesError::Number { found: number, before, count });
-        }
-        before = Some(number);
-        let content: [u8; PAGE_LEN] = match u32::try_from(kind) {
-            Ok(ZERO) => [0; PAGE_LEN],
-            Ok(WHOLE) => reader.take()?,
-            _ => return Err(PagesError::Kind { number, found: head[8].into() }),
-        };
-        if u64::from(page_crc(number, &content)) != crc {
-            return Err(PagesError::Damaged { number });
-        }
-        heads.update(&head);
-        numbers.update(&number.to_le_bytes());
-        ram.write(Gpa(ram.base().0 + number * PAGE_SIZE), &content)?;
-    }
-    let trailer: [u8; DIGEST_LEN] = reader.take()?;
-    let number = round.number;
-    if heads.finalize() != trailer {
-        return Err(PagesError::Digest { number, what: "digest behind them" });
-    }
-    if numbers.finalize() != round.digest {
-        return Err(PagesError::Digest { number, what: "announcement" });
-    }
-    Ok(())
-}
-
-fn page_crc(number: u64, content: &[u8]) -> u32 {
-    crc32c::crc32c_append(crc32c::crc32c(&number.to_le_bytes()), content)
-}
-
-fn head(number: u64, content: &[u8; PAGE_LEN]) -> [u8; HEAD_LEN] {
-    let is_zero = content.iter().fold(0, |all, byte| all | byte) == 0;
-    let kind = if is_zero { ZERO } else { WHOLE };
-    let mut head = [0; HEAD_LEN];
-    head[..8].copy_from_slice(&number.to_le_bytes());
-    head[8..12].copy_from_slice(&kind.to_le_bytes());
-    head[12..].copy_from_slice(&page_crc(number, content).to_le_bytes());
-    head
-}
-
-/// Number, kind and CRC.
-fn fields(head: &[u8; HEAD_LEN]) -> [u64; 3] {
-    let at = |from: usize, len: usize| {
-        let bytes = head[from..from + len].iter().rev();
-        bytes.fold(0, |number, &byte| (number << 8) | u64::from(byte))
+        done
     };
-    [at(0, 8), at(8, 4), at(12, 4)]
+    let Some((first, further)) = links.split_first_mut() else { return Ok(Vec::new()) };
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (1..)
+            .zip(further)
+            .map(|(number, link)| {
+                let run = &run;
+                scope.spawn(move || run(number, &mut **link))
+            })
+            .collect();
+        let mut all = vec![run(0, &mut **first)];
+        for thread in threads {
+            all.push(thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        }
+        // Who only stopped because of another one has no error of its own.
+        all.into_iter().collect()
+    })
 }
 
-fn write_all(link: &mut dyn Link, mut bytes: &[u8]) -> io::Result<()> {
-    while !bytes.is_empty() {
-        match link.write(bytes) {
-            Ok(0) => return Err(ErrorKind::WriteZero.into()),
-            Ok(len) => bytes = &bytes[len..],
+/// One connection in a round.
+struct Lane<'a> {
+    link: &'a mut dyn Link,
+    number: usize,
+    is_over: &'a AtomicBool,
+}
+
+impl Lane<'_> {
+    fn begin(&mut self) -> Result<(), PagesError> {
+        self.link.set_wait(PACE.wait).map_err(|source| self.error(source))
+    }
+
+    /// Whether another connection has failed.
+    fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::Relaxed)
+    }
+
+    fn error(&self, source: io::Error) -> PagesError {
+        PagesError::Link { number: self.number, source }
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), PagesError> {
+        let done = whole(bytes.len(), PACE, |at| self.link.write(&bytes[at..]));
+        done.and_then(|()| self.link.flush().map_err(slow)).map_err(|source| self.error(source))
+    }
+
+    fn read(&mut self, room: &mut [u8]) -> Result<(), PagesError> {
+        let done = whole(room.len(), PACE, |at| self.link.read(&mut room[at..]));
+        done.map_err(|source| self.error(source))
+    }
+}
+
+/// Reads or writes until all of `len` bytes are done, or that takes too long.
+fn whole(
+    len: usize,
+    pace: Pace,
+    mut part: impl FnMut(usize) -> io::Result<usize>,
+) -> io::Result<()> {
+    let (mut at, give_up) = (0, Instant::now() + pace.chunk);
+    while at < len {
+        match part(at) {
+            Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+            Ok(done) => at += done,
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => return Err(slow(error)),
         }
+        if at < len && Instant::now() >= give_up {
+            let text = format!("the peer drips: {} s for {at} bytes", pace.chunk.as_secs());
+            return Err(io::Error::new(ErrorKind::TimedOut, text));
+        }
     }
-    link.flush()
+    Ok(())
 }
 
 fn slow(error: io::Error) -> io::Error {
     match error.kind() {
         ErrorKind::WouldBlock | ErrorKind::TimedOut => {
-            let text = format!("the peer did not move for {} s", WAIT.as_secs());
+            let text = format!("the peer did not move for {} s", PACE.wait.as_secs());
             io::Error::new(ErrorKind::TimedOut, text)
         }
         _ => error,
     }
 }
 
-/// Reads ahead, and never past the round: what follows it is a message.
-struct Reader<'a> {
-    link: &'a mut dyn Link,
-    buffer: Vec<u8>,
-    at: usize,
-    /// Pages of which no head was read yet.
-    heads_left: u64,
-    has_trailer: bool,
-    /// Bytes that surely belong to the round and were not read.
-    sure: usize,
-}
-
-impl<'a> Reader<'a> {
-    fn new(link: &'a mut dyn Link, pages: u64) -> Self {
-        let mut reader =
-            Self { link, buffer: Vec::new(), at: 0, heads_left: pages, has_trailer: true, sure: 0 };
-        reader.be_sure();
-        reader
-    }
-
-    /// Counts what must still come whatever the pages are: heads, and the trailer.
-    fn be_sure(&mut self) {
-        let room = BUFFER_LEN / HEAD_LEN;
-        let heads = usize::try_from(self.heads_left).unwrap_or(room).min(room);
-        self.heads_left -= heads as u64;
-        self.sure += heads * HEAD_LEN;
-        if self.heads_left == 0 && std::mem::take(&mut self.has_trailer) {
-            self.sure += DIGEST_LEN;
-        }
-    }
-
-    /// The next `N` bytes.
-    fn take<const N: usize>(&mut self) -> io::Result<[u8; N]> {
-        if N == PAGE_LEN {
-            // A head said that it follows.
-            self.sure += PAGE_LEN;
-        }
-        while self.buffer.len() - self.at < N {
-            self.fill()?;
-        }
-        let mut bytes = [0; N];
-        bytes.copy_from_slice(&self.buffer[self.at..self.at + N]);
-        self.at += N;
-        Ok(bytes)
-    }
-
-    fn fill(&mut self) -> io::Result<()> {
-        if self.sure == 0 {
-            self.be_sure();
-        }
-        self.buffer.drain(..self.at);
-        self.at = 0;
-        let len = self.buffer.len();
-        self.buffer.resize(len + self.sure.min(BUFFER_LEN), 0);
-        let read = loop {
-            match self.link.read(&mut self.buffer[len..]) {
-                Ok(0) => break Err(ErrorKind::UnexpectedEof.into()),
-                Ok(read) => break Ok(read),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => break Err(slow(error)),
-            }
-        };
-        self.buffer.truncate(len + read.as_ref().copied().unwrap_or(0));
-        self.sure -= *read.as_ref().unwrap_or(&0);
-        read.map(|_| ())
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::transport::unix::UnixLink;
-    use std::io::{Read, Write};
-    use std::os::unix::net::UnixStream;
-    use std::path::Path;
-
-    const BASE: Gpa = Gpa(0x4000_0000);
-    const PAGES: u64 = 512;
-
-    fn ram() -> GuestRam {
-        GuestRam::new(BASE, PAGES * PAGE_SIZE).unwrap()
-    }
-
-    fn at(page: u64) -> Gpa {
-        Gpa(BASE.0 + page * PAGE_SIZE)
-    }
-
-    fn pair() -> (UnixLink, UnixLink) {
-        let (near, far) = UnixStream::pair().unwrap();
-        let link = |stream| UnixLink::new(stream, Path::new("pair")).unwrap();
-        (link(near), link(far))
-    }
-
-    fn bytes(ram: &GuestRam) -> Vec<u8> {
-        let mut bytes = vec![0; usize::try_from(ram.size()).unwrap()];
-        ram.read(BASE, &mut bytes).unwrap();
-        bytes
-    }
-
-    /// Sends a round and then a message, and receives both.
-    fn over(from: &GuestRam, to: &GuestRam, pages: Vec<u64>) {
-        let (mut near, mut far) = pair();
-        let outgoing = Outgoing::of(pages);
-        let round = outgoing.announce(3, false);
-        std::thread::scope(|scope| {
-            scope.spawn(|| {
-                outgoing.send(from, &mut near, || false).unwrap();
-                near.write_all(b"message").unwrap();
-            });
-            receive(&round, to, &mut far).unwrap();
-            let mut next = [0; 7];
-            far.read_exact(&mut next).unwrap();
-            assert_eq!(&next, b"message", "nothing behind the round was taken");
-        });
-    }
-
-    #[test]
-    fn pages_arrive_zeros_too() {
-        let (from, to) = (ram(), ram());
-        for page in (0..PAGES).step_by(3) {
-            from.write(at(page), &page.to_le_bytes()).unwrap();
-        }
-        over(&from, &to, present(&from).unwrap());
-        assert!(bytes(&from) == bytes(&to));
-        from.write(at(3), &[0; 8]).unwrap();
-        from.write(at(511), &[9; 4096]).unwrap();
-        over(&from, &to, vec![3, 511]);
-        assert!(bytes(&from) == bytes(&to));
-        over(&from, &to, Vec::new());
-        over(&from, &to, (0..PAGES).collect());
-        assert!(bytes(&from) == bytes(&to));
-    }
-
-    /// What the receiver says of a stream.
-    fn verdict(round: &Round, stream: &[u8]) -> PagesError {
-        let (mut near, mut far) = pair();
-        std::thread::scope(|scope| {
-            scope.spawn(move || {
-                // It may be dropped in the middle.
-                let _ = near.write_all(stream);
-            });
-            receive(round, &ram(), &mut far).unwrap_err()
-        })
-    }
-
-    #[test]
-    fn whatever_byte_is_changed_is_found() {
-        let from = ram();
-        from.write(at(1), b"one").unwrap();
-        let outgoing = Outgoing::of(vec![0, 1]);
-        let (mut near, mut far) = pair();
-        let len = outgoing.send(&from, &mut near, || false).unwrap();
-        let mut good = vec![0; usize::try_from(len).unwrap()];
-        far.read_exact(&mut good).unwrap();
-        assert_eq!(good.len(), 2 * HEAD_LEN + PAGE_LEN + DIGEST_LEN);
-        let round = outgoing.announce(0, true);
-        for at in (0..good.len()).filter(|at| !(40..4100).contains(at) || at % 97 == 0) {
-            let mut bad = good.clone();
-            bad[at] ^= 1;
-            // Any error: most name the page, some the connection that ended.
-            let _ = verdict(&round, &bad);
-        }
-        assert!(matches!(verdict(&round, &good[..100]), PagesError::Link(_)));
-        let other = Outgoing::of(vec![1, 2]).announce(0, true);
-        assert!(matches!(verdict(&other, &good), PagesError::Digest { .. }));
-        let endless = Round { pages: PAGES + 1, ..round };
-        assert!(matches!(verdict(&endless, &good), PagesError::Count { .. }));
-    }
-
-    #[test]
-    fn places_outside_ram_and_doubled_pages_are_refused() {
-        let from = ram();
-        let stream = |pages: [u64; 2]| -> Vec<u8> {
-            pages.iter().flat_map(|&page| head(page, &[0; PAGE_LEN])).collect()
-        };
-        let round = Outgoing::of(vec![7, 8]).announce(0, false);
-        for pages in [[PAGES, 0], [u64::MAX, 0], [7, 7], [8, 7]] {
-            let error = verdict(&round, &stream(pages));
-            assert!(matches!(error, PagesError::Number { .. }), "{pages:?}: {error}");
-        }
-        drop(from);
-    }
-
-    #[test]
-    fn a_cancel_is_seen_in_the_middle() {
-        let from = ram();
-        from.write(BASE, &vec![1; usize::try_from(PAGES * PAGE_SIZE).unwrap()]).unwrap();
-        let (mut near, mut far) = pair();
-        let outgoing = Outgoing::of(present(&from).unwrap());
-        std::thread::scope(|scope| {
-            scope.spawn(move || far.read_to_end(&mut Vec::new()));
-            let mut asked = 0;
-            let cancelled = outgoing.send(&from, &mut near, || {
-                asked += 1;
-                asked == 3
-            });
-            assert!(matches!(cancelled, Err(PagesError::Cancelled)));
-            drop(near);
-        });
-    }
-}
+mod tests;

@@ -25,7 +25,7 @@ use rustls::{
     DistinguishedName, ServerConfig, ServerConnection, SignatureScheme,
 };
 use std::fmt::Write as _;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -33,6 +33,8 @@ use thiserror::Error;
 
 /// How long a peer may take to prove who it is.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
+/// How much is read at once, in bytes: the library itself asks for a part of a record at a time.
+const READ_LEN: usize = 128 << 10;
 /// What a key's text begins with.
 const KEY_WORD: &str = "abide-private-key-1 ";
 
@@ -257,7 +259,7 @@ impl ClientCertVerifier for Pinned {
 /// A connection to somebody who is known.
 pub struct TlsLink {
     connection: Connection,
-    socket: TcpStream,
+    socket: BufReader<TcpStream>,
     own: Identity,
     peer: Identity,
     address: SocketAddr,
@@ -266,7 +268,7 @@ pub struct TlsLink {
 impl TlsLink {
     fn new(connection: Connection, socket: TcpStream, own: Identity) -> io::Result<Self> {
         let address = socket.peer_addr()?;
-        let peer = Identity::default();
+        let (socket, peer) = (BufReader::with_capacity(READ_LEN, socket), Identity::default());
         let mut link = Self { connection, socket, own, peer, address };
         link.shake_hands()?;
         Ok(link)
@@ -282,7 +284,7 @@ impl TlsLink {
             }
             self.set_wait(left)?;
             if self.connection.wants_write() {
-                self.connection.write_tls(&mut self.socket)?;
+                self.connection.write_tls(self.socket.get_mut())?;
                 continue;
             }
             if self.connection.read_tls(&mut self.socket)? == 0 {
@@ -299,7 +301,7 @@ impl TlsLink {
     fn process(&mut self) -> io::Result<()> {
         if let Err(error) = self.connection.process_new_packets() {
             // It is told why, if it still listens.
-            let _ = self.connection.write_tls(&mut self.socket);
+            let _ = self.connection.write_tls(self.socket.get_mut());
             let text = match error {
                 rustls::Error::InvalidCertificate(_) => {
                     "the peer has another key than those that are trusted (--trust)".to_owned()
@@ -317,7 +319,7 @@ impl TlsLink {
     /// Sends what is encrypted already.
     fn drain(&mut self) -> io::Result<()> {
         while self.connection.wants_write() {
-            if self.connection.write_tls(&mut self.socket)? == 0 {
+            if self.connection.write_tls(self.socket.get_mut())? == 0 {
                 return Err(ErrorKind::WriteZero.into());
             }
         }
@@ -361,7 +363,7 @@ impl Write for TlsLink {
 
 impl Link for TlsLink {
     fn set_wait(&mut self, wait: Duration) -> io::Result<()> {
-        set_wait(&self.socket, wait)
+        set_wait(self.socket.get_ref(), wait)
     }
 
     fn identities(&self) -> (PeerId, PeerId) {

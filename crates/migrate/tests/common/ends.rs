@@ -69,7 +69,7 @@ impl Ends {
             };
             (end, destination_disk)
         });
-        let mut dial = Dialer { door, cut: self.cut };
+        let mut dial = Dialer { door, cut: self.cut, dials: 0 };
         let mut handoff = SourceHandoff::new(
             &mut source,
             &mut dial,

@@ -4,7 +4,7 @@
 use abide_migrate::driver::{
     DestinationGuest, Dial, GuestError, Keep, Link, Listen, Patience, Resolution, SourceGuest,
 };
-use abide_migrate::message::{Accept, MemoryWay, Offer, Round};
+use abide_migrate::message::{Accept, Compression, MemoryWay, Offer, Round};
 use abide_migrate::*;
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -16,6 +16,9 @@ use std::time::Duration;
 pub const TOKEN: RunToken = RunToken { guest: GuestId([7; 16]), epoch: Epoch(3) };
 pub const ATTEMPT: Attempt = Attempt([9; 16]);
 pub const DIGEST: StateDigest = StateDigest([5; 32]);
+/// What a destination takes, if it is offered.
+pub const CONNECTIONS: u16 = 3;
+pub const TICKET: [u8; 4] = *b"pass";
 pub const PATIENCE: Patience = Patience {
     message_max: Duration::from_secs(20),
     settle: Duration::from_secs(20),
@@ -48,6 +51,8 @@ impl World {
 /// How many bytes a direction of a connection still takes.
 #[derive(Clone)]
 pub struct Cut {
+    /// Which connection, counted from 0 as they are made.
+    pub connection: usize,
     pub left: Arc<AtomicI64>,
     pub cuts_writes: bool,
 }
@@ -125,17 +130,20 @@ impl Link for Pair {
     }
 }
 
-/// Connects to a [`Door`]. Only the first connection is cut.
+/// Connects to a [`Door`]. Only one connection is cut.
 pub struct Dialer {
     pub door: Sender<UnixStream>,
     pub cut: Option<Cut>,
+    pub dials: usize,
 }
 
 impl Dial for Dialer {
     fn dial(&mut self, _: Duration) -> io::Result<Box<dyn Link>> {
         let (here, there) = UnixStream::pair()?;
         self.door.send(there).map_err(|_| io::Error::from(io::ErrorKind::ConnectionRefused))?;
-        Ok(Box::new(Pair { cut: self.cut.take(), ..Pair::new(here) }))
+        let cut = self.cut.take_if(|cut| cut.connection == self.dials);
+        self.dials += 1;
+        Ok(Box::new(Pair { cut, ..Pair::new(here) }))
     }
 }
 
@@ -182,6 +190,8 @@ pub struct FakeSource {
     pub fails_at: Option<&'static str>,
     pub steps: Vec<SourceState>,
     pub is_cancelled: bool,
+    /// How many further connections it offers.
+    pub connections: u16,
     next: u32,
 }
 
@@ -194,6 +204,7 @@ impl FakeSource {
             fails_at: None,
             steps: Vec::new(),
             is_cancelled: false,
+            connections: 0,
             next: 0,
         }
     }
@@ -206,7 +217,7 @@ impl FakeSource {
 impl SourceGuest for FakeSource {
     fn offer(&mut self) -> Result<Offer, GuestError> {
         self.may_fail("offer")?;
-        Ok(offer())
+        Ok(Offer { connections: self.connections, ..offer() })
     }
 
     fn begin_copy(&mut self, _: &Accept) -> Result<(), GuestError> {
@@ -220,9 +231,15 @@ impl SourceGuest for FakeSource {
         Ok(Round { number, is_last, pages: 1, digest: [0; 32] })
     }
 
-    fn send_round(&mut self, round: &Round, link: &mut dyn Link) -> Result<(), GuestError> {
+    fn send_round(&mut self, round: &Round, links: &mut [&mut dyn Link]) -> Result<(), GuestError> {
         self.may_fail(if round.is_last { "last round" } else { "round" })?;
-        Ok(link.write_all(&[0xda; 16])?)
+        if links.len() != 1 + usize::from(self.connections) {
+            return Err(format!("{} connections", links.len()).into());
+        }
+        for link in links {
+            link.write_all(&[0xda; 16])?;
+        }
+        Ok(())
     }
 
     fn wants_another_round(&mut self) -> bool {
@@ -291,14 +308,18 @@ impl FakeDestination {
 impl DestinationGuest for FakeDestination {
     fn check(&mut self, offer: &Offer) -> Result<Accept, GuestError> {
         assert_eq!((offer.vcpus, offer.machine.as_slice()), (1, &[1, 2, 3][..]));
-        self.may_fail("check").map(|()| Accept { connections: 0, ticket: Vec::new() })
+        let compression = Compression::None;
+        let accept = Accept { connections: CONNECTIONS, compression, ticket: TICKET.to_vec() };
+        self.may_fail("check").map(|()| accept)
     }
 
-    fn receive_round(&mut self, _: &Round, link: &mut dyn Link) -> Result<(), GuestError> {
-        link.set_wait(Duration::from_secs(20))?;
-        let mut page = [0; 16];
-        link.read_exact(&mut page)?;
-        assert_eq!(page, [0xda; 16]);
+    fn receive_round(&mut self, _: &Round, links: &mut [&mut dyn Link]) -> Result<(), GuestError> {
+        for link in links {
+            link.set_wait(Duration::from_secs(20))?;
+            let mut page = [0; 16];
+            link.read_exact(&mut page)?;
+            assert_eq!(page, [0xda; 16]);
+        }
         self.may_fail("receive")
     }
 
@@ -340,6 +361,7 @@ pub fn offer() -> Offer {
         name: "web".into(),
         memory: MemoryWay::Stream,
         connections: 0,
+        compression: Compression::None,
         vcpus: 1,
         ram_size: 1 << 20,
         counter_frequency_hz: 62_500_000,
