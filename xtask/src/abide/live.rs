@@ -1,6 +1,7 @@
 //! Processes of abide that go on beside this one, each with a guest that is there or expected.
 
 use anyhow::{Context, Result, bail, ensure};
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::PathBuf;
@@ -172,6 +173,14 @@ impl Process {
         // It may just have ended by itself.
         let _ = self.child.kill();
         self.child.wait()?;
+        Ok(())
+    }
+
+    /// Lets it write no file any more, as where a disk is full and failing, or lets it again.
+    pub fn limit_files(&self, is_full: bool) -> Result<()> {
+        let own = getrlimit(Resource::Fsize);
+        let limit = if is_full { Rlimit { current: Some(0), ..own } } else { own };
+        prlimit(Some(Pid::from_child(&self.child)), Resource::Fsize, limit)?;
         Ok(())
     }
 

@@ -9,10 +9,13 @@ use anyhow::{Context, Result, bail, ensure};
 use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::sync::mpsc::RecvTimeoutError;
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// How many numbers may be lost with a process that was killed: in a pipe of its own.
 const LOST_MAX: u64 = 2;
+/// How long a disk stays full.
+const WITHOUT_ROOM: Duration = Duration::from_millis(700);
 const LOOK: Duration = Duration::from_millis(50);
 
 /// A guest that counts.
@@ -194,12 +197,14 @@ impl Lane {
                 self.stays(handoff, may_be_prepared, must_be_prepared)
             }
             Becomes::Goes => self.goes(handoff),
-            Becomes::StaysOrGoes => {
-                let mut handoff = handoff;
-                match handoff.migrate.end()?.code() {
-                    Some(0) => self.goes(handoff),
-                    _ => self.stays(handoff, true, false),
-                }
+            Becomes::StaysOrGoes => self.stays_or_goes(handoff),
+            Becomes::Rests => {
+                self.waits_for_room(&handoff, "frozen")?;
+                self.stays_or_goes(handoff)
+            }
+            Becomes::Waits => {
+                self.waits_for_room(&handoff, "given away")?;
+                self.goes(handoff)
             }
             Becomes::StaysAlone => self.stays_alone(handoff),
             Becomes::Crashed { is_announced } => self.crashed(handoff, is_announced),
@@ -232,7 +237,32 @@ impl Lane {
         is_right.with_context(|| format!("the destination is {state:?}"))?;
         handoff.guest.lives()?;
         ensure!(there.console().is_empty(), "the guest printed at the destination too");
+        handoff.guest.here.limit_files(false)?;
+        there.limit_files(false)?;
         Ok((Some(handoff.guest), Some(handoff.there)))
+    }
+
+    fn stays_or_goes(&self, mut handoff: Handoff) -> Result<Left> {
+        match handoff.migrate.end()?.code() {
+            Some(0) => self.goes(handoff),
+            _ => self.stays(handoff, true, false),
+        }
+    }
+
+    /// The guest runs nowhere as long as one of the two cannot write what it must; then it can.
+    fn waits_for_room(&self, handoff: &Handoff, state: &str) -> Result<()> {
+        let (here, there) = (&handoff.guest.here, &handoff.there.process);
+        self.abide.await_state(&here.name, state)?;
+        self.abide.await_state(&there.name, "prepared")?;
+        let console = here.console();
+        thread::sleep(WITHOUT_ROOM);
+        let states = [self.abide.state(&here.name)?, self.abide.state(&there.name)?];
+        let is_right = states == [Some(state.to_owned()), Some("prepared".to_owned())];
+        ensure!(is_right, "without room for journals they are {states:?}");
+        let is_still = console == here.console() && there.console().is_empty();
+        ensure!(is_still, "the guest ran without a journal");
+        here.limit_files(false)?;
+        there.limit_files(false)
     }
 
     fn stays_alone(&mut self, mut handoff: Handoff) -> Result<Left> {
@@ -251,6 +281,7 @@ impl Lane {
         ensure!(status.success(), "abide migrate: {status}: {}", handoff.migrate.words());
         handoff.has_left()?;
         self.abide.await_state(&handoff.there.process.name, "running")?;
+        handoff.there.process.limit_files(false)?;
         Ok((Some(handoff.arrive(0)?), None))
     }
 
@@ -394,17 +425,19 @@ fn follow(handoff: &mut Handoff, case: &Case) -> Result<()> {
     loop {
         match handoff.proxy.events.recv_timeout(LOOK) {
             Ok(Event::Reached(cut)) if cut == case.cut => {
-                if !matches!(cut.fault, Fault::Killed(_) | Fault::Fenced) {
+                if !matches!(cut.fault, Fault::Killed(_) | Fault::Fenced | Fault::Full(_)) {
                     return Ok(());
                 }
             }
             Ok(Event::Reached(_)) => {}
-            Ok(Event::Kill(side, gone)) => {
-                match side {
-                    Side::Source => handoff.guest.here.kill()?,
-                    Side::Destination => handoff.there.process.kill()?,
+            Ok(Event::Do(fault, done)) => {
+                match fault {
+                    Fault::Killed(Side::Source) => handoff.guest.here.kill()?,
+                    Fault::Full(Side::Source) => handoff.guest.here.limit_files(true)?,
+                    Fault::Full(Side::Destination) => handoff.there.process.limit_files(true)?,
+                    _ => handoff.there.process.kill()?,
                 }
-                gone.send(()).ok();
+                done.send(()).ok();
                 return Ok(());
             }
             Err(RecvTimeoutError::Timeout) => {}

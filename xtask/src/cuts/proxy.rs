@@ -1,7 +1,7 @@
 //! A proxy between the two sides of a handoff that knows what goes by, and does to it what a case
 //! says. Whatever comes is held until all of it is there, so that a cut is where it is said to be.
 
-use super::step::{Cut, Fault, Side, Step, Way};
+use super::step::{Cut, Fault, Step, Way};
 use anyhow::{Context, Result, bail, ensure};
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
@@ -210,8 +210,8 @@ fn step_of(kind: u16, payload: &[u8]) -> Option<Step> {
 pub enum Event {
     /// The step of a cut has come, and this is done to it now.
     Reached(Cut),
-    /// A process is to be killed before it goes on: which, and where to say that it is gone.
-    Kill(Side, Sender<()>),
+    /// This is to be done to a process before it goes on; where to say that it was.
+    Do(Fault, Sender<()>),
 }
 
 /// What went by: connection, step, and bytes.
@@ -360,8 +360,8 @@ impl Shared {
                 send(&unit, len, to)?;
                 send(&unit, len, to)
             }
-            Fault::Killed(side) => self.kill(side),
-            Fault::Fenced => self.kill(Side::Destination),
+            Fault::Killed(_) | Fault::Fenced => self.inflict(cut.fault).and_then(|()| bail!("cut")),
+            Fault::Full(_) => self.inflict(cut.fault).and_then(|()| send(&unit, len, to)),
         }
     }
 
@@ -369,11 +369,11 @@ impl Shared {
         lock(&self.events).send(event).context("the case is over")
     }
 
-    fn kill(&self, side: Side) -> Result<()> {
-        let (sender, gone) = channel();
-        self.tell(Event::Kill(side, sender))?;
-        gone.recv().context("the case is over")?;
-        bail!("cut")
+    /// Has a fault done to a process.
+    fn inflict(&self, fault: Fault) -> Result<()> {
+        let (sender, done) = channel();
+        self.tell(Event::Do(fault, sender))?;
+        done.recv().context("the case is over")
     }
 }
 

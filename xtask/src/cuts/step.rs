@@ -116,19 +116,23 @@ pub enum Fault {
     Doubled,
     /// The process is killed before it comes, and the link ends with that.
     Killed(Side),
+    /// From here on the process can write no file, until there is room again.
+    Full(Side),
     /// As [`Self::Killed`], of a destination of which it is then stated that it is gone for good.
     Fenced,
 }
 
 impl Fault {
     /// What the columns of the table are.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Lost,
         Self::Halved,
         Self::Late,
         Self::Doubled,
         Self::Killed(Side::Source),
         Self::Killed(Side::Destination),
+        Self::Full(Side::Source),
+        Self::Full(Side::Destination),
         Self::Fenced,
     ];
 
@@ -155,6 +159,8 @@ impl fmt::Display for Fault {
             Self::Doubled => f.pad("doubled"),
             Self::Killed(Side::Source) => f.pad("source killed"),
             Self::Killed(Side::Destination) => f.pad("dest. killed"),
+            Self::Full(Side::Source) => f.pad("source full"),
+            Self::Full(Side::Destination) => f.pad("dest. full"),
             Self::Fenced => f.pad("dest. fenced"),
         }
     }
@@ -199,6 +205,10 @@ pub enum Becomes {
     StaysOrGoes,
     /// It stays; its destination is gone.
     StaysAlone,
+    /// It rests at the source until that can write again, and then stays or goes.
+    Rests,
+    /// It was given away to a destination that cannot write: it goes when that can.
+    Waits,
     /// Nobody has it, and the journal at the source says so, once the destination was asked if
     /// the handoff had been announced.
     Crashed { is_announced: bool },
@@ -218,6 +228,8 @@ impl fmt::Display for Becomes {
         f.pad(match self {
             Self::Stays { .. } | Self::StaysAlone => "stays",
             Self::Goes => "goes",
+            Self::Rests => "rests",
+            Self::Waits => "waits, goes",
             Self::StaysOrGoes => "one of them",
             Self::Crashed { .. } => "crash",
             Self::Asks => "asks, goes",
@@ -236,6 +248,7 @@ impl Case {
         match fault {
             Fault::Killed(Side::Source) => self.without_source(step),
             Fault::Killed(Side::Destination) | Fault::Fenced => self.without_destination(step),
+            Fault::Full(side) => Self::without_room(side, step),
             _ if self.before.is_some() || step >= Step::Commit => Becomes::Goes,
             // The first copy is good, and its answer may or may not arrive before the link ends.
             Fault::Doubled if step == Step::State => Becomes::StaysOrGoes,
@@ -254,6 +267,21 @@ impl Case {
         match self.before {
             Some(before) if step < before.step => before.step,
             _ => step,
+        }
+    }
+
+    /// What is written when, says the overview of the document's first chapter.
+    fn without_room(side: Side, step: Step) -> Becomes {
+        // Which records are still to come where: all of them, or the one that decides.
+        let (all, decides) = match side {
+            Side::Source => (Step::RoundDone, Step::Prepared),
+            Side::Destination => (Step::State, Step::Commit),
+        };
+        match side {
+            _ if step <= all => Becomes::Stays { may_be_prepared: false, must_be_prepared: false },
+            _ if step > decides => Becomes::Goes,
+            Side::Source => Becomes::Rests,
+            Side::Destination => Becomes::Waits,
         }
     }
 
@@ -281,7 +309,10 @@ impl Case {
 pub fn boundaries(way: Way) -> Vec<Case> {
     let mut cases = Vec::new();
     let mut add = |before: Option<Cut>, step: Step| {
-        for fault in Fault::ALL.into_iter().filter(|fault| fault.fits(step, way)) {
+        // What a full disk stops is written on the first connection.
+        let is_meant = |fault: &Fault| before.is_none() || !matches!(fault, Fault::Full(_));
+        let faults = Fault::ALL.into_iter().filter(|fault| fault.fits(step, way));
+        for fault in faults.filter(is_meant) {
             let connection = usize::from(before.is_some());
             cases.push(Case { way, before, cut: Cut { connection, step, fault } });
         }
@@ -335,6 +366,18 @@ mod tests {
     }
 
     #[test]
+    fn full_disk_counts_where_something_is_written() {
+        use Becomes as B;
+        let source = |step| case(step, Fault::Full(Side::Source)).becomes();
+        let destination = |step| case(step, Fault::Full(Side::Destination)).becomes();
+        assert_eq!((source(Step::LastRound), source(Step::Prepared)), (B::Rests, B::Rests));
+        assert!(matches!(source(Step::Hello), B::Stays { .. }));
+        assert!(matches!(destination(Step::State), B::Stays { .. }));
+        assert_eq!((destination(Step::Prepared), destination(Step::Commit)), (B::Waits, B::Waits));
+        assert_eq!((source(Step::Commit), destination(Step::Acknowledged)), (B::Goes, B::Goes));
+    }
+
+    #[test]
     fn every_step_of_both_ways_has_its_faults() {
         for way in [Way::Tcp, Way::Unix] {
             let cases = boundaries(way);
@@ -343,7 +386,7 @@ mod tests {
                 let count = cases.iter().filter(first).count();
                 let is_descriptor = way == Way::Unix && step.is_memory();
                 let more = usize::from(step == Step::Commit);
-                assert_eq!(count, if is_descriptor { 4 } else { 6 + more }, "{way}: {step}");
+                assert_eq!(count, if is_descriptor { 6 } else { 8 + more }, "{way}: {step}");
             }
         }
     }
