@@ -3,7 +3,8 @@
 use super::{decoder, deny, fmt, guests, lint, setup, test};
 use crate::tally::{Count, Tally};
 use crate::{
-    abide, disks, evolution, lab, network, oracle, process, threads, tidy, userland, vmclock, vsock,
+    abide, cuts, disks, evolution, lab, migrations, network, oracle, process, threads, tidy,
+    userland, vmclock, vsock,
 };
 use anyhow::{Result, bail};
 use std::process::{Command, ExitCode};
@@ -39,6 +40,8 @@ pub fn task(arguments: &Arguments) -> ExitCode {
     tally.counted("vmclock", |count| vmclock::run(&vmclock::Arguments::short(), count));
     tally.counted("vsock", |count| vsock::run(&vsock::Arguments::short(), count));
     tally.counted("threads", |count| threads::run(&threads::Arguments::default(), count));
+    tally.counted("cuts", |count| cuts::run(&cuts::Arguments::quick(), count));
+    tally.counted("migrations", |count| migrations::run(&migrations::Arguments::short(), count));
     tally.counted("userland", userland::run);
     tally.counted("lab", |count| lab::run(&lab::Arguments::default(), count));
     println!("\n{tally}");
