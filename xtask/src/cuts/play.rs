@@ -99,7 +99,7 @@ impl Lane {
     fn play_with(&mut self, case: &Case, patience: Option<Patience>) -> Result<()> {
         let cuts = case.before.into_iter().chain([case.cut]).collect();
         let mut handoff = self.begin(case.way, cuts, patience)?;
-        follow(&mut handoff, case)?;
+        self.follow(&mut handoff, case)?;
         let left = self.settle(handoff, case.becomes())?;
         (self.guest, self.there) = left;
         Ok(())
@@ -190,6 +190,49 @@ impl Lane {
         Ok(Handoff { guest, there, proxy, migrate })
     }
 
+    /// Waits until all that is to be done to the handoff was done.
+    fn follow(&self, handoff: &mut Handoff, case: &Case) -> Result<()> {
+        let mut end = Instant::now() + LIMIT;
+        let mut is_over = false;
+        loop {
+            match handoff.proxy.events.recv_timeout(LOOK) {
+                Ok(Event::Reached(cut)) if cut == case.cut => {
+                    if !cut.fault.is_of_process() {
+                        return Ok(());
+                    }
+                }
+                Ok(Event::Reached(_)) => {}
+                Ok(Event::Do(fault, done)) => {
+                    self.inflict(handoff, fault)?;
+                    done.send(()).ok();
+                    return Ok(());
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => bail!("the proxy is gone"),
+            }
+            if !is_over && handoff.migrate.ended()?.is_some() {
+                is_over = true;
+                // The farewell goes beside the answer.
+                end = end.min(Instant::now() + Duration::from_secs(2));
+            }
+            if Instant::now() >= end {
+                return Err(Missed { step: case.cut.step, said: handoff.migrate.words() }.into());
+            }
+        }
+    }
+
+    fn inflict(&self, handoff: &mut Handoff, fault: Fault) -> Result<()> {
+        let (here, there) = (&mut handoff.guest.here, &mut handoff.there.process);
+        match fault {
+            Fault::Killed(Side::Source) => here.kill(),
+            Fault::Killed(Side::Destination) | Fault::Fenced => there.kill(),
+            Fault::Full(Side::Source) => here.limit_files(true),
+            Fault::Full(Side::Destination) => there.limit_files(true),
+            Fault::Discarded => self.abide.resolve(&there.name, &["--discard"], 0).map(drop),
+            _ => bail!("{fault} is of the link"),
+        }
+    }
+
     /// Looks whether it became of the guest what had to, and settles it where it has to be settled.
     fn settle(&mut self, handoff: Handoff, becomes: Becomes) -> Result<Left> {
         match becomes {
@@ -206,6 +249,7 @@ impl Lane {
                 self.waits_for_room(&handoff, "given away")?;
                 self.goes(handoff)
             }
+            Becomes::Dropped => self.stays(handoff, false, false),
             Becomes::StaysAlone => self.stays_alone(handoff),
             Becomes::Crashed { is_announced } => self.crashed(handoff, is_announced),
             Becomes::Asks => self.asks(handoff),
@@ -416,40 +460,4 @@ impl Handoff {
 struct Missed {
     step: Step,
     said: String,
-}
-
-/// Waits until all that is to be done to the handoff was done.
-fn follow(handoff: &mut Handoff, case: &Case) -> Result<()> {
-    let mut end = Instant::now() + LIMIT;
-    let mut is_over = false;
-    loop {
-        match handoff.proxy.events.recv_timeout(LOOK) {
-            Ok(Event::Reached(cut)) if cut == case.cut => {
-                if !matches!(cut.fault, Fault::Killed(_) | Fault::Fenced | Fault::Full(_)) {
-                    return Ok(());
-                }
-            }
-            Ok(Event::Reached(_)) => {}
-            Ok(Event::Do(fault, done)) => {
-                match fault {
-                    Fault::Killed(Side::Source) => handoff.guest.here.kill()?,
-                    Fault::Full(Side::Source) => handoff.guest.here.limit_files(true)?,
-                    Fault::Full(Side::Destination) => handoff.there.process.limit_files(true)?,
-                    _ => handoff.there.process.kill()?,
-                }
-                done.send(()).ok();
-                return Ok(());
-            }
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => bail!("the proxy is gone"),
-        }
-        if !is_over && handoff.migrate.ended()?.is_some() {
-            is_over = true;
-            // The farewell goes beside the answer.
-            end = end.min(Instant::now() + Duration::from_secs(2));
-        }
-        if Instant::now() >= end {
-            return Err(Missed { step: case.cut.step, said: handoff.migrate.words() }.into());
-        }
-    }
 }

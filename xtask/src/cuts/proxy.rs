@@ -360,7 +360,9 @@ impl Shared {
                 send(&unit, len, to)?;
                 send(&unit, len, to)
             }
-            Fault::Killed(_) | Fault::Fenced => self.inflict(cut.fault).and_then(|()| bail!("cut")),
+            Fault::Killed(_) | Fault::Fenced | Fault::Discarded => {
+                self.inflict(cut.fault).and_then(|()| bail!("cut"))
+            }
             Fault::Full(_) => self.inflict(cut.fault).and_then(|()| send(&unit, len, to)),
         }
     }

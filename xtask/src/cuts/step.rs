@@ -120,11 +120,13 @@ pub enum Fault {
     Full(Side),
     /// As [`Self::Killed`], of a destination of which it is then stated that it is gone for good.
     Fenced,
+    /// The link is cut before it, and the destination is told to drop what it has.
+    Discarded,
 }
 
 impl Fault {
     /// What the columns of the table are.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Lost,
         Self::Halved,
         Self::Late,
@@ -134,6 +136,7 @@ impl Fault {
         Self::Full(Side::Source),
         Self::Full(Side::Destination),
         Self::Fenced,
+        Self::Discarded,
     ];
 
     /// Whether it can be done to `step`.
@@ -143,9 +146,14 @@ impl Fault {
             // One byte has no middle, and a second descriptor is another matter.
             Self::Halved | Self::Doubled => !is_descriptor,
             // Only then there is anything to state.
-            Self::Fenced => step == Step::Commit,
+            Self::Fenced | Self::Discarded => step == Step::Commit,
             _ => true,
         }
+    }
+
+    /// Whether it is done to a process, not to the link alone.
+    pub fn is_of_process(self) -> bool {
+        matches!(self, Self::Killed(_) | Self::Full(_) | Self::Fenced | Self::Discarded)
     }
 }
 
@@ -162,6 +170,7 @@ impl fmt::Display for Fault {
             Self::Full(Side::Source) => f.pad("source full"),
             Self::Full(Side::Destination) => f.pad("dest. full"),
             Self::Fenced => f.pad("dest. fenced"),
+            Self::Discarded => f.pad("discarded"),
         }
     }
 }
@@ -219,6 +228,8 @@ pub enum Becomes {
     /// It was given away to a destination that is gone: it comes back when that is started anew,
     /// or when it is stated that it never will be.
     ComesBack { by_statement: bool },
+    /// It was given away to a destination that drops it, and comes back.
+    Dropped,
     /// Nobody has it: it ran at the destination.
     CrashedThere { source_lives: bool },
 }
@@ -236,6 +247,7 @@ impl fmt::Display for Becomes {
             Self::HasGone => "has gone",
             Self::ComesBack { by_statement: false } => "comes back",
             Self::ComesBack { by_statement: true } => "stated, back",
+            Self::Dropped => "comes back",
             Self::CrashedThere { .. } => "crash there",
         })
     }
@@ -248,6 +260,7 @@ impl Case {
         match fault {
             Fault::Killed(Side::Source) => self.without_source(step),
             Fault::Killed(Side::Destination) | Fault::Fenced => self.without_destination(step),
+            Fault::Discarded => Becomes::Dropped,
             Fault::Full(side) => Self::without_room(side, step),
             _ if self.before.is_some() || step >= Step::Commit => Becomes::Goes,
             // The first copy is good, and its answer may or may not arrive before the link ends.
@@ -386,7 +399,7 @@ mod tests {
                 let count = cases.iter().filter(first).count();
                 let is_descriptor = way == Way::Unix && step.is_memory();
                 let more = usize::from(step == Step::Commit);
-                assert_eq!(count, if is_descriptor { 6 } else { 8 + more }, "{way}: {step}");
+                assert_eq!(count, if is_descriptor { 6 } else { 8 + 2 * more }, "{way}: {step}");
             }
         }
     }
