@@ -4,7 +4,7 @@
 //! rewrites memory and a disk, talks to a network that echoes, and counts on its console. After
 //! each move every worker must have gone on, and no line may be missing or come twice; at the end
 //! the guest checks all of its memory, and its disk is read from outside. Before that a guest in
-//! virtual time goes the same ways, and must end to the bit as one that stayed ([`lockstep`]).
+//! virtual time goes such ways, and must end to the bit as one that stayed ([`lockstep`]).
 
 pub mod load;
 mod lockstep;
@@ -37,7 +37,7 @@ pub struct Arguments {
 impl Arguments {
     /// Each way there and back, for the check of everything.
     pub fn short() -> Self {
-        Self { rounds: 6, kernel: "6.12".to_owned() }
+        Self { rounds: 10, kernel: "6.12".to_owned() }
     }
 }
 
@@ -104,10 +104,24 @@ enum Way {
     Tls,
     /// TCP without keys.
     Plain,
+    /// As [`Self::Tls`], memory packed and on further connections.
+    TlsPacked,
+    /// As [`Self::Plain`], memory on further connections.
+    PlainWide,
 }
 
 impl Way {
-    const ALL: [Self; 3] = [Self::Unix, Self::Tls, Self::Plain];
+    /// An odd number: the guest goes there and back alternately, and each way in both directions.
+    const ALL: [Self; 5] = [Self::Unix, Self::Tls, Self::Plain, Self::TlsPacked, Self::PlainWide];
+
+    /// What the source alone is told.
+    fn options(self) -> &'static [&'static str] {
+        match self {
+            Self::Unix | Self::Tls | Self::Plain => &[],
+            Self::TlsPacked => &["--connections", "2", "--compress", "lz4"],
+            Self::PlainWide => &["--connections", "4"],
+        }
+    }
 }
 
 impl fmt::Display for Way {
@@ -116,6 +130,8 @@ impl fmt::Display for Way {
             Self::Unix => "unix",
             Self::Tls => "tls",
             Self::Plain => "plain",
+            Self::TlsPacked => "tls, 2 connections, lz4",
+            Self::PlainWide => "plain, 4 connections",
         })
     }
 }
@@ -142,8 +158,8 @@ impl Host {
         let mut options = vec!["--volatile-journal".to_owned()];
         match way {
             Way::Unix => {}
-            Way::Plain => options.push("--insecure-plain-tcp".to_owned()),
-            Way::Tls => {
+            Way::Plain | Way::PlainWide => options.push("--insecure-plain-tcp".to_owned()),
+            Way::Tls | Way::TlsPacked => {
                 let key = self.key.display().to_string();
                 let words = ["--key", &key, "--trust", &peer.identity];
                 options.extend(words.map(str::to_owned));
@@ -182,13 +198,13 @@ fn ms(ns: u64) -> f64 {
 impl fmt::Display for Move {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { way, blackout_ns, rounds, pages } = self;
-        write!(f, "{way:<5} {:>9.2} ms, {pages:>6} pages in {rounds} rounds", ms(*blackout_ns))
+        write!(f, "{way:<23} {:>9.2} ms, {pages:>6} pages in {rounds} rounds", ms(*blackout_ns))
     }
 }
 
 /// How long the guest stood still, by way.
 fn table(moves: &[Move]) -> String {
-    let mut text = format!("{:<6} {:>5} {:>11} {:>11}\n", "way", "moves", "median ms", "worst ms");
+    let mut text = format!("{:<23} {:>5} {:>11} {:>11}\n", "way", "moves", "median ms", "worst ms");
     for way in Way::ALL {
         let of_way = moves.iter().filter(|moved| moved.way == way);
         let mut blackouts: Vec<u64> = of_way.map(|moved| moved.blackout_ns).collect();
@@ -196,7 +212,7 @@ fn table(moves: &[Move]) -> String {
         if let (Some(median), Some(worst)) = (blackouts.get(blackouts.len() / 2), blackouts.last())
         {
             let (median, worst) = (ms(*median), ms(*worst));
-            text += &format!("{way:<6} {:>5} {median:>11.2} {worst:>11.2}\n", blackouts.len());
+            text += &format!("{way:<23} {:>5} {median:>11.2} {worst:>11.2}\n", blackouts.len());
         }
     }
     text
@@ -212,14 +228,14 @@ fn hand_over(
 ) -> Result<(Process, Move)> {
     let at = match way {
         Way::Unix => format!("unix:{}", socket.display()),
-        Way::Tls | Way::Plain => "tcp:127.0.0.1:0".to_owned(),
+        _ => "tcp:127.0.0.1:0".to_owned(),
     };
     let options = to.options(way, from);
     let options: Vec<&str> =
         options.iter().map(String::as_str).chain(more.iter().copied()).collect();
     let (there, address) = expecting(&to.abide, NAME, &at, &options)?;
     let mut command = from.abide.command(&["migrate", NAME, &address, "--json"]);
-    command.args(from.options(way, to));
+    command.args(from.options(way, to)).args(way.options());
     let mut migrate = Process::start("abide migrate", command, from.abide.words_of("migrate"))?;
     let status = migrate.end()?;
     ensure!(status.success(), "abide migrate: {status}: {}", migrate.words());
@@ -305,7 +321,10 @@ mod tests {
     fn report_without_a_blackout_is_refused() {
         let report = br#"{"blackout_ns": 1500000, "rounds": 3, "pages": 7}"#;
         let moved = Move::from_report(Way::Plain, report).unwrap();
-        assert_eq!(moved.to_string(), "plain      1.50 ms,      7 pages in 3 rounds");
+        assert_eq!(
+            moved.to_string(),
+            "plain                        1.50 ms,      7 pages in 3 rounds"
+        );
         assert!(Move::from_report(Way::Plain, br#"{"rounds": 3, "pages": 7}"#).is_err());
     }
 }
