@@ -450,3 +450,25 @@ fn counter_of_the_host_is_sent_as_it_was_when_the_standstill_began() {
         done(control, Command::Stop);
     });
 }
+
+/// As from Linux 7.2 to 6.1: the physical counter stays behind where it is off, and does not stand
+/// in the way when the guest's counter is set.
+#[test]
+fn counter_that_only_the_source_has_is_not_set_where_the_guest_arrives() {
+    let host = |quirk| MockEngine { counts_instructions: false, ..MockEngine::with(quirk) };
+    let source = host(Quirk::PhysicalCounter);
+    let mut machine = born_with(&source, KERNEL, BOARD, TimeSource::Host);
+    let mut prepared = None;
+    run_asked(&mut machine, |control| {
+        let offered = offer(control, false);
+        let (frozen, ram) = (freeze(control), by_descriptor(&offered.ram));
+        let destination = host(Quirk::None);
+        let made = prepare(&destination, frozen.state, ram, std::io::sink()).unwrap();
+        let dropped = made.report().steps.iter().any(|(_, step)| step.id == kvm::PTIMER_CNT);
+        assert!(dropped, "{:?}", made.report().steps);
+        done(control, Command::Release);
+        prepared = Some(made);
+        done(control, Command::GiveAway);
+    });
+    prepared.unwrap().commit_arrival(ClockPolicy::Continue).unwrap();
+}

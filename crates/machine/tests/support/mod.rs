@@ -46,6 +46,8 @@ pub enum Quirk {
     Lacks(RegId),
     /// It has a counter of the host's, which never stands still, and goes on while MIDR is read.
     HostCounter,
+    /// It has the physical counter and its timer, which others keep to themselves.
+    PhysicalCounter,
 }
 
 /// By how much the host's counter goes on while MIDR is read.
@@ -201,6 +203,9 @@ impl Vm for MockVm {
         }
         if self.engine.quirk == Quirk::HostCounter {
             regs.insert(kvm::TIMER_CNT, Value::u64(host_ticks()));
+        }
+        if self.engine.quirk == Quirk::PhysicalCounter {
+            regs.extend([kvm::PTIMER_CNT, kvm::PTIMER_CTL].map(|id| (id, Value::u64(0))));
         }
         let (engine, clock) = (self.engine.clone(), Arc::clone(&self.clock));
         let kicked = Arc::default();
