@@ -17,6 +17,7 @@ mod evolution;
 /// The guests' own hash, by its file.
 #[path = "../../guests/kit/hash.rs"]
 mod hash;
+mod kvm_unit_tests;
 mod lab;
 mod migrations;
 mod network;
@@ -80,6 +81,8 @@ enum Task {
     Cuts(cuts::Arguments),
     /// Hand a Linux guest under load from process to process, and look that nothing is lost
     Migrations(migrations::Arguments),
+    /// Run kvm-unit-tests on the software engine, live migrations included
+    KvmUnitTests(kvm_unit_tests::Arguments),
     /// Run abide on real host kernels, emulated
     Lab(lab::Arguments),
     /// Run programs of a Debian guest and compare what they say
@@ -125,6 +128,9 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Vsock(arguments) => tally::alone(|count| vsock::run(&arguments, count))?,
         Task::Threads(arguments) => tally::alone(|count| threads::run(&arguments, count))?,
         Task::Cuts(arguments) => tally::alone(|count| cuts::run(&arguments, count))?,
+        Task::KvmUnitTests(arguments) => {
+            tally::alone(|count| kvm_unit_tests::run(&arguments, count))?
+        }
         Task::Migrations(arguments) => tally::alone(|count| migrations::run(&arguments, count))?,
         Task::Lab(arguments) => tally::alone(|count| lab::run(&arguments, count))?,
         Task::Userland(arguments) => userland::task(&arguments)?,
