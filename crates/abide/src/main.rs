@@ -13,6 +13,7 @@ mod descriptors;
 mod engines;
 mod exit;
 mod handoff;
+mod html;
 mod out;
 mod report;
 mod signals;

@@ -143,6 +143,10 @@ pub struct MigrateArgs {
     /// Answer in JSON
     #[arg(long)]
     pub json: bool,
+    /// Write how it went as one self-contained HTML page, which draws for what the guest stood
+    /// still, or as JSON, by the file's ending
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["cancel", "resolve", "dry_run"])]
+    pub report: Option<PathBuf>,
     #[command(flatten)]
     pub journal: JournalArgs,
     #[command(flatten)]

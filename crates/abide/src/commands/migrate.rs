@@ -1,18 +1,21 @@
 //! `abide migrate`: a running guest goes to another process.
 
+use super::fleet;
 use super::guests::{await_end, finish};
 use super::progress::{self, Shown};
 use crate::cli::MigrateArgs;
 use crate::control_socket::{Request, Response, ask, ask_told};
 use crate::descriptors::Pair;
 use crate::exit::Exit;
-use crate::handoff::{Address, HandoffReport, tunnel};
+use crate::handoff::{Address, HandoffReport, html, tunnel};
+use crate::html::ReportForm;
 use crate::out::{print, say};
 use crate::state_dir::StateDir;
 use abide_migrate::message::MemoryWay;
 use anyhow::{Context, Result, bail, ensure};
 use signal_hook::consts::SIGINT;
 use signal_hook::iterator::Signals;
+use std::path::Path;
 
 /// Hands a guest over, or gives that up.
 pub fn run(args: &MigrateArgs) -> Result<Exit> {
@@ -26,6 +29,7 @@ pub fn run(args: &MigrateArgs) -> Result<Exit> {
     if args.dry_run {
         return super::dry_run::run(args, &state);
     }
+    let form = args.report.as_deref().map(ReportForm::of).transpose()?;
     let request = request(args)?;
     let tunnel = tunnel_of(args)?;
     cancel_on_interrupt(&state, &args.name)?;
@@ -39,6 +43,9 @@ pub fn run(args: &MigrateArgs) -> Result<Exit> {
         other => return finish(&args.name, other),
     };
     await_end(&state, &args.name);
+    if let (Some(path), Some(form)) = (&args.report, form) {
+        write_report(path, form, &args.name, &report)?;
+    }
     if args.json {
         print(&serde_json::to_string_pretty(&report)?)?;
         return Ok(Exit::Fine);
@@ -112,4 +119,13 @@ fn cancel_on_interrupt(state: &StateDir, name: &str) -> Result<()> {
         }
     });
     Ok(())
+}
+
+/// Writes how a handoff went.
+fn write_report(path: &Path, form: ReportForm, name: &str, report: &HandoffReport) -> Result<()> {
+    let text = match form {
+        ReportForm::Html => html::page(name, report),
+        ReportForm::Json => serde_json::to_string_pretty(report)? + "\n",
+    };
+    fleet::write(path, &text, true)
 }

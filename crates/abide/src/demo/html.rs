@@ -1,7 +1,9 @@
 //! The demo's report as one self-contained page.
 
 use super::text::{capital, grouped, size};
-use super::{DemoReport, Ending};
+use super::{DemoReport, Ending, Travel};
+use crate::handoff::html::standstill;
+use crate::html::escape;
 use std::fmt::Write;
 
 const STYLE: &str = "
@@ -36,13 +38,21 @@ pub fn render(report: &DemoReport) -> String {
          <meta name=viewport content='width=device-width'><title>abide demo</title>\
          <style>{STYLE}</style><h1>A guest that never noticed</h1>{verdict}\
          <p>{} ran {} instructions with {} of memory. It ran again and was saved on the way; each \
-         file was restored in a new process and ran to its own end.</p>",
+         file was restored in a new process and ran to its own end.{}</p>",
         escape(&capital(&report.guest)),
         grouped(report.untouched.instructions),
         size(report.memory_bytes),
+        if report.travel.is_some() {
+            " Once more it ran, and was handed to another process and back meanwhile."
+        } else {
+            ""
+        }
     );
     timeline(&mut page, report);
     table(&mut page, report);
+    if let Some(travel) = &report.travel {
+        travelled(&mut page, travel);
+    }
     let _ = writeln!(
         page,
         "<h2>One byte flipped</h2><p>Byte {} of a file was changed. <code>abide verify</code> \
@@ -60,9 +70,22 @@ pub fn render(report: &DemoReport) -> String {
     page
 }
 
+/// For how long it stood still on its ways, and for what.
+fn travelled(page: &mut String, travel: &Travel) {
+    for (way, moved) in ["there", "back"].iter().zip(&travel.moves) {
+        let (handoff, arrival) = (&moved.handoff, &moved.arrival);
+        let stood = |what| format!("Handed {way} while it ran, {what}");
+        standstill(page, &stood("by the one"), handoff.blackout_ns, &handoff.shares());
+        let shares = arrival.shares();
+        let sum = shares.iter().map(|(_, ns)| ns).sum();
+        standstill(page, &stood("what the other did of that"), sum, &shares);
+    }
+}
+
 fn timeline(page: &mut String, report: &DemoReport) {
     let total = report.untouched.instructions.max(1);
-    let rows = report.restores.len() as u64 + 2;
+    let travels = report.travel.iter().count() as u64;
+    let rows = report.restores.len() as u64 + 2 + travels;
     let at = |instructions: u64| LEFT + (instructions * BAR / total).min(BAR);
     let _ = write!(
         page,
@@ -84,6 +107,14 @@ fn timeline(page: &mut String, report: &DemoReport) {
             (n + 2) * ROW + 12,
             ROW + 12
         );
+    }
+    if let Some(travel) = &report.travel {
+        let n = rows - 1;
+        row(page, n, "there and back", LEFT, "#5b6b7d", mark(&travel.ending));
+        for moved in &travel.moves {
+            let (x, y) = (at(moved.at), n * ROW + 12);
+            let _ = write!(page, "<circle cx={x} cy={y} r=5 fill=#8a4fbf />");
+        }
     }
     let axis = rows * ROW + 16;
     let _ = write!(
@@ -147,19 +178,9 @@ fn table(page: &mut String, report: &DemoReport) {
             Some(ending.is_same()),
         );
     }
-    let _ = write!(page, "</table>");
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_a_guest_prints_cannot_become_markup() {
-        assert_eq!(escape("<script>&"), "&lt;script&gt;&amp;");
+    if let Some(Travel { ending, .. }) = &report.travel {
+        let (instructions, hash) = (ending.instructions, &ending.state_hash);
+        line("there and back", "", "", instructions, hash, Some(ending.is_same()));
     }
+    let _ = write!(page, "</table>");
 }

@@ -1,12 +1,14 @@
 //! `abide demo`: the promise, shown.
 //!
 //! A guest runs untouched. It runs again and is saved several times on the way. Each file is
-//! restored in a process of its own. Every end must be the same, to the last bit of memory and of
-//! every register. Then one byte of a file is flipped, and must be named.
+//! restored in a process of its own. It runs once more, and is handed to another process and back
+//! while it runs. Every end must be the same, to the last bit of memory and of every register. Then
+//! one byte of a file is flipped, and must be named.
 
 mod html;
 mod processes;
 mod text;
+mod travel;
 
 use crate::cli::DemoArgs;
 use crate::exit::Exit;
@@ -18,6 +20,7 @@ use serde::Serialize;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
+use travel::Travel;
 
 /// The guest of the demo: an arm64 Image built from `guests/demo`.
 const DEMO_GUEST: &[u8] = include_bytes!("../../../../guests/bin/demo.img");
@@ -37,6 +40,8 @@ struct DemoReport {
     saved_on_the_way: Ending,
     /// Each file, restored.
     restores: Vec<Restore>,
+    /// The run that was handed over, there and back; `None`: it ended before that.
+    travel: Option<Travel>,
     /// The file with one byte flipped.
     flipped: Flipped,
 }
@@ -105,6 +110,7 @@ impl DemoReport {
     fn holds(&self) -> bool {
         self.saved_on_the_way.is_same()
             && self.restores.iter().all(|restore| restore.ending.is_same())
+            && self.travel.as_ref().is_none_or(|travel| travel.ending.is_same())
             && self.flipped.is_named()
     }
 }
@@ -115,15 +121,21 @@ pub fn run(args: &DemoArgs) -> Result<Exit> {
     let guest = prepare(args, &dir)?;
     let say = |what: &str| crate::out::say(&format!("demo: {what}"));
 
-    say("1 of 4: a guest runs untouched");
+    say("1 of 5: a guest runs untouched");
     let untouched = guest.run("untouched", &[])?;
     let total = untouched.report.instructions;
-    say("2 of 4: it runs again, and is saved on the way");
+    say("2 of 5: it runs again, and is saved on the way");
     let points = save_points(&dir, total, args.saves);
     let saved = guest.run("saved", &points)?;
-    say("3 of 4: each file goes on in a process of its own");
+    say("3 of 5: each file goes on in a process of its own");
     let finished = run_all(&guest, &points)?;
-    say("4 of 4: one byte of a file is flipped");
+    say("4 of 5: it runs once more, and is handed to another process and back");
+    let travel = travel::run(&guest, &untouched)?;
+    ensure!(
+        travel.is_some() || args.kernel.is_some(),
+        "the guest ended before it could be handed over"
+    );
+    say("5 of 5: one byte of a file is flipped");
     let flipped = flip_a_byte(&guest, &points[points.len() / 2].1, dir.path())?;
 
     let mut restores = Vec::new();
@@ -143,6 +155,7 @@ pub fn run(args: &DemoArgs) -> Result<Exit> {
         console: String::from_utf8_lossy(&untouched.console).into_owned(),
         saved_on_the_way: Ending::of(&saved, &saved.console, &untouched),
         restores,
+        travel,
         flipped,
         untouched: untouched.report,
     };

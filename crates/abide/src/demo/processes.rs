@@ -38,13 +38,7 @@ pub struct Finished {
 impl Guest {
     /// Runs it from its first instruction to its end, saving on the way.
     pub fn run(&self, name: &str, saves: &[(u64, PathBuf)]) -> Result<Finished> {
-        let mut command = self.abide("run");
-        command.arg(name).arg("--deterministic").arg("--kernel").arg(&self.kernel);
-        command.arg("--memory").arg(self.memory.to_string());
-        command.arg(format!("--append={}", self.append));
-        if let Some(initrd) = &self.initrd {
-            command.arg("--initrd").arg(initrd);
-        }
+        let mut command = self.born(name);
         for (instructions, path) in saves {
             command.arg("--save-at").arg(instructions.to_string()).arg("--save-to").arg(path);
         }
@@ -52,6 +46,18 @@ impl Guest {
             command.arg("--keep-running");
         }
         self.finish(name, command)
+    }
+
+    /// `abide run` of it.
+    pub fn born(&self, name: &str) -> Command {
+        let mut command = self.abide("run");
+        command.arg(name).arg("--deterministic").arg("--kernel").arg(&self.kernel);
+        command.arg("--memory").arg(self.memory.to_string());
+        command.arg(format!("--append={}", self.append));
+        if let Some(initrd) = &self.initrd {
+            command.arg("--initrd").arg(initrd);
+        }
+        command
     }
 
     fn restore(&self, name: &str, file: &Path) -> Result<Finished> {
@@ -74,9 +80,15 @@ impl Guest {
         code(&command.arg(file).arg("damaged").output()?)
     }
 
-    fn abide(&self, what: &str) -> Command {
+    /// Where the demo's guests are known.
+    pub fn state_dir(&self) -> PathBuf {
+        self.dir.join("state")
+    }
+
+    /// A command of abide, for the demo's guests.
+    pub fn abide(&self, what: &str) -> Command {
         let mut command = abide(what).unwrap_or_else(|_| Command::new("abide"));
-        command.arg("--state-dir").arg(self.dir.join("state")).stdin(Stdio::null());
+        command.arg("--state-dir").arg(self.state_dir()).stdin(Stdio::null());
         command
     }
 

@@ -1,6 +1,6 @@
 //! The demo's report for the terminal.
 
-use super::{DemoReport, Ending};
+use super::{DemoReport, Ending, Travel};
 use std::fmt::Write;
 use std::path::Path;
 
@@ -16,16 +16,19 @@ pub fn render(report: &DemoReport, html: &Path) -> String {
     };
     line(&mut out, &format!("\n{} ran {} instructions", capital(&report.guest), grouped(total)));
     line(&mut out, &format!("and ended in the state {}.\n", report.untouched.state_hash));
+    let saves = marked(report.restores.iter().map(|restore| restore.saved_at), 'S', total);
     line(&mut out, &format!("  untouched       |{}|", "=".repeat(usize_of(WIDTH))));
-    line(
-        &mut out,
-        &format!("  saved on the way|{}| {}", marks(report, total), word(&report.saved_on_the_way)),
-    );
+    line(&mut out, &format!("  saved on the way|{saves}| {}", word(&report.saved_on_the_way)));
     for (n, restore) in report.restores.iter().enumerate() {
         let before = (restore.saved_at * WIDTH / total).min(WIDTH);
         let bar =
             format!("{}{}", " ".repeat(usize_of(before)), "=".repeat(usize_of(WIDTH - before)));
         line(&mut out, &format!("  restored {:<7}|{bar}| {}", n + 1, word(&restore.ending)));
+    }
+    if let Some(travel) = &report.travel {
+        let (bar, word) =
+            (marked(travel.moves.iter().map(|moved| moved.at), 'M', total), word(&travel.ending));
+        line(&mut out, &format!("  there and back  |{bar}| {word}"));
     }
     line(&mut out, "\n  save  at instruction     file      output before   state at the end");
     for (n, restore) in report.restores.iter().enumerate() {
@@ -42,6 +45,7 @@ pub fn render(report: &DemoReport, html: &Path) -> String {
             ),
         );
     }
+    travelled(&mut out, report.travel.as_ref());
     let named = if report.flipped.is_named() { "named and refused" } else { "NOT NAMED" };
     line(
         &mut out,
@@ -50,7 +54,7 @@ pub fn render(report: &DemoReport, html: &Path) -> String {
     for said in report.flipped.verify_says.lines() {
         line(&mut out, &format!("    {said}"));
     }
-    let runs = report.restores.len() + 1;
+    let runs = report.restores.len() + 1 + usize::from(report.travel.is_some());
     let verdict = if report.holds() {
         format!("Every one of {runs} runs ended as if nothing had happened, to the last bit.")
     } else {
@@ -60,13 +64,25 @@ pub fn render(report: &DemoReport, html: &Path) -> String {
     out
 }
 
-fn marks(report: &DemoReport, total: u64) -> String {
+/// A run that something was done to at each of `points`, in instructions.
+fn marked(points: impl Iterator<Item = u64>, mark: char, total: u64) -> String {
     let mut bar = vec!['='; usize_of(WIDTH)];
-    for restore in &report.restores {
-        let at = usize_of((restore.saved_at * WIDTH / total).min(WIDTH - 1));
-        bar[at] = 'S';
+    for point in points {
+        bar[usize_of((point * WIDTH / total).min(WIDTH - 1))] = mark;
     }
     bar.into_iter().collect()
+}
+
+fn travelled(out: &mut String, travel: Option<&Travel>) {
+    let Some(travel) = travel else {
+        out.push_str("\n  never handed over: it ended before that\n");
+        return;
+    };
+    for (way, moved) in ["there", "back"].iter().zip(&travel.moves) {
+        let (at, stood) = (grouped(moved.at), moved.handoff.text());
+        let _ = write!(out, "\n  handed {way} at instruction {at}, stood still for {stood}");
+    }
+    out.push('\n');
 }
 
 fn word(ending: &Ending) -> &'static str {

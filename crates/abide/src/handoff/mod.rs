@@ -5,6 +5,7 @@ mod address;
 mod desk;
 mod destination;
 mod forecast;
+pub mod html;
 mod measure;
 mod progress;
 mod report;
@@ -19,7 +20,7 @@ pub use destination::{Arrived, Plan, receive};
 pub use forecast::{Forecast, Writes, forecast};
 pub use measure::measure;
 pub use progress::Progress;
-pub use report::{ArrivalReport, HandoffReport};
+pub use report::{ArrivalReport, CopiedRound, HandoffReport};
 pub use security::{Security, read_key};
 pub use source::{ROUNDS_MAX, Wish, migrate};
 

@@ -1,5 +1,6 @@
 //! How long a guest stood still, and for what.
 
+use super::progress::per_second;
 use abide_machine::departure::{Arrival, Departure};
 use abide_machine::restore::Times;
 use serde::{Deserialize, Serialize};
@@ -27,6 +28,26 @@ fn line(total_ns: u64, shares: &[(&str, u64)]) -> String {
     text
 }
 
+/// Pages that went over in one round.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CopiedRound {
+    /// How many.
+    pub pages: u64,
+    /// Bytes that they took on the connection.
+    pub bytes: u64,
+    /// How long they took to be sent, in ns.
+    pub sending_ns: u64,
+    /// Whether the guest stood still meanwhile.
+    pub is_last: bool,
+}
+
+impl CopiedRound {
+    /// Bytes on the connection in a second.
+    pub fn bytes_per_s(&self) -> u64 {
+        per_second(self.bytes, Duration::from_nanos(self.sending_ns))
+    }
+}
+
 /// A handoff as its source saw it. All times are in ns, by the source's clock; `blackout_ns` is the
 /// sum of those that follow it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +70,9 @@ pub struct HandoffReport {
     pub bytes: u64,
     /// Of those before the last round, how many went over in a second.
     pub bytes_per_s: u64,
+    /// Each round in which pages went over.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub copied: Vec<CopiedRound>,
     /// From the command to stand still to the destination's word that it has the guest.
     pub blackout_ns: u64,
     /// Until every vCPU rested.
@@ -78,7 +102,8 @@ impl HandoffReport {
         self.blackout_ns = self.shares().iter().map(|(_, ns)| ns).sum();
     }
 
-    fn shares(&self) -> [(&'static str, u64); 9] {
+    /// For what the guest stood still, and how many ns.
+    pub fn shares(&self) -> [(&'static str, u64); 9] {
         [
             ("pause", self.pause_ns),
             ("flush", self.flush_ns),
@@ -164,9 +189,9 @@ impl ArrivalReport {
         self.behind_ns = self.blackout_ns.map(|stood| stood.saturating_sub(self.skipped_ns));
     }
 
-    /// For people.
-    pub fn text(&self) -> String {
-        let shares = [
+    /// What was done here of the time for which the guest stood still, and for how many ns.
+    pub fn shares(&self) -> [(&'static str, u64); 7] {
+        [
             ("restore", self.restore_ns),
             ("verify", self.verify_ns),
             ("journal", self.journal_prepared_ns),
@@ -174,8 +199,12 @@ impl ArrivalReport {
             ("journal", self.journal_running_ns),
             ("claim", self.claim_ns),
             ("activate", self.activate_ns),
-        ];
-        let shown = line(self.blackout_ns.unwrap_or(0), &shares);
+        ]
+    }
+
+    /// For people.
+    pub fn text(&self) -> String {
+        let shown = line(self.blackout_ns.unwrap_or(0), &self.shares());
         let clocks = match (self.is_of_one_clock, self.clock_error_ns) {
             (true, _) => String::new(),
             (false, Some(error)) => {

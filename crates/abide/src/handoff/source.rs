@@ -2,7 +2,7 @@
 
 use super::progress::{Lap, Progress, per_second};
 use super::report::ns;
-use super::{Address, Desk, HandoffReport, Security, random, refuse, word_of};
+use super::{Address, CopiedRound, Desk, HandoffReport, Security, random, refuse, word_of};
 use crate::console::Requests;
 use crate::descriptors::Pair;
 use crate::out::say;
@@ -296,8 +296,12 @@ impl SourceGuest for Outgoing<'_> {
         let sent = planned.send(round, ram, links, self.compression, is_cancelled)?;
         self.report.pages += round.pages;
         self.report.bytes += sent;
-        if !round.is_last {
-            self.sending += begun.elapsed();
+        let (took, is_last) = (begun.elapsed(), round.is_last);
+        let sending_ns = ns(took);
+        let copied = CopiedRound { pages: round.pages, bytes: sent, sending_ns, is_last };
+        self.report.copied.push(copied);
+        if !is_last {
+            self.sending += took;
             self.report.bytes_per_s = per_second(self.report.bytes, self.sending);
         }
         Ok(())

@@ -2,6 +2,7 @@
 
 use super::text::{register, summary};
 use super::{Cell, Table};
+use crate::html::escape;
 use abide_contract::rules::name;
 use abide_contract::{Plan, Step, Verdict};
 use std::fmt::Write;
@@ -120,11 +121,6 @@ fn rows<'a>(out: &mut String, steps: impl Iterator<Item = &'a Step>) {
         }
     }
     out.push_str("</table>");
-}
-
-/// Names come from files, and may hold anything.
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('\'', "&#39;")
 }
 
 #[cfg(test)]

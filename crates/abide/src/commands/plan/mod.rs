@@ -7,6 +7,7 @@ mod text;
 use super::fleet::{self, Source};
 use crate::cli::PlanArgs;
 use crate::exit::Exit;
+use crate::html::ReportForm;
 use crate::out::print;
 use abide_contract::{Exceptions, Guest, Plan, Profile, plan_accepting};
 use anyhow::{Result, bail};
@@ -65,11 +66,10 @@ pub fn run(args: &PlanArgs) -> Result<Exit> {
 }
 
 fn report(path: &Path, table: &Table) -> Result<String> {
-    match path.extension().and_then(|ending| ending.to_str()) {
-        Some("html") => Ok(html::page(table)),
-        Some("json") => Ok(serde_json::to_string_pretty(&json::table(table))?),
-        _ => bail!("{}: a report ends in .html or .json", path.display()),
-    }
+    Ok(match ReportForm::of(path)? {
+        ReportForm::Html => html::page(table),
+        ReportForm::Json => serde_json::to_string_pretty(&json::table(table))?,
+    })
 }
 
 fn make(args: &PlanArgs) -> Result<Table> {
