@@ -5,6 +5,7 @@ use abide_machine::devices::virtio::{CID_MAX, CID_MIN, DiskConfig, VsockConfig};
 use abide_machine::restore::DiskChange;
 use abide_net::{MacAddress, NetConfig};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 mod clock;
@@ -12,7 +13,7 @@ mod handoff;
 mod stolen_time;
 mod vmclock;
 pub use clock::{Announcement, ClockArgs, HostClock, HostClockArgs};
-pub use handoff::{ElsewhereArgs, KeygenArgs, MigrateArgs, ReceiveArgs};
+pub use handoff::{ElsewhereArgs, KeygenArgs, MigrateArgs, ReceiveArgs, UpgradeArgs};
 pub use stolen_time::StolenTimeArgs;
 pub use vmclock::VmclockArgs;
 
@@ -81,6 +82,9 @@ pub enum Command {
     /// Move: hand a running guest to a process that expects it, or give that up
     #[command(after_long_help = EXIT_CODES)]
     Migrate(MigrateArgs),
+    /// Move: let another abide of this host, newer or older, take over a running guest
+    #[command(after_long_help = EXIT_CODES)]
+    Upgrade(UpgradeArgs),
     /// Move: expect a running guest, and run it from there on
     #[command(after_long_help = EXIT_CODES)]
     Receive(Box<ReceiveArgs>),
@@ -426,6 +430,16 @@ impl AcceptArgs {
     pub fn exceptions(&self) -> Exceptions {
         let advertised = ExceptionName::AdvertisedNotImplemented;
         Exceptions { advertised_not_implemented: self.accept.contains(&advertised) }
+    }
+
+    /// As they were given, for another process.
+    pub fn words(&self) -> Vec<OsString> {
+        let words = |exception: &ExceptionName| match exception {
+            ExceptionName::AdvertisedNotImplemented => {
+                ["--accept".into(), "advertised-not-implemented".into()]
+            }
+        };
+        self.accept.iter().flat_map(words).collect()
     }
 }
 

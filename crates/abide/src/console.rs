@@ -41,6 +41,13 @@ struct State {
     given_up: bool,
 }
 
+impl State {
+    /// Whether something has not left yet that somebody will read.
+    fn is_leaving(&self) -> bool {
+        !self.given_up && (self.writing || !self.waiting.is_empty())
+    }
+}
+
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -92,19 +99,26 @@ impl Output {
     /// Waits until all has left; not for long if `hurry`, and no longer once
     /// [`Self::give_up`] is called. Then waits until whoever asked something has the answer.
     pub fn finish(&self, hurry: bool) {
-        let leaving =
-            |state: &State| !state.given_up && (state.writing || !state.waiting.is_empty());
         if hurry {
-            self.wait_briefly(leaving);
+            self.await_leaving();
         } else {
-            drop(self.shared.wait_while(leaving));
+            drop(self.shared.wait_while(State::is_leaving));
         }
         self.wait_briefly(|state| state.requests > 0);
     }
 
-    fn wait_briefly(&self, condition: impl Fn(&State) -> bool) {
+    /// Waits, not for long, until all has left; `false` if it has not.
+    fn await_leaving(&self) -> bool {
+        self.wait_briefly(State::is_leaving)
+    }
+
+    /// Waits, not for long, while it is so; `false` if it still is.
+    fn wait_briefly(&self, condition: impl Fn(&State) -> bool) -> bool {
         let state = self.shared.lock();
-        drop(self.shared.changed.wait_timeout_while(state, LAST_WORDS, |state| condition(state)));
+        let changed = &self.shared.changed;
+        let waited = changed.wait_timeout_while(state, LAST_WORDS, |state| condition(state));
+        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        !condition(&state)
     }
 
     /// Loses what is on its way.
@@ -168,6 +182,11 @@ impl Requests {
     pub fn ask(&self, command: Command) -> Option<Reply> {
         let _underway = self.begin();
         self.control.ask(command)
+    }
+
+    /// Waits, not for long, until all that was printed has left; `false` if it has not.
+    pub fn has_printed(&self) -> bool {
+        self.output.await_leaving()
     }
 
     /// Counts something asked: until it is dropped, the machine does not wait for its output, and

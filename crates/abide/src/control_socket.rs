@@ -6,6 +6,7 @@ use crate::console::Requests;
 use crate::descriptors::{self, Pair, Reader as Descriptors};
 use crate::handoff::{self, Address, Desk, HandoffReport, Progress, Security, Wish, Writes};
 use crate::state_dir::StateDir;
+use crate::upgrade::{self, Around};
 use abide_machine::handoff::Handoff;
 use abide_machine::runner::{Command, Reply, Status};
 use abide_migrate::Durability;
@@ -72,6 +73,13 @@ pub enum Request {
     },
     /// Tell how fast it writes to its memory.
     MeasureWrites,
+    /// Hand it to another program, which takes this process's place.
+    Upgrade {
+        /// The program, with an absolute path.
+        program: PathBuf,
+    },
+    /// Let the process that asks share the guest's place, which it takes over.
+    SharePlace,
     /// Give up the handoff that is under way.
     CancelMigration,
     /// The other side of the handoff is fenced, as an operator states.
@@ -249,9 +257,13 @@ fn serve_one(stream: &UnixStream, desk: &Desk) -> Result<()> {
     let mut reader = BufReader::new(Descriptors::new(stream).take(LINE_MAX_LEN));
     reader.read_line(&mut line)?;
     let tunnel = reader.into_inner().into_inner().pair();
+    let request: Result<Request, _> = serde_json::from_str(&line);
+    if matches!(request, Ok(Request::SharePlace)) {
+        return desk.around().context("no guest is here yet")?.share_place(stream);
+    }
     // Until the answer has left, this process must not end.
     let _underway = desk.guest().map(Requests::begin);
-    let response = match serde_json::from_str(&line) {
+    let response = match request {
         Ok(request) => answer(request, desk, tunnel, stream),
         Err(error) => Response::Failed { reason: format!("not a command: {error}") },
     };
@@ -289,10 +301,14 @@ fn migrate(
     };
     match to.parse().map(wished) {
         Err(reason) => failed(reason),
-        Ok(wish) => match handoff::migrate(desk, &wish, tunnel, &tell) {
-            Ok(report) => Response::Migrated { report: Box::new(report) },
-            Err(error) => failed(format!("{error:#}")),
-        },
+        Ok(wish) => migrated(handoff::migrate(desk, &wish, tunnel, &tell)),
+    }
+}
+
+fn migrated(handed: Result<HandoffReport>) -> Response {
+    match handed {
+        Ok(report) => Response::Migrated { report: Box::new(report) },
+        Err(error) => Response::Failed { reason: format!("{error:#}") },
     }
 }
 
@@ -369,6 +385,7 @@ fn answer(request: Request, desk: &Desk, tunnel: Option<Pair>, stream: &UnixStre
                 } else {
                     Durability::Required
                 },
+                shares_console: false,
             };
             return migrate(desk, &to, wished, tunnel, tells.then_some(stream));
         }
@@ -377,6 +394,11 @@ fn answer(request: Request, desk: &Desk, tunnel: Option<Pair>, stream: &UnixStre
                 Ok(writes) => Response::Writes(writes),
                 Err(error) => Response::Failed { reason: format!("{error:#}") },
             };
+        }
+        Request::Upgrade { program } => return migrated(upgrade::upgrade(desk, &program)),
+        // It is answered by a descriptor.
+        Request::SharePlace => {
+            return Response::Failed { reason: "nobody takes it over".to_owned() };
         }
         Request::CancelMigration => {
             desk.cancel();
@@ -389,7 +411,12 @@ fn answer(request: Request, desk: &Desk, tunnel: Option<Pair>, stream: &UnixStre
         Request::Announce { notice } => Command::Announce(notice.into()),
         Request::Pause => Command::Pause,
         Request::Resume => Command::Resume,
-        Request::Stop => Command::Stop,
+        Request::Stop => {
+            if desk.around().is_some_and(Around::stop_elsewhere) {
+                return Response::Done;
+            }
+            Command::Stop
+        }
         Request::Save { path, keep_running, compress, overwrite } => {
             Command::Save { path, keep_running, compress, overwrite }
         }
@@ -457,6 +484,21 @@ fn send_with(stream: &UnixStream, message: &impl Serialize, tunnel: Option<&Pair
     Ok(descriptors::send(stream, line.as_bytes(), tunnel)?)
 }
 
+/// Sends a command to the guest of this name. The answer is still to come.
+pub fn begin(
+    state: &StateDir,
+    name: &str,
+    request: &Request,
+    tunnel: Option<&Pair>,
+) -> Result<UnixStream> {
+    let stream = state.connect(name)?;
+    refuse_if_stopped(name, &stream)?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    send_with(&stream, request, tunnel).with_context(|| format!("guest {name}"))?;
+    Ok(stream)
+}
+
 /// Sends a command to the guest of this name and waits for its answer: however long a save takes,
 /// otherwise as long as a save that is under way there may be expected to.
 pub fn ask(state: &StateDir, name: &str, request: &Request) -> Result<Response> {
@@ -471,11 +513,8 @@ pub fn ask_told(
     tunnel: Option<Pair>,
     told: &mut dyn FnMut(&Progress),
 ) -> Result<Response> {
-    let stream = state.connect(name)?;
-    refuse_if_stopped(name, &stream)?;
-    stream.set_write_timeout(Some(PATIENCE))?;
     let patience = match request {
-        Request::Migrate { .. } => None,
+        Request::Migrate { .. } | Request::Upgrade { .. } => None,
         Request::MeasureWrites | Request::CancelMigration | Request::Fenced | Request::Discard => {
             Some(PATIENCE)
         }
@@ -486,9 +525,10 @@ pub fn ask_told(
         Request::Status => Some(STATUS_PATIENCE),
         Request::Clock | Request::Announce { .. } => Some(PATIENCE),
         Request::Pause | Request::Resume | Request::Stop => Some(PATIENCE),
+        Request::SharePlace => Some(PATIENCE),
     };
+    let stream = begin(state, name, request, tunnel.as_ref())?;
     stream.set_read_timeout(patience)?;
-    send_with(&stream, request, tunnel.as_ref()).with_context(|| format!("guest {name}"))?;
     // From here on it is the guest's process's: its other side shall see when that closes it.
     drop(tunnel);
     let mut reader = BufReader::new(&stream);

@@ -27,6 +27,22 @@ pub enum Exit {
 }
 
 impl Exit {
+    /// The one with this number.
+    pub fn of(number: i32) -> Option<Self> {
+        let all = [
+            Self::Fine,
+            Self::Refused,
+            Self::Damaged,
+            Self::HostCannot,
+            Self::GuestReset,
+            Self::GuestPanicked,
+            Self::SavedAway,
+            Self::Stopped,
+            Self::GivenAway,
+        ];
+        all.into_iter().find(|exit| i32::from(exit.number()) == number)
+    }
+
     /// The number. 2 is usage, which the argument parser exits with itself.
     pub const fn number(self) -> u8 {
         match self {

@@ -19,6 +19,7 @@ mod report;
 mod signals;
 mod state_dir;
 mod terminal;
+mod upgrade;
 
 use crate::cli::{Cli, Command};
 use crate::control_socket::Request;
@@ -56,6 +57,7 @@ fn dispatch(command: &Command) -> Result<Exit> {
         Command::Stop(args) => commands::guests::simple(args, &Request::Stop),
         Command::Save(args) => commands::guests::save(args),
         Command::Migrate(args) => commands::migrate::run(args),
+        Command::Upgrade(args) => commands::upgrade::run(args),
         Command::Keygen(args) => commands::keygen::run(args),
         Command::Receive(args) => commands::receive::run(args),
         Command::Inspect(args) => commands::files::inspect(args),

@@ -2,6 +2,7 @@
 
 use crate::handoff::Desk;
 use crate::out::say;
+use crate::upgrade::Around;
 use anyhow::{Context, Result};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
@@ -16,7 +17,8 @@ pub fn handle(desk: Arc<Desk>) -> Result<()> {
     let mut signals = Signals::new(watched).context("signals")?;
     std::thread::spawn(move || {
         for signal in signals.forever() {
-            if signal != SIGXFSZ {
+            let is_elsewhere = || desk.around().is_some_and(Around::stop_elsewhere);
+            if signal != SIGXFSZ && !is_elsewhere() {
                 end(&desk);
             }
         }

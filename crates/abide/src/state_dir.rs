@@ -6,15 +6,20 @@
 use anyhow::{Context, Result, bail};
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use std::fs::File;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The longest name of a guest, in bytes.
 const NAME_MAX_LEN: usize = 64;
 const LOCK: &str = "lock";
 const SOCKET: &str = "control.sock";
+/// The control socket of a process that is about to get the guest.
+const NEXT_SOCKET: &str = "next.sock";
+/// Where it gets the guest.
+const HANDOFF_SOCKET: &str = "handoff.sock";
 /// The folder of journals, which outlive the guests' processes. No guest can have this name.
 const JOURNALS: &str = ".journals";
 
@@ -30,7 +35,9 @@ pub struct Place {
     name: String,
     folder: PathBuf,
     // Held for its lock.
-    _lock: File,
+    lock: OwnedFd,
+    /// Whether it is another process's, or nobody's: then it is not this one that leaves it.
+    is_handed_on: AtomicBool,
 }
 
 impl StateDir {
@@ -42,6 +49,8 @@ impl StateDir {
         };
         std::fs::create_dir_all(&path)
             .with_context(|| format!("state directory {}: cannot be made", path.display()))?;
+        // A process that takes over may be told, and may have another working directory.
+        let path = std::path::absolute(path)?;
         Ok(Self { path })
     }
 
@@ -87,7 +96,7 @@ impl StateDir {
             }
             // Only a lock on the file that others will open counts.
             if is_same_file(&lock, &folder.join(LOCK)) {
-                return Ok(Some(Place { name: name.to_owned(), folder, _lock: lock }));
+                return Ok(Some(Place::new(name, folder, lock.into())));
             }
         }
     }
@@ -120,6 +129,24 @@ impl StateDir {
         Ok(self.path.join(JOURNALS).join(name))
     }
 
+    /// The place of `name` together with the process that has it, whose `lock` this is: who asks
+    /// whether the guest runs never finds it free. It is left to that process until
+    /// [`Place::take_socket`].
+    pub fn share(&self, name: &str, lock: OwnedFd) -> Result<Place> {
+        check_name(name)?;
+        let folder = self.path.join(name);
+        let lock = File::from(lock);
+        anyhow::ensure!(is_same_file(&lock, &folder.join(LOCK)), "that is no lock of {name}");
+        let place = Place::new(name, folder, lock.into());
+        place.hand_on();
+        Ok(place)
+    }
+
+    /// The directory.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Connects to the guest of this name.
     pub fn connect(&self, name: &str) -> Result<UnixStream> {
         check_name(name)?;
@@ -131,15 +158,24 @@ impl StateDir {
             );
         }
         let folder = self.path.join(name);
-        through_fd(&folder, |socket| UnixStream::connect(socket))
+        through_fd(&folder, SOCKET, |socket| UnixStream::connect(socket))
             .with_context(|| format!("guest {name}: its socket does not answer"))
     }
 }
 
 impl Place {
+    fn new(name: &str, folder: PathBuf, lock: OwnedFd) -> Self {
+        Self { name: name.to_owned(), folder, lock, is_handed_on: AtomicBool::new(false) }
+    }
+
     /// The guest's name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The state directory.
+    pub fn state_dir(&self) -> &Path {
+        self.folder.parent().unwrap_or(&self.folder)
     }
 
     /// Where the guest's journal is: it stays when the guest's process is gone.
@@ -150,21 +186,65 @@ impl Place {
         Ok(journals.join(&self.name))
     }
 
+    /// Where the process that gets the guest has its journal, while the one that has it uses
+    /// [`Self::journal`]. No guest can have this name.
+    pub fn next_journal(&self) -> Result<PathBuf> {
+        Ok(self.journal()?.with_file_name(format!(".{}", self.name)))
+    }
+
     /// Begins to listen for commands.
     pub fn listen(&self) -> Result<UnixListener> {
+        self.listen_at(SOCKET)
+    }
+
+    /// Begins to listen, while another process is the one who is asked, until
+    /// [`Self::take_socket`].
+    pub fn listen_beside(&self) -> Result<UnixListener> {
+        self.listen_at(NEXT_SOCKET)
+    }
+
+    fn listen_at(&self, socket: &str) -> Result<UnixListener> {
         // A socket that a dead process left; the lock says that nobody else uses it.
-        let _ = std::fs::remove_file(self.folder.join(SOCKET));
-        through_fd(&self.folder, |socket| UnixListener::bind(socket))
+        let _ = std::fs::remove_file(self.folder.join(socket));
+        through_fd(&self.folder, socket, |socket| UnixListener::bind(socket))
             .with_context(|| format!("{}: cannot listen", self.folder.display()))
+    }
+
+    /// From here on who asks for the guest asks this process, which listens beside already. One
+    /// step for everybody: there is no moment when nobody answers.
+    pub fn take_socket(&self) -> Result<()> {
+        std::fs::rename(self.folder.join(NEXT_SOCKET), self.folder.join(SOCKET))
+            .with_context(|| format!("{}: cannot take the socket", self.folder.display()))?;
+        self.is_handed_on.store(false, Ordering::SeqCst);
+        Ok(())
+    }
+
+    /// Where a guest is handed to another process that shares this place.
+    pub fn handoff_socket(&self) -> PathBuf {
+        self.folder.join(HANDOFF_SOCKET)
+    }
+
+    /// The lock, for a process that is to share the place.
+    pub fn lock(&self) -> BorrowedFd<'_> {
+        self.lock.as_fd()
+    }
+
+    /// The place is another process's from here on, and stands when this one ends.
+    pub fn hand_on(&self) {
+        self.is_handed_on.store(true, Ordering::SeqCst);
     }
 }
 
 impl Place {
-    /// Leaves the place: for who ends without dropping it.
+    /// Leaves the place, once: for who ends without dropping it.
     pub fn leave(&self) {
+        if self.is_handed_on.swap(true, Ordering::SeqCst) {
+            return;
+        }
         // What cannot be removed does no harm: without its lock it counts as not running.
-        let _ = std::fs::remove_file(self.folder.join(SOCKET));
-        let _ = std::fs::remove_file(self.folder.join(LOCK));
+        for file in [SOCKET, NEXT_SOCKET, HANDOFF_SOCKET, LOCK] {
+            let _ = std::fs::remove_file(self.folder.join(file));
+        }
         let _ = std::fs::remove_dir(&self.folder);
     }
 }
@@ -182,11 +262,15 @@ fn is_same_file(open: &File, path: &Path) -> bool {
 
 /// A socket's path may have 107 bytes; a state directory may be longer. So the path goes through
 /// a descriptor of the folder.
-fn through_fd<T>(folder: &Path, open: impl FnOnce(&Path) -> std::io::Result<T>) -> Result<T> {
+fn through_fd<T>(
+    folder: &Path,
+    socket: &str,
+    open: impl FnOnce(&Path) -> std::io::Result<T>,
+) -> Result<T> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let fd = rustix::fs::open(folder, flags, Mode::empty())?;
     let short = PathBuf::from(format!("/proc/self/fd/{}", fd.as_raw_fd()));
-    Ok(open(&short.join(SOCKET))?)
+    Ok(open(&short.join(socket))?)
 }
 
 fn default_path() -> Result<PathBuf> {
@@ -231,6 +315,25 @@ mod tests {
         assert_eq!(state.running().unwrap(), ["web"]);
         drop(place);
         assert!(state.running().unwrap().is_empty());
+        assert!(state.take(Some("web"), None).is_ok());
+    }
+
+    #[test]
+    fn a_place_goes_to_another_process_and_is_never_free() {
+        let (_dir, state) = temp();
+        let first = state.take(Some("web"), None).unwrap();
+        let _first_listens = first.listen().unwrap();
+        let lock = first.lock().try_clone_to_owned().unwrap();
+        assert!(state.share("other", lock.try_clone().unwrap()).is_err(), "a lock of another's");
+        let second = state.share("web", lock).unwrap();
+        let second_listens = second.listen_beside().unwrap();
+        second.take_socket().unwrap();
+        first.hand_on();
+        drop(first);
+        assert!(state.is_running("web") && state.take(Some("web"), None).is_err());
+        let _asking = state.connect("web").unwrap();
+        assert!(second_listens.accept().is_ok(), "it is the second one who is asked");
+        drop(second);
         assert!(state.take(Some("web"), None).is_ok());
     }
 

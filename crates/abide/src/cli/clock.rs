@@ -2,6 +2,7 @@
 
 use super::StateDirArgs;
 use clap::{Args, ValueEnum};
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// Where the time comes from.
@@ -18,6 +19,24 @@ pub struct HostClockArgs {
     /// The table of leap seconds
     #[arg(long, value_name = "FILE", default_value = abide_host_time::LEAP_SECONDS_LIST)]
     pub leap_seconds: PathBuf,
+}
+
+impl HostClockArgs {
+    /// As they were given, for another process of this host.
+    pub fn words(&self) -> Vec<OsString> {
+        use abide_host_time::Kind;
+        let kind: OsString = match &self.host_clock {
+            HostClock::Kernel(Kind::Unstated) => "auto".into(),
+            HostClock::Kernel(Kind::Exact) => "exact".into(),
+            HostClock::Kernel(Kind::Smeared) => "smeared".into(),
+            HostClock::Simulated(path) => {
+                let mut text = OsString::from("sim:");
+                text.push(path);
+                text
+            }
+        };
+        vec!["--host-clock".into(), kind, "--leap-seconds".into(), self.leap_seconds.clone().into()]
+    }
 }
 
 /// What the host's clock is.

@@ -9,6 +9,7 @@ use abide_machine::restore::DiskChange;
 use abide_migrate::Durability;
 use anyhow::Result;
 use clap::{Args, ValueEnum};
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// What is elsewhere on this host than where the guest was.
@@ -188,6 +189,41 @@ pub struct ReceiveArgs {
     pub report: Option<PathBuf>,
     #[command(flatten)]
     pub journal: JournalArgs,
+    #[command(flatten)]
+    pub state: StateDirArgs,
+    /// Take over name, place and console of the process that has the guest and started this one, as
+    /// `abide upgrade` lets it
+    #[arg(long)]
+    pub takes_over: bool,
+}
+
+impl ReceiveArgs {
+    /// Options that hold as well for the process that takes over from this one.
+    pub fn words(&self) -> Vec<OsString> {
+        [self.host_clock.words(), self.stolen_time.words(), self.accept.words()].concat()
+    }
+}
+
+/// Arguments of `upgrade`.
+#[derive(Debug, Args)]
+pub struct UpgradeArgs {
+    /// The guest
+    pub name: String,
+    /// The program that takes over, of any version that has a handoff [default: the one that this
+    /// command is given to]
+    ///
+    /// The guest's process starts it, with its own standard input, output and error and its own
+    /// options, and hands the guest to it: RAM is not copied, and stays where it is. Then that
+    /// process only waits, and ends as the new one ends. If the new one refuses or fails, the guest
+    /// goes on as it was.
+    #[arg(long, value_name = "PROGRAM")]
+    pub to: Option<PathBuf>,
+    /// Answer in JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Write how it went as one self-contained HTML page, or as JSON, by the file's ending
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
     #[command(flatten)]
     pub state: StateDirArgs,
 }

@@ -2,6 +2,7 @@
 
 use abide_pvtime::{Revision, Revisions};
 use clap::Args;
+use std::ffi::OsString;
 
 /// Of which revisions records of stolen time are kept.
 #[derive(Clone, Debug, Default, Args)]
@@ -13,6 +14,14 @@ pub struct StolenTimeArgs {
     /// and a saved one that has it is refused. Engine soft can be told of others, to try what fits.
     #[arg(long = "stolen-time", value_name = "REVISIONS", value_parser = parse_revisions)]
     pub stolen_time: Option<Revisions>,
+}
+
+impl StolenTimeArgs {
+    /// As they were given, for another process of this host.
+    pub fn words(&self) -> Vec<OsString> {
+        let words = |revisions: &Revisions| ["--stolen-time".into(), revisions.to_string().into()];
+        self.stolen_time.iter().flat_map(words).collect()
+    }
 }
 
 fn parse_revisions(text: &str) -> Result<Revisions, String> {

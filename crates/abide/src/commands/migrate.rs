@@ -122,7 +122,12 @@ fn cancel_on_interrupt(state: &StateDir, name: &str) -> Result<()> {
 }
 
 /// Writes how a handoff went.
-fn write_report(path: &Path, form: ReportForm, name: &str, report: &HandoffReport) -> Result<()> {
+pub fn write_report(
+    path: &Path,
+    form: ReportForm,
+    name: &str,
+    report: &HandoffReport,
+) -> Result<()> {
     let text = match form {
         ReportForm::Html => html::page(name, report),
         ReportForm::Json => serde_json::to_string_pretty(report)? + "\n",

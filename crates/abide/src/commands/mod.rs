@@ -19,3 +19,4 @@ mod resolve;
 pub mod restore;
 pub mod run;
 mod session;
+pub mod upgrade;

@@ -10,6 +10,8 @@ use crate::handoff::{self, Arrived, Desk, Plan};
 use crate::out::say;
 use crate::report::{RestoreTimes, RestoredRegisters, RestoredStep};
 use crate::signals;
+use crate::state_dir::StateDir;
+use crate::upgrade;
 use abide_machine::runner::RunConfig;
 use anyhow::Result;
 use std::sync::Arc;
@@ -18,11 +20,22 @@ use std::sync::Arc;
 pub fn run(args: &ReceiveArgs) -> Result<Exit> {
     let host_time = clock::source(&args.host_clock)?;
     let elsewhere = devices::elsewhere(&args.elsewhere)?;
-    let place = session::take_place(args.state.state_dir.as_deref(), Some(&args.name), None)?;
     let output = Output::stdout();
-    let (listen, at) = args.network.security()?.listen(&args.at)?;
-    let desk = Arc::new(Desk::new(place.name(), place.journal()?));
-    control_socket::serve(place.listen()?, Arc::clone(&desk));
+    let state_dir = args.state.state_dir.as_deref();
+    let (place, listen, at, desk) = if args.takes_over {
+        // The process that has the guest dials as soon as the place is shared.
+        let (listen, at) = args.network.security()?.listen(&args.at)?;
+        let place = upgrade::share(&StateDir::open(state_dir)?, &args.name)?;
+        let desk = Arc::new(Desk::new(place.name(), place.next_journal()?));
+        control_socket::serve(place.listen_beside()?, Arc::clone(&desk));
+        (Arc::new(place), listen, at, desk)
+    } else {
+        let place = session::take_place(state_dir, Some(&args.name), None)?;
+        let (listen, at) = args.network.security()?.listen(&args.at)?;
+        let desk = Arc::new(Desk::new(place.name(), place.journal()?));
+        control_socket::serve(place.listen()?, Arc::clone(&desk));
+        (Arc::new(place), listen, at, desk)
+    };
     signals::handle(Arc::clone(&desk))?;
     let plan = Plan {
         engine: args.engine,
@@ -34,8 +47,11 @@ pub fn run(args: &ReceiveArgs) -> Result<Exit> {
         memory: args.at.memory(),
         is_tunnel: args.at.is_tunnel(),
         durability: args.journal.durability(),
+        takes_over: args.takes_over.then(|| Arc::clone(&place)),
     };
-    say(&format!("{} is expected at {at}", place.name()));
+    if !args.takes_over {
+        say(&format!("{} is expected at {at}", place.name()));
+    }
     let receiving = handoff::receive(Arc::clone(&desk), plan, listen);
     let Some(arrived) = receiving.wait() else {
         receiving.why()?;
@@ -66,7 +82,9 @@ pub fn run(args: &ReceiveArgs) -> Result<Exit> {
         told.iter().for_each(|line| say(line));
     });
     let config = RunConfig { starts_paused, ..RunConfig::default() };
-    let exit = session::run_at(machine, &output, &place, &config, &report, &desk);
+    let (options, is_awaited) = (args.words(), args.takes_over);
+    let setting = session::Setting { output, place: Arc::clone(&place), options, is_awaited };
+    let exit = session::run_at(machine, setting, &config, &report, &desk);
     // If it panicked, its own message has been printed.
     let _ = telling.join();
     exit

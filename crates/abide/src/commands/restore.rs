@@ -103,7 +103,9 @@ pub fn run(args: &RestoreArgs) -> Result<Exit> {
         restored_steps: Some(steps),
         arrival: None,
     };
-    session::run(machine, &output, &place, &config, &report)
+    let options = [args.host_clock.words(), args.stolen_time.words(), args.accept.words()].concat();
+    let setting = session::Setting { output, place, options, is_awaited: false };
+    session::run(machine, setting, &config, &report)
 }
 
 /// The engine for a guest that is handed over with what `reader` read, and why it is not KVM where

@@ -14,6 +14,7 @@ use anyhow::{Context, Result, bail};
 use std::borrow::Cow;
 use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
 
 /// The guest that comes with abide: an arm64 Image built from `guests/shell`.
 const SHIPPED_GUEST: &[u8] = include_bytes!("../../../../guests/bin/shell.img");
@@ -94,7 +95,9 @@ pub fn run(args: &RunArgs) -> Result<Exit> {
     }
     say(&format!("{} runs on engine {}{instead}", place.name(), machine.engine()));
     let report = session::Report { path: args.report.as_deref(), ..session::Report::default() };
-    session::run(machine, &output, &place, &config, &report)
+    let options = [args.host_clock.words(), args.stolen_time.words()].concat();
+    let setting = session::Setting { output, place: Arc::new(place), options, is_awaited: false };
+    session::run(machine, setting, &config, &report)
 }
 
 /// What is asked for that only the software engine has.

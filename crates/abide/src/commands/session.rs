@@ -9,10 +9,12 @@ use crate::out::say;
 use crate::report::{RestoreTimes, RestoredRegisters, RestoredStep, RunReport};
 use crate::signals;
 use crate::state_dir::{Place, StateDir};
-use crate::terminal::{self, Stdin};
+use crate::terminal::{self, Keyboard};
+use crate::upgrade::Around;
 use abide_machine::Machine;
 use abide_machine::runner::{Outcome, RunConfig, SavePoint, control};
 use anyhow::{Context, Result, bail};
+use std::ffi::OsString;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -61,58 +63,75 @@ pub struct Report<'a> {
     pub arrival: Option<ArrivalReport>,
 }
 
-/// Runs the machine, which prints to `output`, to its end.
+/// Where a guest runs.
+pub struct Setting {
+    /// Where it prints.
+    pub output: Output,
+    /// Its place.
+    pub place: Arc<Place>,
+    /// Options that hold as well for a process that takes over from this one.
+    pub options: Vec<OsString>,
+    /// Another process waits for this one.
+    pub is_awaited: bool,
+}
+
+/// Runs the machine to its end.
 pub fn run(
     machine: Machine,
-    output: &Output,
-    place: &Place,
+    setting: Setting,
     config: &RunConfig,
     report: &Report<'_>,
 ) -> Result<Exit> {
+    let place = &setting.place;
     let desk = Arc::new(Desk::new(place.name(), place.journal()?));
     control_socket::serve(place.listen()?, Arc::clone(&desk));
     signals::handle(Arc::clone(&desk))?;
-    run_at(machine, output, place, config, report, &desk)
+    run_at(machine, setting, config, report, &desk)
 }
 
 /// As [`run`], of a guest that is asked at `desk` already, also by signals.
 pub fn run_at(
+    machine: Machine,
+    setting: Setting,
+    config: &RunConfig,
+    report: &Report<'_>,
+    desk: &Arc<Desk>,
+) -> Result<Exit> {
+    let place = Arc::clone(&setting.place);
+    let exit = run_seated(machine, setting, config, report, desk);
+    // Threads that answer have it too, and never end.
+    place.leave();
+    exit
+}
+
+fn run_seated(
     mut machine: Machine,
-    output: &Output,
-    place: &Place,
+    setting: Setting,
     config: &RunConfig,
     report: &Report<'_>,
     desk: &Desk,
 ) -> Result<Exit> {
+    let Setting { output, place, options, is_awaited } = setting;
     let (control, queue) = control();
     let requests = Requests::new(control, output.clone());
-    desk.seat(requests.clone());
-    let terminal = if machine.is_deterministic() {
-        drop(requests);
-        None
-    } else {
-        match terminal::stdin() {
-            Stdin::Background => None,
-            Stdin::Stream => {
-                terminal::feed(requests, false);
-                None
-            }
-            Stdin::Terminal(terminal) => {
-                terminal::feed(requests, true);
-                Some(terminal)
-            }
-        }
-    };
+    let keyboard = (!machine.is_deterministic()).then(|| Keyboard::attach(requests.clone()));
+    let path = report.path.map(Path::to_path_buf);
+    desk.surround(Around::new(Arc::clone(&place), keyboard, options, path, is_awaited));
+    desk.seat(requests);
     let result = machine.run(&queue, config);
     // Whoever asks from here on is told that the guest has ended.
     drop(queue);
-    if result.as_ref().is_ok_and(|result| result.outcome != Outcome::GivenAway) {
+    let is_given_away = result.as_ref().is_ok_and(|result| result.outcome == Outcome::GivenAway);
+    if result.is_ok() && !is_given_away {
         desk.close();
     }
     let hurry = matches!(&result, Ok(result) if result.outcome == Outcome::Stopped);
     output.finish(hurry);
+    if let Some(exit) = desk.around().filter(|_| is_given_away).and_then(Around::follow) {
+        return Ok(exit);
+    }
     // From here on abide's own lines need a normal terminal.
-    drop(terminal);
+    terminal::leave_raw();
     let result = result?;
     for (path, error) in &result.failed_saves {
         say(&format!("not saved to {}: {error}", path.display()));

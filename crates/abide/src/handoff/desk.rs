@@ -3,6 +3,8 @@
 use super::Progress;
 use crate::console::Requests;
 use crate::out::say;
+use crate::upgrade::Around;
+use abide_machine::runner::{Command, Reply};
 use abide_migrate::driver::Resolution;
 use abide_migrate::{Journal, Ownership, RunToken};
 use std::path::PathBuf;
@@ -13,9 +15,9 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 pub struct Desk {
     /// The guest's name.
     pub name: String,
-    /// Where its journal is, if it has one.
-    pub journal: PathBuf,
+    journal: Mutex<PathBuf>,
     guest: OnceLock<Requests>,
+    around: OnceLock<Around>,
     /// How it stands with the handoff, where the machine does not know it.
     word: Mutex<Option<&'static str>>,
     /// How far it is on its way out.
@@ -40,8 +42,9 @@ impl Desk {
     pub fn new(name: &str, journal: PathBuf) -> Self {
         Self {
             name: name.to_owned(),
-            journal,
+            journal: Mutex::new(journal),
             guest: OnceLock::new(),
+            around: OnceLock::new(),
             word: Mutex::default(),
             progress: Mutex::default(),
             is_cancelled: AtomicBool::new(false),
@@ -55,6 +58,38 @@ impl Desk {
     pub fn seat(&self, requests: Requests) {
         // There is one guest in a process's life.
         let _ = self.guest.set(requests);
+    }
+
+    /// Where its journal is, if it has one.
+    pub fn journal(&self) -> PathBuf {
+        self.journal.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Its journal is there from now on.
+    pub fn move_journal(&self, to: PathBuf) -> std::io::Result<()> {
+        let mut journal = self.journal.lock().unwrap_or_else(PoisonError::into_inner);
+        std::fs::rename(&*journal, &to)?;
+        *journal = to;
+        Ok(())
+    }
+
+    /// What is around the guest, from here on.
+    pub fn surround(&self, around: Around) {
+        // There is one guest in a process's life.
+        let _ = self.around.set(around);
+    }
+
+    /// What is around the guest, if it is here.
+    pub fn around(&self) -> Option<&Around> {
+        self.around.get()
+    }
+
+    /// What executes the guest.
+    pub fn engine(&self) -> Option<&'static str> {
+        match self.guest()?.ask(Command::Status)? {
+            Reply::Status(status) => Some(status.engine),
+            _ => None,
+        }
     }
 
     /// The guest, if it is here.
@@ -137,7 +172,7 @@ impl Desk {
         let record = right.journal.as_ref().and_then(Journal::record);
         if record.is_some_and(|record| record.ownership == Ownership::Running) {
             // What cannot be removed says that its process is gone, which is so.
-            std::fs::remove_file(&self.journal).ok();
+            std::fs::remove_file(self.journal()).ok();
             right.journal = None;
         }
     }

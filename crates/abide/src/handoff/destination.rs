@@ -6,6 +6,7 @@ use crate::cli::{EngineName, StolenTimeArgs};
 use crate::commands::restore::engine_for;
 use crate::console::Output;
 use crate::out::say;
+use crate::state_dir::Place;
 use abide_contract::Exceptions;
 use abide_engine::Engine;
 use abide_machine::Machine;
@@ -25,6 +26,7 @@ use abide_migrate::{
 };
 use abide_snapshot::Reader;
 use anyhow::{Result, bail};
+use rustix::process::getppid;
 use std::cell::RefCell;
 use std::io::Write;
 use std::sync::Arc;
@@ -61,6 +63,8 @@ pub struct Plan {
     pub is_tunnel: bool,
     /// Whether the journal may be where a power cut empties it.
     pub durability: Durability,
+    /// The place that this process shares with the one that has the guest, and takes over.
+    pub takes_over: Option<Arc<Place>>,
 }
 
 /// A guest that has come.
@@ -111,10 +115,11 @@ fn attend(
     sender: Sender<Arrived>,
 ) -> Result<()> {
     let Some(mut right) = desk.right() else { bail!("another handoff is under way") };
-    let journal = RefCell::new(Some(Journal::open(&desk.journal, plan.durability)?));
+    let journal = RefCell::new(Some(Journal::open(&desk.journal(), plan.durability)?));
     let mut lent = Lent { record: None, journal: &journal };
     lent.record = journal.borrow().as_ref().and_then(Journal::record).cloned();
     let is_tunnel = plan.is_tunnel;
+    let (parent, takes_over) = (getppid(), plan.takes_over.clone());
     let mut guest = Incoming::new(desk, plan, sender);
     let mut handoff =
         DestinationHandoff::new(&mut guest, &mut *listen, &mut lent, Patience::default());
@@ -124,6 +129,9 @@ fn attend(
             DestinationEnd::Nothing { .. } if desk.is_cancelled() => bail!("cancelled"),
             // Nobody else can come.
             DestinationEnd::Nothing { why } if is_tunnel => bail!("nothing came: {why}"),
+            DestinationEnd::Nothing { .. } if takes_over.is_some() && getppid() != parent => {
+                bail!("the process that had the guest is gone")
+            }
             // Nobody came yet.
             DestinationEnd::Nothing { why: HandoffError::Cancelled } => {}
             DestinationEnd::Nothing { why } => {
@@ -151,6 +159,9 @@ fn attend(
         }
     }
     desk.await_source(false);
+    if let Some(place) = takes_over {
+        desk.move_journal(place.journal()?)?;
+    }
     Ok(())
 }
 
@@ -189,6 +200,8 @@ struct Incoming<'a> {
     mark: Instant,
     /// What is said of it at the desk is the machine's business, or of a handoff that goes on.
     is_here: bool,
+    /// Who asks for the guest by its name asks this process.
+    is_asked: bool,
 }
 
 impl<'a> Incoming<'a> {
@@ -205,6 +218,7 @@ impl<'a> Incoming<'a> {
             report: ArrivalReport::default(),
             mark: Instant::now(),
             is_here: false,
+            is_asked: false,
         }
     }
 
@@ -365,6 +379,13 @@ impl DestinationGuest for Incoming<'_> {
             // From here on the machine tells.
             S::Running => None,
         });
+        // Who asks for the guest is to ask who has it, or alone knows of it.
+        if let (S::Running | S::PreparedAlone, Some(place)) = (state, &self.plan.takes_over)
+            && !std::mem::replace(&mut self.is_asked, true)
+            && let Err(error) = place.take_socket()
+        {
+            tracing::error!(%error, "the guest cannot be asked");
+        }
         match state {
             S::Prepared if self.report.journal_prepared_ns == 0 => {
                 self.report.journal_prepared_ns = self.lap();

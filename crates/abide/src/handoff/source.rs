@@ -6,6 +6,7 @@ use super::{Address, CopiedRound, Desk, HandoffReport, Security, random, refuse,
 use crate::console::Requests;
 use crate::descriptors::Pair;
 use crate::out::say;
+use crate::upgrade::{Around, Standing};
 use abide_machine::error::MachineError;
 use abide_machine::handoff::Frozen;
 use abide_machine::runner::{Command, Reply};
@@ -46,6 +47,9 @@ pub struct Wish {
     pub durability: Durability,
     /// Only to offer it, to try what the way there carries, and to withdraw it.
     pub is_probe: bool,
+    /// Whether the destination prints where this process does: then all that the guest printed has
+    /// to have left before it goes on there.
+    pub shares_console: bool,
 }
 
 /// Hands the guest behind `desk` over; returns when the destination has it, or when it is known
@@ -61,7 +65,7 @@ pub fn migrate(
     let Some(mut right) = desk.right() else { bail!("another handoff of it is under way") };
     desk.begin();
     if right.journal.is_none() {
-        right.journal = Some(Journal::open(&desk.journal, wish.durability)?);
+        right.journal = Some(Journal::open(&desk.journal(), wish.durability)?);
     }
     let token = match right.token {
         Some(token) => token,
@@ -79,6 +83,13 @@ pub fn migrate(
         SourceHandoff::new(&mut guest, &mut *dial, journal, (token, attempt), patience);
     let end = loop {
         match handoff.run() {
+            // The process that was started for it is known to be gone, and has had it.
+            SourceEnd::Unsettled { why, .. }
+                if desk.around().and_then(Around::standing) == Some(Standing::Ran) =>
+            {
+                let _ = requests.ask(Command::GiveAway);
+                bail!("the program that took it over has ended with it: {why}");
+            }
             SourceEnd::Unsettled { state, why } => {
                 let trouble = Some(format!("{state}: {why}"));
                 let to = wish.to.to_string();
@@ -132,6 +143,7 @@ struct Outgoing<'a> {
     connections: u16,
     /// As it was wished, then as it was agreed upon.
     compression: Compression,
+    shares_console: bool,
     ram: Option<Arc<GuestRam>>,
     frozen: Option<Box<Frozen>>,
     is_offered: bool,
@@ -171,6 +183,7 @@ impl<'a> Outgoing<'a> {
             downtime: wish.downtime,
             connections: wish.connections,
             compression: wish.compression,
+            shares_console: wish.shares_console,
             ram: None,
             frozen: None,
             is_offered: false,
@@ -343,6 +356,11 @@ impl SourceGuest for Outgoing<'_> {
         let Reply::Frozen(frozen) = self.ask(Command::Freeze)? else {
             return Err(refuse("it does not stand still"));
         };
+        if self.shares_console && !self.requests.has_printed() {
+            return Err(refuse(
+                "what it printed is not read where its console is; let it be read, and try again",
+            ));
+        }
         let times = frozen.times;
         self.report.flush_ns = ns(times.flush);
         self.report.find_pages_ns = ns(times.pages);
@@ -389,7 +407,9 @@ impl SourceGuest for Outgoing<'_> {
     }
 
     fn is_reclaimed(&mut self) -> bool {
+        // What was started here, this process sees end.
         self.desk.resolution() == Some(Resolution::Run)
+            || self.desk.around().and_then(Around::standing) == Some(Standing::NeverRan)
     }
 
     fn is_cancelled(&mut self) -> bool {

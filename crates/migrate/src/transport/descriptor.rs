@@ -1,4 +1,5 @@
-//! Guest RAM by its descriptor: nothing is copied, so its size does not matter.
+//! Guest RAM by its descriptor: nothing is copied, so its size does not matter. What else one
+//! process of a host leaves to another goes the same way.
 
 use crate::driver::Link;
 use abide_memory::{GuestRam, MemoryError};
@@ -63,10 +64,17 @@ fn host(step: &'static str) -> impl Fn(rustix::io::Errno) -> DescriptorError {
 /// # Errors
 /// [`DescriptorError`].
 pub fn send(link: &dyn Link, ram: &GuestRam) -> Result<(), DescriptorError> {
-    let socket = link.socket().ok_or(DescriptorError::Way)?;
+    send_one(link.socket().ok_or(DescriptorError::Way)?, ram.fd())
+}
+
+/// Sends any one descriptor over a UNIX socket; this process keeps it too.
+///
+/// # Errors
+/// [`DescriptorError::Host`].
+pub fn send_one(socket: BorrowedFd<'_>, descriptor: BorrowedFd<'_>) -> Result<(), DescriptorError> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = SendAncillaryBuffer::new(&mut space);
-    let descriptors = [ram.fd()];
+    let descriptors = [descriptor];
     if !control.push(SendAncillaryMessage::ScmRights(&descriptors)) {
         return Err(DescriptorError::Way);
     }
@@ -96,7 +104,11 @@ pub fn receive(link: &dyn Link, base: Gpa, size: u64) -> Result<GuestRam, Descri
     Ok(GuestRam::from_fd(base, size, descriptor)?)
 }
 
-fn receive_one(socket: BorrowedFd<'_>) -> Result<OwnedFd, DescriptorError> {
+/// Receives one descriptor that [`send_one`] sent.
+///
+/// # Errors
+/// [`DescriptorError::Host`], [`DescriptorError::Absent`].
+pub fn receive_one(socket: BorrowedFd<'_>) -> Result<OwnedFd, DescriptorError> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let mut mark = [0];
