@@ -165,8 +165,19 @@ fn is_zero(page: &[u8]) -> bool {
     words.iter().all(|word| word.iter().fold(0, |all, byte| all | byte) == 0)
 }
 
+/// Pages that stand side by side in RAM.
+pub struct Run<'a> {
+    /// The number of the first one.
+    pub first: u64,
+    /// How many there are, at least one.
+    pub pages: u64,
+    /// What they hold, if they are not zero.
+    pub content: Option<&'a [u8]>,
+}
+
 /// The pages of a chunk whose checksum holds.
 pub struct Unpacker {
+    entries: Vec<u64>,
     unpacked: Vec<u8>,
 }
 
@@ -176,19 +187,21 @@ impl Unpacker {
             Compression::None => 0,
             Compression::Lz4 => CONTENT_MAX_LEN,
         };
-        Self { unpacked: vec![0; len] }
+        Self { entries: Vec::with_capacity(PAGES_MAX), unpacked: vec![0; len] }
     }
 
-    /// The pages in `body` with their content; `None` of those that are zero.
+    /// The pages in `body`, those that stand side by side in RAM together.
     pub fn unpack<'a>(
         &'a mut self,
         head: &Head,
         body: &'a [u8],
-    ) -> Result<impl Iterator<Item = (u64, Option<&'a [u8]>)>, PagesError> {
+    ) -> Result<impl Iterator<Item = Run<'a>>, PagesError> {
         let (entries, stored) = body.split_at(head.pages * ENTRY_LEN);
         let (entries, _) = entries.as_chunks::<ENTRY_LEN>();
-        let entries = entries.iter().map(|entry| u64::from_le_bytes(*entry));
-        let len = entries.clone().filter(|entry| entry & IS_ZERO == 0).count() * PAGE_LEN;
+        self.entries.clear();
+        self.entries.extend(entries.iter().map(|entry| u64::from_le_bytes(*entry)));
+        let is_full = |entry: &&u64| **entry & IS_ZERO == 0;
+        let len = self.entries.iter().filter(is_full).count() * PAGE_LEN;
         let bad = || {
             let what = "its content is not that of its pages";
             PagesError::Chunk { what, found: stored.len() as u64 }
@@ -204,13 +217,18 @@ impl Unpacker {
         if content.len() != len {
             return Err(bad());
         }
-        Ok(entries.map(move |entry| {
+        let is_beside = |one: &u64, next: &u64| {
+            one.checked_add(1) == Some(*next) && (one ^ next) & IS_ZERO == 0
+        };
+        let runs = self.entries.chunk_by(is_beside);
+        Ok(runs.map(move |run| {
+            let (entry, pages) = (run[0], run.len() as u64);
             if entry & IS_ZERO != 0 {
-                return (entry ^ IS_ZERO, None);
+                return Run { first: entry ^ IS_ZERO, pages, content: None };
             }
-            let (page, rest) = content.split_at(PAGE_LEN);
+            let (own, rest) = content.split_at(run.len() * PAGE_LEN);
             content = rest;
-            (entry, Some(page))
+            Run { first: entry, pages, content: Some(own) }
         }))
     }
 }

@@ -1,6 +1,6 @@
 //! The side that gets the pages.
 
-use super::chunk::{BODY_MAX_LEN, HEAD_LEN, Head, Unpacker};
+use super::chunk::{BODY_MAX_LEN, HEAD_LEN, Head, Run, Unpacker};
 use super::{Lane, PAGE_LEN, PagesError, digest_of, on_all, place_of};
 use crate::driver::Link;
 use crate::message::{Compression, Round};
@@ -68,28 +68,37 @@ fn receive_on(
 /// Puts pages where they belong.
 fn place<'a>(
     ram: &GuestRam,
-    pages: impl Iterator<Item = (u64, Option<&'a [u8]>)>,
+    runs: impl Iterator<Item = Run<'a>>,
     before: &mut Option<u64>,
     taken: &mut PageSet,
 ) -> Result<(), PagesError> {
     let count = ram.size() / PAGE_SIZE;
-    for (page, content) in pages {
-        if page >= count || before.is_some_and(|before| page <= before) {
-            return Err(PagesError::Number { found: page, before: *before, count });
+    for Run { first, pages, content } in runs {
+        let last = first + (pages - 1);
+        let is_ascending = before.is_none_or(|before| first > before);
+        if last >= count || !is_ascending {
+            let found = if is_ascending { last } else { first };
+            return Err(PagesError::Number { found, before: *before, count });
         }
-        *before = Some(page);
-        taken.insert(page);
+        *before = Some(last);
+        (first..=last).for_each(|page| taken.insert(page));
         match content {
-            Some(content) => ram.write(place_of(ram, page), content)?,
-            // What the host has no memory for is zero, and costs none.
-            None if !is_present(ram, page).map_err(PagesError::Ram)? => {}
-            None => ram.write(place_of(ram, page), &[0; PAGE_LEN])?,
+            Some(content) => ram.fill(place_of(ram, first), content)?,
+            None => clear(ram, first * PAGE_SIZE, (last + 1) * PAGE_SIZE)?,
         }
     }
     Ok(())
 }
 
-fn is_present(ram: &GuestRam, page: u64) -> std::io::Result<bool> {
-    let at = page * PAGE_SIZE;
-    Ok(ram.next_present(RamOffset(at))?.is_some_and(|(from, _)| from.0 < at + PAGE_SIZE))
+/// Makes RAM zero from one offset to another. What the host has no memory for is, and costs none.
+fn clear(ram: &GuestRam, mut from: u64, to: u64) -> Result<(), PagesError> {
+    while from < to {
+        let present = ram.next_present(RamOffset(from)).map_err(PagesError::Ram)?;
+        let Some((start, end)) = present else { break };
+        for at in (start.0..end.0.min(to)).step_by(PAGE_LEN) {
+            ram.write(ram.gpa_of(RamOffset(at)), &[0; PAGE_LEN])?;
+        }
+        from = end.0;
+    }
+    Ok(())
 }

@@ -210,15 +210,41 @@ fn a_page_that_comes_on_two_connections_or_on_none_is_found() {
 
 /// A chunk that packs `content` as it is not, with a good checksum.
 fn lie(pages: u32, encoding: u16, content: &[u8]) -> Vec<u8> {
-    let mut body: Vec<u8> = (0..u64::from(pages)).flat_map(u64::to_le_bytes).collect();
+    lie_of(&(0..pages.into()).collect::<Vec<_>>(), encoding, content)
+}
+
+fn lie_of(entries: &[u64], encoding: u16, content: &[u8]) -> Vec<u8> {
+    let mut body: Vec<u8> = entries.iter().copied().flat_map(u64::to_le_bytes).collect();
     body.extend_from_slice(content);
-    let mut head = pages.to_le_bytes().to_vec();
+    let mut head = u32::try_from(entries.len()).unwrap().to_le_bytes().to_vec();
     head.extend_from_slice(&encoding.to_le_bytes());
     head.extend_from_slice(&[0; 2]);
     head.extend_from_slice(&u32::try_from(content.len()).unwrap().to_le_bytes());
     let crc = crc32c::crc32c_append(crc32c::crc32c(&head), &body);
     head.extend_from_slice(&crc.to_le_bytes());
     [head, body, Head::end(0).to_vec()].concat()
+}
+
+#[test]
+fn the_last_number_and_a_zero_page_behind_it_are_no_run() {
+    let round = Outgoing::of(vec![0, 1]).announce(0, false);
+    let bad = lie_of(&[u64::MAX >> 1, 1 << 63], 0, &[7; PAGE_LEN]);
+    assert!(matches!(verdict(&round, &bad), PagesError::Number { .. }));
+    let bad = lie_of(&[PAGES - 1, PAGES], 0, &[7; 2 * PAGE_LEN]);
+    assert!(matches!(verdict(&round, &bad), PagesError::Number { found: PAGES, .. }));
+}
+
+#[test]
+fn zeros_clear_what_is_there_and_no_more() {
+    let (from, to) = (ram(), ram());
+    (0..PAGES).for_each(|page| to.write(at(page), &[7; PAGE_LEN]).unwrap());
+    from.write(at(9), &[5; PAGE_LEN]).unwrap();
+    over(&from, &to, (3..200).collect(), 1, Compression::None);
+    let is =
+        |page: u64| bytes(&to)[usize::try_from(page).unwrap() * PAGE_LEN..][..PAGE_LEN].to_vec();
+    for (page, byte) in [(2, 7), (3, 0), (8, 0), (9, 5), (10, 0), (64, 0), (199, 0), (200, 7)] {
+        assert!(is(page) == [byte; PAGE_LEN], "page {page}");
+    }
 }
 
 #[test]
