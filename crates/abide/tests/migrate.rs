@@ -3,6 +3,7 @@
 mod support;
 
 use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::process::Stdio;
 use support::handoff::{PLAIN, await_state, expected, expected_by_tcp, line_with, migrate, state};
@@ -117,6 +118,42 @@ fn keys_decide_who_gets_a_guest_over_a_network() {
     let bytes_per_page = told["bytes"].as_u64().unwrap() / told["pages"].as_u64().unwrap();
     assert!(bytes_per_page < 4096, "{told}");
     assert_eq!(here.end(), 14);
+    there.type_in("poweroff\n");
+    assert_eq!(there.end(), 0);
+}
+
+#[test]
+fn who_has_no_key_keeps_no_guest_out() {
+    let sandbox = Sandbox::new();
+    let identity = |file: &str| {
+        let made = sandbox.abide(&["keygen", file]);
+        String::from_utf8(made.stdout).unwrap().trim().to_owned()
+    };
+    let (near, far) = (identity("near"), identity("far"));
+    let mut here = shipped_guest(&sandbox, "web");
+    here.type_in("mem\n");
+    here.wait_for("abide> ");
+    let (mut there, to) = expected_by_tcp(&sandbox, "other", &["--key", "far", "--trust", &near]);
+    let knock = || TcpStream::connect(to.strip_prefix("tcp:").unwrap()).unwrap();
+    for bytes in [&b"GET / HTTP/1.1\r\n\r\n"[..], &[0xff; 100_000], b"\x16\x03\x01\xff\xff"] {
+        let mut stream = knock();
+        // It may be dropped in the middle.
+        let _ = stream.write_all(bytes);
+        let _ = stream.shutdown(std::net::Shutdown::Write);
+        let _ = stream.read_to_end(&mut Vec::new());
+    }
+    // Some say nothing, and some the beginning of something.
+    let silent: Vec<_> = (0..8).map(|_| knock()).collect();
+    silent.iter().step_by(2).for_each(|mut stream| stream.write_all(&[0x16, 3, 1]).unwrap());
+    assert_eq!(state(&sandbox, "other"), "expected");
+    let keys = ["--key", "near", "--trust", &far, PLAIN[0]];
+    let moved = sandbox.abide(&[&["migrate", "web", &to][..], &keys].concat());
+    assert_eq!(code(&moved), 0, "{}", stderr(&moved));
+    assert_eq!(here.end(), 14);
+    drop(silent);
+    there.type_in("mem check\n");
+    let said = there.wait_for("abide> ");
+    assert!(said.contains("intact"), "{said}");
     there.type_in("poweroff\n");
     assert_eq!(there.end(), 0);
 }

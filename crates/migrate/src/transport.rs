@@ -39,7 +39,7 @@ fn admit<L: Link + 'static>(
     wait: Duration,
     take: impl FnOnce() -> io::Result<L>,
 ) -> io::Result<Option<Box<dyn Link>>> {
-    if !ready_within(listener, wait)? {
+    if !ready_within(PollFd::new(listener, PollFlags::IN), wait)? {
         return Ok(None);
     }
     match take() {
@@ -52,16 +52,19 @@ fn admit<L: Link + 'static>(
     }
 }
 
-/// Whether there is something to take from `socket` within `wait`.
-fn ready_within(socket: &impl AsFd, wait: Duration) -> io::Result<bool> {
-    let wait = Timespec {
-        tv_sec: i64::try_from(wait.as_secs()).unwrap_or(i64::MAX),
-        tv_nsec: wait.subsec_nanos().into(),
-    };
-    let mut ready = [PollFd::new(socket, PollFlags::IN)];
-    match poll(&mut ready, Some(&wait)) {
+/// Whether `end` is ready for what it waits for within `wait`.
+fn ready_within(end: PollFd<'_>, wait: Duration) -> io::Result<bool> {
+    match poll(&mut [end], Some(&timespec(wait))) {
         Ok(0) | Err(rustix::io::Errno::INTR) => Ok(false),
         Ok(_) => Ok(true),
         Err(errno) => Err(errno.into()),
+    }
+}
+
+/// As the kernel takes it.
+fn timespec(wait: Duration) -> Timespec {
+    Timespec {
+        tv_sec: i64::try_from(wait.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: wait.subsec_nanos().into(),
     }
 }

@@ -418,7 +418,12 @@ impl DestinationHandoff<'_> {
             Err(error) => Err(error.into()),
         };
         judged.unwrap_or_else(|why| {
-            tracing::warn!(%why, %state, "handoff");
+            if state == DestinationState::Greeting {
+                // Anybody may knock; the caller is told.
+                tracing::debug!(%why, %state, "handoff");
+            } else {
+                tracing::warn!(%why, %state, "handoff");
+            }
             self.why.get_or_insert(why);
             DestinationEvent::Failed
         })

@@ -6,6 +6,7 @@ use crate::driver::{Dial, Link, Listen};
 use crate::token::PeerId;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 /// A connection to another host.
@@ -119,20 +120,21 @@ impl TcpListen {
 }
 
 impl TcpListen {
-    /// What `link` makes of the next connection.
-    pub(super) fn admit<L: Link + 'static>(
-        &self,
-        wait: Duration,
-        link: impl FnOnce(TcpStream) -> io::Result<L>,
-    ) -> io::Result<Option<Box<dyn Link>>> {
-        let take = || self.listener.accept().and_then(|(stream, _)| blocking(stream));
-        admit(&self.listener, wait, || take().and_then(link))
+    /// Who has come.
+    pub(super) fn take(&self) -> io::Result<TcpStream> {
+        self.listener.accept().and_then(|(stream, _)| blocking(stream))
+    }
+}
+
+impl AsFd for TcpListen {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.listener.as_fd()
     }
 }
 
 impl Listen for TcpListen {
     fn accept(&mut self, wait: Duration) -> io::Result<Option<Box<dyn Link>>> {
-        self.admit(wait, TcpLink::new)
+        admit(&self.listener, wait, || self.take().and_then(TcpLink::new))
     }
 }
 

@@ -4,25 +4,29 @@
 //! key says, and nothing that somebody else could issue. An [`Identity`] is that key's BLAKE3
 //! digest, short enough to be copied by hand.
 
-use super::set_wait;
-use super::tcp::{TcpListen, dial};
-use crate::driver::{Dial, Link, Listen};
+mod listen;
+
+pub use listen::TlsListen;
+
+use super::tcp::dial;
+use super::{ready_within, set_wait};
+use crate::driver::{Dial, Link};
 use crate::token::PeerId;
 use ring::rand::SystemRandom;
 use ring::signature::Ed25519KeyPair;
+use rustix::event::{PollFd, PollFlags};
 use rustls::client::AlwaysResolvesClientRawPublicKeys;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls13_signature_with_raw_key};
 use rustls::pki_types::{
     CertificateDer, PrivatePkcs8KeyDer, ServerName, SubjectPublicKeyInfoDer, UnixTime,
 };
-use rustls::server::AlwaysResolvesServerRawPublicKeys;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::sign::CertifiedKey;
 use rustls::version::TLS13;
 use rustls::{
     CertificateError, ClientConfig, ClientConnection, Connection, DigitallySignedStruct,
-    DistinguishedName, ServerConfig, ServerConnection, SignatureScheme,
+    DistinguishedName, SignatureScheme,
 };
 use std::fmt::Write as _;
 use std::io::{self, BufReader, ErrorKind, Read, Write};
@@ -35,6 +39,8 @@ use thiserror::Error;
 const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 /// How much is read at once, in bytes: the library itself asks for a part of a record at a time.
 const READ_LEN: usize = 128 << 10;
+/// How many reads and writes that may take at a time; it takes some ten in all.
+const STEPS_MAX: usize = 64;
 /// What a key's text begins with.
 const KEY_WORD: &str = "abide-private-key-1 ";
 
@@ -266,36 +272,43 @@ pub struct TlsLink {
 }
 
 impl TlsLink {
-    fn new(connection: Connection, socket: TcpStream, own: Identity) -> io::Result<Self> {
-        let address = socket.peer_addr()?;
-        let (socket, peer) = (BufReader::with_capacity(READ_LEN, socket), Identity::default());
-        let mut link = Self { connection, socket, own, peer, address };
-        link.shake_hands()?;
-        Ok(link)
+    /// A connection on which nothing was proved yet.
+    fn begin(connection: Connection, socket: TcpStream, own: Identity) -> io::Result<Self> {
+        let (address, peer) = (socket.peer_addr()?, Identity::default());
+        socket.set_nonblocking(true)?;
+        let socket = BufReader::with_capacity(READ_LEN, socket);
+        Ok(Self { connection, socket, own, peer, address })
     }
 
-    /// Proves both ends to each other, however slowly the peer's bytes come.
-    fn shake_hands(&mut self) -> io::Result<()> {
-        let give_up = Instant::now() + HANDSHAKE_MAX;
-        while self.connection.is_handshaking() || self.connection.wants_write() {
-            let left = give_up.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(io::Error::new(ErrorKind::TimedOut, "the peer does not prove itself"));
+    /// Proves both ends to each other as far as that goes without waiting; whether it is done.
+    fn go_on(&mut self) -> io::Result<bool> {
+        let is_over = |error: &io::Error| error.kind() != ErrorKind::WouldBlock;
+        for _ in 0..STEPS_MAX {
+            let step = if self.connection.wants_write() {
+                self.connection.write_tls(self.socket.get_mut())
+            } else if self.connection.is_handshaking() {
+                self.connection.read_tls(&mut self.socket)
+            } else {
+                let keys = self.connection.peer_certificates().and_then(<[_]>::first);
+                let key = keys.ok_or_else(|| io::Error::other("the peer has shown no key"))?;
+                self.peer = identity_of(key);
+                self.socket.get_ref().set_nonblocking(false)?;
+                return Ok(true);
+            };
+            match step {
+                Ok(0) => return Err(io::Error::other("the peer closed the connection")),
+                Ok(_) => self.process()?,
+                Err(error) if is_over(&error) => return Err(error),
+                Err(_) => return Ok(false),
             }
-            self.set_wait(left)?;
-            if self.connection.wants_write() {
-                self.connection.write_tls(self.socket.get_mut())?;
-                continue;
-            }
-            if self.connection.read_tls(&mut self.socket)? == 0 {
-                return Err(ErrorKind::UnexpectedEof.into());
-            }
-            self.process()?;
         }
-        let keys = self.connection.peer_certificates().and_then(<[_]>::first);
-        let key = keys.ok_or_else(|| io::Error::other("the peer has shown no key"))?;
-        self.peer = identity_of(key);
-        Ok(())
+        Err(io::Error::other("the peer says more than it takes to prove itself"))
+    }
+
+    /// What it waits for.
+    fn awaited(&self) -> PollFd<'_> {
+        let out = self.connection.wants_write();
+        PollFd::new(self.socket.get_ref(), if out { PollFlags::OUT } else { PollFlags::IN })
     }
 
     fn process(&mut self) -> io::Result<()> {
@@ -309,7 +322,7 @@ impl TlsLink {
                 rustls::Error::AlertReceived(alert) => {
                     format!("the peer refuses the connection ({alert:?}): does it trust this key?")
                 }
-                other => format!("TLS: {other}"),
+                other => format!("TLS: {other}; is it abide with --key, and this port?"),
             };
             return Err(io::Error::new(ErrorKind::PermissionDenied, text));
         }
@@ -375,6 +388,11 @@ impl Link for TlsLink {
     }
 }
 
+fn too_slow() -> io::Error {
+    let what = format!("it has not proved who it is within {} s", HANDSHAKE_MAX.as_secs());
+    io::Error::new(ErrorKind::TimedOut, what)
+}
+
 /// Connects to a host and port, and to who is trusted there.
 pub struct TlsDial {
     to: String,
@@ -404,7 +422,17 @@ impl TlsDial {
         // No name is checked, since keys are; one is sent by the protocol only if it is a name.
         let name = ServerName::from(socket.peer_addr()?.ip());
         let connection = ClientConnection::new(Arc::clone(&self.config), name);
-        TlsLink::new(connection.map_err(io::Error::other)?.into(), socket, self.own)
+        let connection = connection.map_err(io::Error::other)?;
+        let mut link = TlsLink::begin(connection.into(), socket, self.own)?;
+        let begun = Instant::now();
+        while !link.go_on()? {
+            let left = HANDSHAKE_MAX.saturating_sub(begun.elapsed());
+            if left.is_zero() {
+                return Err(too_slow());
+            }
+            ready_within(link.awaited(), left)?;
+        }
+        Ok(link)
     }
 }
 
@@ -414,54 +442,10 @@ impl Dial for TlsDial {
     }
 }
 
-/// Listens for those who are trusted.
-pub struct TlsListen {
-    listen: TcpListen,
-    config: Arc<ServerConfig>,
-    own: Identity,
-}
-
-impl TlsListen {
-    /// Listens at `HOST:PORT` with this key for these.
-    ///
-    /// # Errors
-    /// What the host says; of keys, [`TlsError`] within.
-    pub fn bind(at: &str, key: &Key, trusted: &[Identity]) -> io::Result<Self> {
-        let provider = provider();
-        let pinned =
-            Arc::new(Pinned { trusted: trusted.to_vec(), provider: Arc::clone(&provider) });
-        let keys = AlwaysResolvesServerRawPublicKeys::new(Arc::clone(&key.certified));
-        let config = ServerConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[&TLS13])
-            .map_err(|error| io::Error::other(TlsError::from(error)))?
-            .with_client_cert_verifier(pinned)
-            .with_cert_resolver(Arc::new(keys));
-        Ok(Self { listen: TcpListen::bind(at)?, config: Arc::new(config), own: key.identity })
-    }
-
-    /// Where it listens.
-    ///
-    /// # Errors
-    /// What the host says.
-    pub fn address(&self) -> io::Result<SocketAddr> {
-        self.listen.address()
-    }
-
-    fn link(&self, socket: TcpStream) -> io::Result<TlsLink> {
-        let connection = ServerConnection::new(Arc::clone(&self.config));
-        TlsLink::new(connection.map_err(io::Error::other)?.into(), socket, self.own)
-    }
-}
-
-impl Listen for TlsListen {
-    fn accept(&mut self, wait: Duration) -> io::Result<Option<Box<dyn Link>>> {
-        self.listen.admit(wait, |socket| self.link(socket))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::driver::Listen;
 
     const WAIT: Duration = Duration::from_secs(10);
 
@@ -545,6 +529,30 @@ mod tests {
             socket.shutdown(std::net::Shutdown::Write).unwrap();
             assert!(listen.accept(WAIT).unwrap().is_none());
         }
+    }
+
+    #[test]
+    fn who_says_nothing_keeps_nobody_out() {
+        let (near, far) = (Key::generate().unwrap(), Key::generate().unwrap());
+        let mut listen = TlsListen::bind("127.0.0.1:0", &far, &[near.identity()]).unwrap();
+        let to = listen.address().unwrap();
+        // More than are waited for at once; some have begun to speak.
+        let silent: Vec<TcpStream> = (0..100u8)
+            .map(|n| {
+                let mut socket = TcpStream::connect(to).unwrap();
+                socket.write_all(&[0x16, 3, 1][..usize::from(n % 4)]).unwrap();
+                socket
+            })
+            .collect();
+        let mut dial = TlsDial::new(&to.to_string(), &near, &[far.identity()]).unwrap();
+        std::thread::scope(|scope| {
+            let dialled = scope.spawn(move || dial.dial(WAIT).unwrap());
+            let accepted = std::iter::repeat_with(|| listen.accept(WAIT).unwrap());
+            let accepted = accepted.flatten().next().unwrap();
+            assert_eq!(accepted.identities().1, near.identity());
+            dialled.join().unwrap();
+        });
+        drop(silent);
     }
 
     #[test]

@@ -4,14 +4,15 @@
 //! There is no second one: what was cut off here is settled on other ways, or by an operator. Who
 //! is at the other end knows whoever made the tunnel; here nothing is proved.
 
+use super::timespec;
 use crate::driver::{Dial, Link, Listen};
 use crate::token::PeerId;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{FileType, OFlags};
 use rustix::io::Errno;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 /// The two ends of a tunnel that are on this side.
@@ -52,10 +53,7 @@ fn when_ready(
         Err(error) if error.kind() == ErrorKind::WouldBlock => {}
         done => return done,
     }
-    // A number of seconds that no clock reaches is as long as for ever.
-    let seconds = i64::try_from(wait.as_secs()).unwrap_or(i64::MAX).min(1 << 31);
-    let wait = Timespec { tv_sec: seconds, tv_nsec: wait.subsec_nanos().into() };
-    match poll(&mut [PollFd::from_borrowed_fd(file.as_fd(), flags)], Some(&wait)) {
+    match poll(&mut [PollFd::new(file, flags)], Some(&timespec(wait))) {
         Ok(0) => Err(ErrorKind::TimedOut.into()),
         Ok(_) => step(),
         Err(Errno::INTR) => Err(ErrorKind::Interrupted.into()),
