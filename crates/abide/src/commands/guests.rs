@@ -36,11 +36,14 @@ pub fn ps(args: &QueryArgs) -> Result<Exit> {
         "NAME", "STATE", "PID", "VCPUS", "MEMORY"
     );
     for (name, status) in &guests {
-        let memory = format!("{}M", status.memory_bytes >> 20);
-        table += &format!(
-            "{name:<16} {:<8} {:>8} {:>6} {memory:>8}  {}\n",
-            status.state, status.pid, status.vcpus, status.engine
-        );
+        let StatusReport { state, pid, vcpus, memory_bytes, engine, .. } = status;
+        table += &match vcpus {
+            0 => format!("{name:<16} {state:<8} {pid:>8} {:>6} {:>8}\n", "-", "-"),
+            _ => {
+                let memory = format!("{}M", memory_bytes >> 20);
+                format!("{name:<16} {state:<8} {pid:>8} {vcpus:>6} {memory:>8}  {engine}\n")
+            }
+        };
     }
     for name in &silent {
         table += &format!("{name:<16} silent\n");
@@ -71,7 +74,18 @@ pub fn status(args: &NamedQueryArgs) -> Result<Exit> {
         print(&serde_json::to_string_pretty(&named(&args.name, &status))?)?;
         return Ok(Exit::Fine);
     }
-    let vcpus = vcpus(&args.name, &status);
+    print(&text(&args.name, &status))?;
+    Ok(Exit::Fine)
+}
+
+fn text(name: &str, status: &StatusReport) -> String {
+    let StatusReport { state, engine, pid, instructions, console_bytes, .. } = status;
+    if status.vcpus == 0 {
+        // It is still to come, and nobody knows yet what it has.
+        return format!("{name}: {state}\n  process       {pid}");
+    }
+    let vcpus = vcpus(name, status);
+    let memory_mib = status.memory_bytes >> 20;
     let time = if status.deterministic { "virtual (deterministic)" } else { "the host's" };
     #[expect(clippy::cast_precision_loss, reason = "for reading, to a millisecond")]
     let seconds = status.guest_ns as f64 / 1e9;
@@ -79,20 +93,12 @@ pub fn status(args: &NamedQueryArgs) -> Result<Exit> {
     let moving = moving.map_or_else(String::new, |moving| {
         format!("\n  goes to       {}\n                {}", moving.to, moving.text())
     });
-    print(&format!(
-        "{}: {}\n  engine        {}\n  process       {}\n  vcpus         {vcpus}\n  \
-         memory        {} MiB\n  time          {time}\n  \
-         has run       {seconds:.3} s of its own time\n  \
-         instructions  {}\n  printed       {} bytes{moving}",
-        args.name,
-        status.state,
-        status.engine,
-        status.pid,
-        status.memory_bytes >> 20,
-        status.instructions,
-        status.console_bytes,
-    ))?;
-    Ok(Exit::Fine)
+    format!(
+        "{name}: {state}\n  engine        {engine}\n  process       {pid}\n  \
+         vcpus         {vcpus}\n  memory        {memory_mib} MiB\n  \
+         time          {time}\n  has run       {seconds:.3} s of its own time\n  \
+         instructions  {instructions}\n  printed       {console_bytes} bytes{moving}"
+    )
 }
 
 /// How many vCPUs there are, and whether any is on.
@@ -200,5 +206,12 @@ mod tests {
         assert!(told(Some(0)).contains("`abide stop web`"));
         assert_eq!(told(Some(3)), "4, 3 on");
         assert_eq!((told(Some(4)), told(None)), ("4".to_owned(), "4".to_owned()));
+    }
+
+    #[test]
+    fn of_a_guest_that_is_still_to_come_nothing_is_made_up() {
+        let report =
+            StatusReport { state: "expected".to_owned(), pid: 7, ..StatusReport::default() };
+        assert_eq!(text("web", &report), "web: expected\n  process       7");
     }
 }
