@@ -330,13 +330,13 @@ fn cancel_expected(desk: &Desk) -> Response {
 
 fn discard(desk: &Desk) -> Response {
     match desk.word() {
-        Some("prepared") => {
+        Some("prepared" | "given away") => {
             desk.resolve(Some(Resolution::Discard));
             Response::Done
         }
         word => Response::Failed {
             reason: format!(
-                "it is {}; only what is prepared here can be discarded",
+                "it is {}; only what is prepared here, or was given away, can be discarded",
                 word.unwrap_or("running")
             ),
         },

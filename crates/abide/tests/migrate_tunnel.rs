@@ -1,9 +1,13 @@
 //! Guests go through standard input and output, as through ssh.
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 mod support;
 
-use std::process::Stdio;
-use support::handoff::{PLAIN, await_state, line_with, state};
+use std::net::Shutdown;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::process::{Command, Stdio};
+use support::handoff::{PLAIN, await_state, forward_until, line_with, state, status};
 use support::{Running, Sandbox, code, shipped_guest, stderr};
 
 /// A command of the shell that expects `other`. By `exec` the shell keeps nothing of this test's.
@@ -54,6 +58,49 @@ fn guest_goes_through_pipes_and_its_console_does_not() {
     assert_eq!(code(&moved), 0, "{}", stderr(&moved));
     assert_eq!(here.end(), 14);
     line_with(&mut there, "40");
+    assert_eq!(code(&sandbox.abide(&["stop", "other"])), 0);
+    assert_eq!(there.end(), 13);
+}
+
+/// Gives the command one end of a tunnel, and returns the other.
+fn tunnel_of(command: &mut Command) -> UnixStream {
+    let (near, far) = UnixStream::pair().unwrap();
+    let far = OwnedFd::from(far);
+    command.stdin(far.try_clone().unwrap()).stdout(far).stderr(Stdio::piped());
+    near
+}
+
+#[test]
+fn what_went_through_a_tunnel_that_is_cut_is_dropped_by_the_word_for_it() {
+    /// The destination's last word, that it took the guest.
+    const ACKNOWLEDGED: u16 = 11;
+    let sandbox = Sandbox::new();
+    let here = shipped_guest(&sandbox, "web");
+    let mut receiving = sandbox.command(&["receive", "other", "-", "--engine", "soft", PLAIN[0]]);
+    let mut moving = sandbox.command(&["migrate", "web", "-", PLAIN[0]]);
+    let (far, near) = (tunnel_of(&mut receiving), tunnel_of(&mut moving));
+    let there = Running(receiving.spawn().unwrap());
+    let moved = moving.spawn().unwrap();
+    // Their ends are theirs alone.
+    drop((receiving, moving));
+    let (mut from, mut to) = (near.try_clone().unwrap(), far.try_clone().unwrap());
+    let forward = std::thread::spawn(move || std::io::copy(&mut from, &mut to).ok());
+    forward_until(&far, &near, ACKNOWLEDGED);
+    let resolve = |more| sandbox.abide(&["migrate", "web", "--resolve", more, PLAIN[0]]);
+    for end in [&far, &near] {
+        end.shutdown(Shutdown::Both).ok();
+    }
+    forward.join().unwrap();
+    await_state(&sandbox, "other", "running");
+    assert_eq!(state(&sandbox, "web"), "given away", "nobody there can be asked");
+    let dropped = resolve("--discard");
+    assert_eq!(code(&dropped), 0, "{}", stderr(&dropped));
+    let moved = moved.wait_with_output().unwrap();
+    assert_eq!(code(&moved), 1);
+    assert!(stderr(&moved).contains("as was said"), "{}", stderr(&moved));
+    assert_eq!(here.end(), 14);
+    let told = status(&sandbox, "web");
+    assert_eq!((&told["state"], &told["pid"]), (&"given away".into(), &().into()));
     assert_eq!(code(&sandbox.abide(&["stop", "other"])), 0);
     assert_eq!(there.end(), 13);
 }

@@ -117,10 +117,11 @@ pub struct MigrateArgs {
     /// goes on here; if it had gone on at the other side, it is put back in time.
     #[arg(long, requires = "resolve", conflicts_with = "to")]
     pub fenced: bool,
-    /// With --resolve, drop a guest that is prepared here: it never runs here
+    /// With --resolve, drop a guest that is prepared here, or was given away: it never runs here
     ///
-    /// A source that lives asks for it and has the guest back. If the source's process has ended,
-    /// no other copy may be left, and the guest is lost.
+    /// For what is prepared, a source that lives asks, and has the guest back. If the source's
+    /// process has ended, no other copy may be left, and the guest is lost. What was given away is
+    /// dropped where its destination cannot be asked: if that does not have it, it is lost.
     #[arg(long, requires = "resolve", conflicts_with_all = ["to", "fenced"])]
     pub discard: bool,
     /// How many seconds each step of the other side may take at most

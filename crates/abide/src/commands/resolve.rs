@@ -60,7 +60,7 @@ fn by_process(args: &MigrateArgs, state: &StateDir) -> Result<Exit> {
             say(&format!(
                 "{name}: its process lives, and asks the other side by itself (`abide status \
                  {name}`); where that is gone for good, say --fenced, or --discard to drop what \
-                 is prepared here"
+                 is here"
             ));
             return Ok(Exit::Refused);
         }

@@ -27,6 +27,8 @@ use std::time::{Duration, Instant};
 pub const ROUNDS_MAX: u32 = 30;
 /// How many pages a probe sends, at most: 64 MiB.
 const PROBE_PAGES_MAX: usize = 16 << 10;
+/// How long a destination that cannot be asked is looked for before somebody is told, and heard.
+const SETTLE: Duration = Duration::from_secs(5);
 
 /// What is wished of a handoff.
 #[derive(Clone, Debug)]
@@ -78,7 +80,7 @@ pub fn migrate(
     let mut dial = wish.security.dial(&wish.to, tunnel)?;
     let patience = Patience::default();
     let message_max = wish.timeout.unwrap_or(patience.message_max);
-    let patience = Patience { message_max, ..patience };
+    let patience = Patience { message_max, settle: SETTLE, ..patience };
     let mut handoff =
         SourceHandoff::new(&mut guest, &mut *dial, journal, (token, attempt), patience);
     let end = loop {
@@ -90,12 +92,9 @@ pub fn migrate(
                 let _ = requests.ask(Command::GiveAway);
                 bail!("the program that took it over has ended with it: {why}");
             }
+            end if is_dropped(&end, desk) => break end,
             SourceEnd::Unsettled { state, why } => {
-                let trouble = Some(format!("{state}: {why}"));
-                let to = wish.to.to_string();
-                let before = desk.progress().unwrap_or(Progress { to, ..Progress::default() });
-                let progress = Progress { trouble, ..before };
-                say(&format!("{} {}", desk.name, progress.text()));
+                let progress = troubled(desk, wish, format!("{state}: {why}"));
                 tell(&progress);
                 desk.report(Some(progress));
             }
@@ -124,8 +123,26 @@ pub fn migrate(
             bail!("it goes on here: {why}")
         }
         SourceEnd::Crashed => bail!("it is lost, on both sides"),
-        SourceEnd::Unsettled { why, .. } => bail!("{why}"),
+        SourceEnd::Unsettled { .. } => {
+            guest.end();
+            bail!("it was given away, and ends here as was said; what became of it is not known")
+        }
     }
+}
+
+/// How far it is, where it does not go on for now, which is said here too.
+fn troubled(desk: &Desk, wish: &Wish, trouble: String) -> Progress {
+    let to = wish.to.to_string();
+    let before = desk.progress().unwrap_or(Progress { to, ..Progress::default() });
+    let progress = Progress { trouble: Some(trouble), ..before };
+    say(&format!("{} {}", desk.name, progress.text()));
+    progress
+}
+
+/// Whether somebody says that what was given away shall end here, since nobody there can be asked.
+fn is_dropped(end: &SourceEnd, desk: &Desk) -> bool {
+    matches!(end, SourceEnd::Unsettled { state: SourceState::Stranded, .. })
+        && desk.resolution() == Some(Resolution::Discard)
 }
 
 /// A guest on its way out.

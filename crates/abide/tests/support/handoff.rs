@@ -106,20 +106,24 @@ fn withhold(listener: &TcpListener, to: &str, kind: u16, then: impl FnOnce()) {
     let forward = std::thread::spawn(move || {
         std::io::copy(&mut from_source, &mut to_destination).ok();
     });
-    let (mut from_destination, mut to_source) = (&destination, &source);
-    loop {
-        let mut head = [0; 24];
-        from_destination.read_exact(&mut head).unwrap();
-        if head[..2] == kind.to_le_bytes() {
-            break;
-        }
-        let len = u32::from_le_bytes(head[4..8].try_into().unwrap());
-        to_source.write_all(&head).unwrap();
-        std::io::copy(&mut from_destination.take(len.into()), &mut to_source).unwrap();
-    }
+    forward_until(&destination, &source, kind);
     then();
     // One of them may be closed already.
     source.shutdown(std::net::Shutdown::Both).ok();
     destination.shutdown(std::net::Shutdown::Both).ok();
     forward.join().unwrap();
+}
+
+/// Forwards what the destination says until its word of this type is due.
+pub fn forward_until(mut from: impl Read, mut to: impl Write, kind: u16) {
+    loop {
+        let mut head = [0; 24];
+        from.read_exact(&mut head).unwrap();
+        if head[..2] == kind.to_le_bytes() {
+            break;
+        }
+        let len = u32::from_le_bytes(head[4..8].try_into().unwrap());
+        to.write_all(&head).unwrap();
+        std::io::copy(&mut from.by_ref().take(len.into()), &mut to).unwrap();
+    }
 }

@@ -250,7 +250,7 @@ impl<'a> SourceHandoff<'a> {
                     return Ok(SourceEvent::Linked);
                 }
                 Err(why) if left.is_zero() => return Err(self.why.take().unwrap_or(why)),
-                Err(why) => tracing::warn!(%why, "the destination is not there"),
+                Err(why) => tracing::debug!(%why, "the destination is not there"),
             }
             std::thread::sleep(self.patience.retry.min(left));
         }
