@@ -1,0 +1,134 @@
+//! What rustls encrypts and decrypts without any socket, with the cipher suite that it prefers: the
+//! one that abide's connections have too.
+
+use super::{Begin, SIZE, Spent};
+use ring::rand::SystemRandom;
+use ring::signature::Ed25519KeyPair;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
+use rustls::server::AlwaysResolvesServerRawPublicKeys;
+use rustls::sign::CertifiedKey;
+use rustls::version::TLS13;
+use rustls::{
+    ClientConfig, ClientConnection, DigitallySignedStruct, ServerConfig, ServerConnection,
+    SignatureScheme,
+};
+use std::io::{Read, Write};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How much is encrypted at once, in bytes.
+const PIECE_LEN: usize = 64 << 10;
+
+/// The time that the slower of the two ends takes for so many bytes, and the CPU time of both.
+pub fn rustls() -> Spent {
+    let (mut near, mut far) = connected();
+    assert_eq!(near.negotiated_cipher_suite(), far.negotiated_cipher_suite());
+    let (mut encrypting, mut decrypting) = (Duration::ZERO, Duration::ZERO);
+    let (piece, mut room) = (vec![0x5a; PIECE_LEN], vec![0; PIECE_LEN]);
+    let mut wire = Vec::with_capacity(2 * PIECE_LEN);
+    let both = Begin::now();
+    for _ in 0..SIZE / PIECE_LEN {
+        let begin = Instant::now();
+        near.writer().write_all(&piece).expect("room for a piece");
+        wire.clear();
+        while near.wants_write() {
+            near.write_tls(&mut wire).expect("memory takes all");
+        }
+        encrypting += begin.elapsed();
+        let begin = Instant::now();
+        let (mut rest, mut at) = (&wire[..], 0);
+        while at < PIECE_LEN {
+            far.read_tls(&mut rest).expect("memory gives all");
+            far.process_new_packets().expect("good records");
+            while let Ok(len @ 1..) = far.reader().read(&mut room) {
+                at += len;
+            }
+        }
+        decrypting += begin.elapsed();
+    }
+    Spent { time: encrypting.max(decrypting), ..both.spent() }
+}
+
+/// Both ends, who have shaken hands.
+fn connected() -> (ClientConnection, ServerConnection) {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let pkcs8 = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).expect("random numbers");
+    let der = PrivatePkcs8KeyDer::from(pkcs8.as_ref().to_vec());
+    let key = provider.key_provider.load_private_key(der.into()).expect("a good key");
+    let public = key.public_key().expect("it has one").to_vec();
+    let certified = Arc::new(CertifiedKey::new(vec![CertificateDer::from(public)], key));
+    let server = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_protocol_versions(&[&TLS13])
+        .expect("TLS 1.3")
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(AlwaysResolvesServerRawPublicKeys::new(certified)));
+    let client = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&TLS13])
+        .expect("TLS 1.3")
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Anybody))
+        .with_no_client_auth();
+    let name = ServerName::try_from("bench").expect("a name");
+    let mut near = ClientConnection::new(Arc::new(client), name).expect("a good configuration");
+    let mut far = ServerConnection::new(Arc::new(server)).expect("a good configuration");
+    while near.is_handshaking() || far.is_handshaking() {
+        let mut wire = Vec::new();
+        near.write_tls(&mut wire).expect("memory takes all");
+        far.read_tls(&mut &wire[..]).expect("memory gives all");
+        far.process_new_packets().expect("a good client");
+        wire.clear();
+        while far.wants_write() {
+            far.write_tls(&mut wire).expect("memory takes all");
+        }
+        let mut rest = &wire[..];
+        while !rest.is_empty() {
+            near.read_tls(&mut rest).expect("memory gives all");
+            near.process_new_packets().expect("a good server");
+        }
+    }
+    (near, far)
+}
+
+/// Takes any key: nothing secret is said.
+#[derive(Debug)]
+struct Anybody;
+
+impl ServerCertVerifier for Anybody {
+    fn verify_server_cert(
+        &self,
+        _key: &CertificateDer<'_>,
+        _more: &[CertificateDer<'_>],
+        _name: &ServerName<'_>,
+        _ocsp: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _key: &CertificateDer<'_>,
+        _signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Err(rustls::Error::General("TLS 1.3 is needed".to_owned()))
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _message: &[u8],
+        _key: &CertificateDer<'_>,
+        _signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        vec![SignatureScheme::ED25519]
+    }
+
+    fn requires_raw_public_keys(&self) -> bool {
+        true
+    }
+}
