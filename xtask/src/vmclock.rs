@@ -230,7 +230,11 @@ fn judge_time(answer: &str, life: &Life, is_tai: bool) -> Result<()> {
     Ok(())
 }
 
-fn nanoseconds(text: &str) -> Result<i128> {
+/// A time in seconds with nine digits behind the point.
+///
+/// # Errors
+/// If it is none.
+pub fn nanoseconds(text: &str) -> Result<i128> {
     let (sec, ns) = text.split_once('.').with_context(|| format!("`{text}` is no time"))?;
     ensure!(ns.len() == 9, "`{text}` is no time");
     Ok(sec.parse::<i128>()? * 1_000_000_000 + ns.parse::<i128>()?)

@@ -2,7 +2,7 @@
 
 use super::host::{Errand, File, Finished, Host, tail};
 use super::{
-    dirty_log, guest_clock, implementations, kvm_to_kvm, linux, pmu, refusals, restore,
+    dirty_log, guest_clock, handoff, implementations, kvm_to_kvm, linux, pmu, refusals, restore,
     stolen_time, tour, two_hosts, upgrade, vmclock,
 };
 use crate::abide::{self, Linux, POWERED_OFF, Ran, SAVED_AWAY};
@@ -60,6 +60,12 @@ enum Work {
     HostUpgrade,
     /// A guest goes over a network from one running host to another.
     TwoHosts,
+    /// A guest that looks at all it can see goes from process to process of each host.
+    Handoff,
+    /// A Debian guest that works does.
+    HandoffLinux,
+    /// A guest goes from one running host to another and back while it runs.
+    HandoffTwoHosts,
     /// The host's kernel counts what a restore asks of it.
     RestoreCount,
     /// How long each share of a restore takes.
@@ -130,13 +136,16 @@ pub fn all() -> Vec<Cell> {
         cell("stolen-time", ("6.1", "neoverse-n1"), Work::StolenTime),
         cell("host-upgrade", ("6.12", "neoverse-n1"), Work::HostUpgrade),
         cell("two-hosts", ("6.1", "neoverse-n1"), Work::TwoHosts),
+        cell("handoff-abi", ("6.1", "neoverse-n1"), Work::Handoff),
+        cell("handoff-linux", ("6.1", "neoverse-n1"), Work::HandoffLinux),
+        cell("handoff-two-hosts", ("6.1", "neoverse-n1"), Work::HandoffTwoHosts),
         cell("restore-count", ("6.12", "neoverse-n1"), Work::RestoreCount),
         cell("restore-shares", ("6.12", "neoverse-n1"), Work::RestoreShares),
     ]
 }
 
 fn cell(name: &'static str, (series, cpu): (&str, &str), work: Work) -> Cell {
-    let long = matches!(work, Work::RestoreShares);
+    let long = matches!(work, Work::RestoreShares | Work::HandoffLinux);
     Cell { name, host: Host::debian(series, cpu), long, work }
 }
 
@@ -208,6 +217,9 @@ impl Cell {
             Work::StolenTime => stolen_time::over_hosts(&self.host, show),
             Work::HostUpgrade => upgrade::of_host(&self.host, show),
             Work::TwoHosts => two_hosts::by_wire(&self.host, show),
+            Work::Handoff => handoff::judged(&self.host, show),
+            Work::HandoffLinux => handoff::worked(&self.host, show),
+            Work::HandoffTwoHosts => handoff::between_two(&self.host, CONTRACT, show),
             Work::Pmu => pmu::tour(&self.host, show),
             Work::Implementations => implementations::told(&self.host, show),
             Work::Refusals => refusals::by_name(&self.host, show),

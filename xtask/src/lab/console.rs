@@ -49,6 +49,18 @@ tar -cf \"$(disk out)\" -C / out || echo 'abide-lab: the disk could not be writt
 sync
 ";
 
+/// Waits for a condition, an event of somebody else's.
+pub const WAIT: &str = "\
+wait_until() {
+    turns=0
+    until \"$@\"; do
+        turns=$((turns + 1))
+        [ $turns -lt 3000 ] || { echo \"abide-lab: never: $*\"; exit 9; }
+        sleep 0.2
+    done
+}
+";
+
 /// How far a host got.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Progress {

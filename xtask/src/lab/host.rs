@@ -97,6 +97,7 @@ impl fmt::Display for Host {
 }
 
 /// A file that the host finds in its root directory.
+#[derive(Clone)]
 pub struct File {
     pub name: String,
     pub permissions: u32,

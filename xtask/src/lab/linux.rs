@@ -20,7 +20,7 @@ const ACCEPT: &str = "--accept advertised-not-implemented";
 /// What the guest does: `travel` tells of its rounds, and the witness looks on.
 const CHECKS: [&str; 3] = ["witness", "shell", "travel"];
 /// A round of `travel` has ended.
-const ROUND: &str = "^round [0-9]* of ";
+pub const ROUND: &str = "^round [0-9]* of ";
 
 /// The hosts of the tour after the first.
 const TOUR: [&str; 6] = ["6.12", "7.2", "6.1", "6.12", "7.2", "6.1"];
@@ -122,15 +122,18 @@ fn on_kvm(
 }
 
 /// What the guest is made of. Its disk is read by all hosts, and written by none.
-struct Debian {
+pub struct Debian {
     kernel: PathBuf,
     boot: PathBuf,
-    disk: PathBuf,
+    /// The disk that it reads.
+    pub disk: PathBuf,
     _folder: TempDir,
 }
 
 impl Debian {
-    fn new() -> Result<Self> {
+    /// # Errors
+    /// If its root or its kernel cannot be fetched.
+    pub fn new() -> Result<Self> {
         let images = root::make(&root::Arguments::new(&[], GUEST_KERNEL))?;
         // Links: a root that is made anew meanwhile takes the old one's place, not its content.
         let folder = tempfile::tempdir_in(paths::work()?)?;
@@ -141,13 +144,16 @@ impl Debian {
     }
 
     /// What a host finds in its root directory.
-    fn files(&self) -> Result<Vec<File>> {
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    pub fn files(&self) -> Result<Vec<File>> {
         let kernel = File::data("kernel", fs::read(&self.kernel)?);
         Ok(vec![kernel, File::data("initrd", fs::read(&self.boot)?)])
     }
 
     /// What follows `abide run` on a host that has [`files`](Self::files) and the disk.
-    fn arguments_there(&self) -> String {
+    pub fn arguments_there(&self) -> String {
         let own = self.arguments();
         format!("--kernel /kernel --initrd /initrd --disk {GUEST_DISK},readonly {own}")
     }
@@ -187,12 +193,20 @@ impl Way {
         self.came(host, stayed);
         let (way, Stayed { code, words, .. }) = (self.hosts.join(" → "), stayed);
         ensure!(*code == POWERED_OFF, "{way}: exit code {code}\n{words}\n{}", tail(&self.console));
-        let checks = CHECKS.map(str::to_owned);
-        for (check, difference) in said::compare(&self.console, &checks)? {
-            if let Some(difference) = difference {
-                bail!("{way}: {check}: {difference}\n{}", tail(&self.console));
-            }
-        }
-        Ok(format!("{way}: {} as everywhere", CHECKS.join(", ")))
+        let said = as_everywhere(&self.console).with_context(|| way.clone())?;
+        Ok(format!("{way}: {said}"))
     }
+}
+
+/// Whether the checks said in a whole life what they say anywhere.
+///
+/// # Errors
+/// If they said something else.
+pub fn as_everywhere(console: &str) -> Result<String> {
+    for (check, difference) in said::compare(console, &CHECKS.map(str::to_owned))? {
+        if let Some(difference) = difference {
+            bail!("{check}: {difference}\n{}", tail(console));
+        }
+    }
+    Ok(format!("{} as everywhere", CHECKS.join(", ")))
 }

@@ -85,7 +85,8 @@ const TURNS_MAX: u32 = 900;
 
 /// Where a host's disk for guests is, in its scripts.
 pub const GUEST_DISK: &str = "/guest-disk";
-const LINK_DISK: &str = "\
+/// What makes it so.
+pub const LINK_DISK: &str = "\
 . /disk
 ln -s $(disk guest) /guest-disk
 ";

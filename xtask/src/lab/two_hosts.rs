@@ -1,5 +1,6 @@
 //! A guest goes from one running host to another, over the wire between them.
 
+use super::console::WAIT;
 use super::host::{File, Host, tail};
 use super::wire::{self, End, Side};
 use crate::abide;
@@ -16,18 +17,6 @@ const LIMIT: Duration = Duration::from_secs(420);
 /// What the first host says when the wire is to be cut at the other's end, and mended.
 const CUT: &str = "abide-lab: cut";
 const MEND: &str = "abide-lab: mend";
-
-/// Waits for a condition, an event of the other host's.
-const WAIT: &str = "\
-wait_until() {
-    turns=0
-    until \"$@\"; do
-        turns=$((turns + 1))
-        [ $turns -lt 150 ] || { echo \"abide-lab: never: $*\"; exit 9; }
-        sleep 0.5
-    done
-}
-";
 
 /// The guest is born, works, and is saved. It is on no host when the wire is cut; once that is
 /// mended, its file travels.
@@ -75,8 +64,8 @@ pub fn by_wire(birth: &Host, show: bool) -> Result<String> {
     let (first, second) = (format!("{WAIT}{FIRST}"), format!("{WAIT}{SECOND}"));
     let mut events = Vec::new();
     let ends = [
-        End { host: birth, files: &here, script: &first },
-        End { host: &other, files: &there, script: &second },
+        End { host: birth, files: &here, script: &first, brings: false },
+        End { host: &other, files: &there, script: &second, brings: false },
     ];
     let [from, to] = wire::run(ends, LIMIT, show, |wire, side, line| {
         match (side, line.trim()) {

@@ -23,7 +23,8 @@ pub enum Side {
 }
 
 impl Side {
-    const fn other(self) -> Self {
+    /// The other one.
+    pub const fn other(self) -> Self {
         match self {
             Self::First => Self::Second,
             Self::Second => Self::First,
@@ -142,6 +143,8 @@ pub struct End<'a> {
     pub files: &'a [File],
     /// Shell commands, run as root.
     pub script: &'a str,
+    /// Whether what they leave in `/out` is brought back.
+    pub brings: bool,
 }
 
 /// Starts two hosts, lets both run their commands, and waits for both ends. `heard` is called with
@@ -160,8 +163,9 @@ pub fn run(
     let one = |side: Side, end: &End| -> Result<Finished> {
         let (me, peer) = (side.address(), side.other().address());
         let script = format!("ME={me}\nPEER={peer}\n{NETWORK}{}", end.script);
-        let errand = Errand { files: end.files, script: &script, brings: false, limit, show };
-        end.host.run_with(&errand, &wire.besides(side), |line| {
+        let End { host, files, brings, .. } = *end;
+        let errand = Errand { files, script: &script, brings, limit, show };
+        host.run_with(&errand, &wire.besides(side), |line| {
             let mut heard = heard.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             let (hear, result) = &mut *heard;
             if result.is_ok() {
