@@ -48,6 +48,35 @@ pub fn build_next_version() -> Result<PathBuf> {
     Ok(target.join("release/abide"))
 }
 
+/// Builds a release from its commit in the repository's history, apart from the program itself;
+/// `None` where that history is not here, as in a source archive or a shallow clone.
+///
+/// # Errors
+/// If the build fails.
+pub fn build_release(name: &str, commit: &str) -> Result<Option<PathBuf>> {
+    let target = paths::target().join(name);
+    let source = target.join("source");
+    if !source.exists() {
+        let mut git = Command::new("git");
+        git.arg("-C").arg(paths::root()).args(["cat-file", "-e", commit]);
+        if process::capture(&mut git).is_err() {
+            return Ok(None);
+        }
+        let unpacked = target.join("unpacked");
+        fs::create_dir_all(&unpacked).with_context(|| format!("making {unpacked:?}"))?;
+        let archive = target.join("source.tar");
+        let mut git = Command::new("git");
+        git.arg("-C").arg(paths::root()).args(["archive", "--output"]).arg(&archive).arg(commit);
+        process::run(&mut git)?;
+        process::run(Command::new("tar").arg("-xf").arg(&archive).arg("-C").arg(&unpacked))?;
+        fs::rename(&unpacked, &source).with_context(|| format!("making {source:?}"))?;
+    }
+    let mut cargo = process::cargo();
+    cargo.args(["build", "--release", "--locked", "--package", "abide", "--target-dir"]);
+    process::run(cargo.arg(&target).current_dir(&source))?;
+    Ok(Some(target.join("release/abide")))
+}
+
 /// Builds the program for a 64-bit Arm host, without anything it would need there.
 ///
 /// # Errors
