@@ -398,7 +398,7 @@ mod tests {
     fn hosts_own_inability_is_told_apart() {
         let stayed = |code, words: &str| {
             let (console, words) = (String::new(), words.to_owned());
-            Stayed { console, words, code, file: None, report: None }
+            Stayed { console, words, code, between_s: [0; 2], file: None, report: None }
         };
         assert_eq!(end(&stayed(4, "a\nno guest")), End::Unusable("no guest".into()));
         assert_eq!(end(&stayed(-1, HUNG)), End::Unusable(HUNG.into()));

@@ -48,6 +48,8 @@ pub struct Stayed {
     pub words: String,
     /// How abide ended.
     pub code: i32,
+    /// The host's clock when it began and when it had ended, in seconds.
+    pub between_s: [i64; 2],
     /// The file, if it came to be saved.
     pub file: Option<Vec<u8>>,
     /// The report of a restore, JSON.
@@ -58,7 +60,8 @@ impl Stayed {
     /// The host never came to the end.
     fn hung() -> Self {
         let words = HUNG.to_owned();
-        Self { console: String::new(), words, code: -1, file: None, report: None }
+        let (console, between_s) = (String::new(), [0; 2]);
+        Self { console, words, code: -1, between_s, file: None, report: None }
     }
 
     /// The file, or why there is none.
@@ -91,18 +94,20 @@ pub const LINK_DISK: &str = "\
 ln -s $(disk guest) /guest-disk
 ";
 
-/// What the shell does for each stay: the program is at `$ABIDE`, files go to `$OUT`. A guest that
-/// hangs, or ends before it said enough, is ended; its code tells.
+/// What the shell does for each stay: the program is at `$ABIDE`, files go to `$OUT`, and `$SAVE`
+/// is what else it is told for a save. A guest that hangs, or ends before it said enough, is ended;
+/// its code tells.
 pub const FUNCTIONS: &str = "\
 stay() {
     name=$1; times=$2; text=$3; shift 3
+    date +%s >$OUT/$name.times
     \"$ABIDE\" \"$@\" --state-dir $OUT/state </dev/null >$OUT/$name.console 2>$OUT/$name.words &
     run=$!
     turns=0
     while kill -0 $run 2>/dev/null; do
         if [ $times -gt 0 ] && [ $(grep -c \"$text\" $OUT/$name.console) -ge $times ]; then
-            \"$ABIDE\" save $name $OUT/$name.abide --state-dir $OUT/state 2>>$OUT/$name.words ||
-                kill $run
+            \"$ABIDE\" save $name $OUT/$name.abide $SAVE --state-dir $OUT/state \\
+                2>>$OUT/$name.words || kill $run
             break
         fi
         turns=$((turns + 1))
@@ -117,6 +122,7 @@ stay() {
     done
     wait $run
     echo $? >$OUT/$name.code
+    date +%s >>$OUT/$name.times
 }
 ";
 
@@ -242,10 +248,16 @@ fn one(name: &str, file: impl Fn(&str) -> Result<Vec<u8>>) -> Result<Stayed> {
     };
     let code = text("code")?;
     let Ok(code) = code.trim().parse() else { bail!("`{code}` is no exit code") };
+    let times = text("times")?;
+    let mut times = times.lines().map(str::parse);
+    let (Some(Ok(from_s)), Some(Ok(to_s))) = (times.next(), times.next()) else {
+        bail!("the times when {name} began and ended are missing")
+    };
     Ok(Stayed {
         console: text("console")?,
         words: text("words")?,
         code,
+        between_s: [from_s, to_s],
         file: file(&format!("{name}.abide")).ok(),
         report: file(&format!("{name}.report")).ok(),
     })

@@ -1,13 +1,13 @@
 //! The pages of time and generation on KVM: a Debian guest with drivers for both goes from host to
-//! host as a copy, and is told so each time. Its PTP clock tells each host's time within the bounds
-//! that the page gives.
+//! host, as a copy and then as the same guest, and is told so each time. Its PTP clock tells each
+//! host's time within the bounds that the page gives, from its first reading on.
 
 use super::host::{File, Host, tail};
 use super::stay::{Begin, Stay, Visit};
 use crate::abide::{self, Linux};
 use crate::debian::kernel;
 use crate::tasks::guests;
-use crate::vmclock::{HostClock, within_bounds};
+use crate::vmclock::{FORK, HostClock, TAI_S, within_bounds};
 use anyhow::{Context, Result, ensure};
 use std::fs;
 
@@ -19,8 +19,25 @@ const UNTIL: Option<(&str, u32)> = Some(("^abide-vmclock: waiting", 1));
 /// What the kernel prints at most: else it is saved with much that it still has to print, and what
 /// it says of copies is among that.
 const NOTICES: u32 = 6;
+/// How it comes to a host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum How {
+    Copy,
+    Move,
+}
+
+impl How {
+    /// What save and restore are told.
+    const fn option(self) -> &'static str {
+        match self {
+            Self::Copy => "",
+            Self::Move => "--move",
+        }
+    }
+}
+
 /// The hosts after the first.
-const WAY: [&str; 2] = ["7.2", "6.1"];
+const WAY: [(&str, How); 2] = [("7.2", How::Copy), ("6.1", How::Move)];
 /// What each next host's clock is ahead of the one before.
 const APART_S: i64 = 100_000;
 /// How the guest's kernel names the clock of the page.
@@ -44,52 +61,46 @@ pub fn tour(birth: &Host, contract: &str, show: bool) -> Result<String> {
          --append '{} loglevel={NOTICES}' {CLOCK}",
         Linux::APPEND
     );
-    let hosts: Vec<Host> = std::iter::once(birth.clone())
-        .chain(WAY.map(|series| Host::debian(series, &birth.cpu)))
-        .collect();
-    let (mut life, mut file, mut ptp_since) = (String::new(), None::<Vec<u8>>, None);
-    for (ahead_s, host) in (0..).step_by(usize::try_from(APART_S)?).zip(&hosts) {
+    let (mut life, mut file) = (String::new(), None::<Vec<u8>>);
+    let stays = std::iter::once((birth.clone(), None))
+        .chain(WAY.map(|(series, how)| (Host::debian(series, &birth.cpu), Some(how))));
+    for (number, (host, how)) in stays.enumerate() {
+        let restore = how.map_or(CLOCK.to_owned(), |how| format!("{CLOCK} {}", how.option()));
         let begin = match &file {
             None => Begin::Run(&run),
-            Some(file) => Begin::RestoreWith(file, CLOCK),
+            Some(file) => Begin::RestoreWith(file, &restore),
         };
-        let copies = usize::from(file.is_some());
+        let ahead_s = APART_S * i64::try_from(number)?;
         let clock = HostClock { ahead_s: Some(ahead_s) };
-        let first = format!("printf '{}' >/clock\n", clock.description().replace('\n', "\\n"));
+        let save = WAY.get(number).map_or("", |(_, how)| how.option());
+        let first =
+            format!("SAVE={save}\nprintf '{}' >/clock\n", clock.description().replace('\n', "\\n"));
         let stays = [Stay { name: "vmclock", begin, until: UNTIL }];
         let files = std::mem::take(&mut files);
-        let visit = Visit { host, program: &program, files, first: &first, stays: &stays, show };
+        let visit =
+            Visit { host: &host, program: &program, files, first: &first, stays: &stays, show };
         let stayed = visit.run()?.1.pop().context("one stay")?;
-        let here = stayed.console.clone();
+        let (here, between_s) = (stayed.console.clone(), stayed.between_s);
         file = Some(stayed.saved().with_context(|| host.to_string())?);
-        let copies = woken(&life).len() + copies;
         life += &here;
-        told(&life, copies).with_context(|| host.to_string())?;
-        let ptp = ptp_within_bounds(&here).with_context(|| format!("{host}\n{}", tail(&here)))?;
-        if let Some(since) = ptp_since {
-            let passed = ptp - since;
-            let is_there = (APART_S..APART_S + FOR_THE_WAY_S).contains(&passed);
-            ensure!(is_there, "{host}: the PTP clock went on by {passed} s");
-        }
-        ptp_since = Some(ptp);
+        told(&life, &WAY[..number]).with_context(|| host.to_string())?;
+        ptp_is_true(&here, between_s.map(|s| s + ahead_s + TAI_S))
+            .with_context(|| format!("{host}\n{}", tail(&here)))?;
     }
-    let forks = life.matches(crate::vmclock::FORK).count();
-    ensure!(forks == WAY.len(), "Linux noticed {forks} copies\n{}", tail(&life));
-    let hosts: Vec<String> = hosts.iter().map(|host| host.kernel.to_string()).collect();
+    let way: Vec<String> =
+        WAY.iter().map(|(series, how)| format!(" → {series} ({how:?})")).collect();
     Ok(format!(
-        "{}: told of each copy, by both pages; on each the PTP clock tells its host's time within \
-         the page's bounds",
-        hosts.join(" → ")
+        "{}{}: told so by both pages; on each the PTP clock tells its host's time within the \
+         page's bounds from the first reading on",
+        birth.kernel,
+        way.concat()
     ))
 }
 
 /// The description of a host's clock is there.
 const CLOCK: &str = "--host-clock sim:/clock";
-/// So long the way to the next host may take at most.
-const FOR_THE_WAY_S: i64 = 3000;
-
-/// Holds the answers of the page's PTP clock in one stay against the page; their last second.
-fn ptp_within_bounds(here: &str) -> Result<i64> {
+/// Holds the answers of the page's PTP clock in one stay against the page and the host's clock.
+fn ptp_is_true(here: &str, [from_s, to_s]: [i64; 2]) -> Result<()> {
     let lines = abide::said(here.as_bytes(), SAYS);
     let answers: Vec<&str> = lines
         .iter()
@@ -97,11 +108,14 @@ fn ptp_within_bounds(here: &str) -> Result<i64> {
         .map(|(_, answer)| answer)
         .collect();
     ensure!(answers.len() == 2, "{} answers of {PTP}, read and with the counter", answers.len());
-    for answer in &answers {
+    for answer in answers {
         within_bounds(answer).with_context(|| format!("{PTP}: {answer}"))?;
+        let (s, _) = answer.split_once('.').context("no seconds")?;
+        // The host's clock was read in whole seconds, and bounds may reach into the one before.
+        let is_of_host = (from_s - 1..=to_s + 1).contains(&s.parse()?);
+        ensure!(is_of_host, "{PTP}: {answer}, by the host between {from_s} and {to_s} s");
     }
-    let sec = answers.last().and_then(|answer| answer.split_once('.'));
-    Ok(sec.context("no seconds")?.0.parse()?)
+    Ok(())
 }
 
 fn woken(life: &str) -> Vec<String> {
@@ -109,14 +123,21 @@ fn woken(life: &str) -> Vec<String> {
     lines.into_iter().filter(|line| line.starts_with("woken: ")).collect()
 }
 
-/// After so many copies marker and generation are that many more than at birth.
-fn told(life: &str, copies: usize) -> Result<()> {
+/// What the guest and its kernel were told on its way so far: each time its marker is one more, and
+/// its generation for a copy alone.
+fn told(life: &str, way: &[(&str, How)]) -> Result<()> {
     let woken = woken(life);
-    ensure!(woken.len() == copies, "it woke {} times, not {copies}\n{}", woken.len(), tail(life));
-    for (number, line) in (2..).zip(&woken) {
-        let numbers = format!("marker {number}, generation {number}");
+    let count = way.len();
+    ensure!(woken.len() == count, "it woke {} times, not {count}\n{}", woken.len(), tail(life));
+    let (mut marker, mut generation) = (1, 1);
+    for ((_, how), line) in way.iter().zip(&woken) {
+        marker += 1;
+        generation += u32::from(*how == How::Copy);
+        let numbers = format!("marker {marker}, generation {generation}");
         ensure!(line.ends_with(&numbers), "`{line}`, not `{numbers}`\n{}", tail(life));
     }
+    let (forks, copies) = (life.matches(FORK).count(), generation as usize - 1);
+    ensure!(forks == copies, "Linux noticed {forks} copies, not {copies}\n{}", tail(life));
     Ok(())
 }
 
@@ -132,18 +153,28 @@ mod tests {
             )
         };
         let both = |ns| line("", 2) + &line(" with the counter", ns);
-        assert_eq!(ptp_within_bounds(&both(3)).unwrap(), 50);
-        assert!(ptp_within_bounds(&both(4)).is_err() && ptp_within_bounds(&line("", 2)).is_err());
-        assert!(ptp_within_bounds(&format!("{SAYS}{PTP}: errno 22\r\n").repeat(2)).is_err());
+        ptp_is_true(&both(3), [49, 50]).unwrap();
+        assert!(ptp_is_true(&both(4), [49, 50]).is_err(), "outside of the page's bounds");
+        assert!(ptp_is_true(&line("", 2), [49, 50]).is_err(), "one answer is missing");
+        assert!(ptp_is_true(&both(3), [52, 60]).is_err(), "another host's time");
+        let refused = format!("{SAYS}{PTP}: errno 22\r\n").repeat(2);
+        assert!(ptp_is_true(&refused, [49, 50]).is_err());
     }
 
     #[test]
     fn what_a_guest_is_told_is_counted() {
-        let line = |n: u32| format!("{SAYS}woken: status 4, marker {n}, generation {n}\r\n");
-        let life = format!("{SAYS}waiting 1\r\n{}{}", line(2), line(3));
-        told(&life, 2).unwrap();
-        assert!(told(&life, 1).is_err() && told(&life, 3).is_err());
-        assert!(told(&format!("{}{}", line(2), line(2)), 2).is_err());
-        assert!(told(&format!("{SAYS}woken: status 4, marker 2, generation 1\r\n"), 1).is_err());
+        let line = |marker: u32, generation: u32| {
+            format!("{SAYS}woken: status 4, marker {marker}, generation {generation}\r\n")
+        };
+        let fork = format!("[ 1.0] random: {FORK}\r\n");
+        let way = [("a", How::Copy), ("b", How::Move)];
+        let life = format!("{fork}{}{}", line(2, 2), line(3, 2));
+        told(&life, &way).unwrap();
+        assert!(told(&life, &way[..1]).is_err() && told(&line(2, 2), &way[..1]).is_err());
+        assert!(told(&format!("{life}{fork}"), &way).is_err(), "Linux takes a move for a copy");
+        for (marker, generation) in [(3, 3), (2, 2), (4, 2)] {
+            let life = format!("{fork}{}{}", line(2, 2), line(marker, generation));
+            assert!(told(&life, &way).is_err(), "{marker}, {generation}");
+        }
     }
 }
