@@ -25,12 +25,12 @@ use thiserror::Error;
 const MAGIC: [u8; 8] = *b"ABIDEJRN";
 const VERSION: u16 = 1;
 /// A slot's length: a sector of any disk, which is written whole or not at all.
-const SLOT_LEN: usize = 512;
+pub(crate) const SLOT_LEN: usize = 512;
 /// Where slot B stands: in another sector of disks with large ones.
-const SLOT_B_AT: usize = 4096;
-const FILE_LEN: usize = SLOT_B_AT + SLOT_LEN;
+pub(crate) const SLOT_B_AT: usize = 4096;
+pub(crate) const FILE_LEN: usize = SLOT_B_AT + SLOT_LEN;
 const HEAD_LEN: usize = 24;
-const CRC_AT: usize = SLOT_LEN - 4;
+pub(crate) const CRC_AT: usize = SLOT_LEN - 4;
 
 /// File systems that live in memory, by their magic numbers
 /// [linux include/uapi/linux/magic.h]: tmpfs, ramfs.
@@ -177,8 +177,8 @@ impl Keep for Journal {
             return Ok(());
         };
         let sequence = open.sequence + 1;
-        // The older slot: sequence numbers alternate between A and B.
-        let at = if sequence % 2 == 1 { 0 } else { SLOT_B_AT as u64 };
+        // The older slot.
+        let at = slot_of(sequence) as u64;
         let host = |step| host(&self.path, step);
         open.file.write_all_at(&seal(sequence, record), at).map_err(host("write"))?;
         open.file.sync_data().map_err(host("synchronize"))?;
@@ -213,7 +213,12 @@ fn sync_directory(path: &Path) -> io::Result<()> {
     File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
 }
 
-fn seal(sequence: u64, record: &Record) -> [u8; SLOT_LEN] {
+/// Where the slot of a sequence number stands: they alternate between A and B.
+pub(crate) fn slot_of(sequence: u64) -> usize {
+    if sequence % 2 == 1 { 0 } else { SLOT_B_AT }
+}
+
+pub(crate) fn seal(sequence: u64, record: &Record) -> [u8; SLOT_LEN] {
     let body = record.encode();
     assert!(HEAD_LEN + body.len() <= CRC_AT, "a record of {} bytes", body.len());
     let mut out = [0; SLOT_LEN];
