@@ -294,6 +294,12 @@ fn disk_is_left_by_one_and_taken_by_the_other() {
     assert_eq!(here.end(), 14);
     let busy = sandbox.abide(&["run", "third", "--memory", "32M", "--disk", "disk.img"]);
     assert!(stderr(&busy).contains("in use"), "{}", stderr(&busy));
+    // It says in which epoch it was taken, unless its file system keeps no such thing.
+    let mut mark = [0; 24];
+    match rustix::fs::getxattr(&disk, "user.abide.epoch", &mut mark) {
+        Ok(len) => assert_eq!((len, &mark[16..]), (24, &2_u64.to_le_bytes()[..])),
+        Err(errno) => assert_eq!(errno, rustix::io::Errno::NOTSUP),
+    }
     there.type_in("poweroff\n");
     assert_eq!(there.end(), 0);
 }

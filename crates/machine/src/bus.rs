@@ -6,7 +6,7 @@ use crate::board::{
 };
 use crate::clock::MachineClock;
 use crate::console::Console;
-use crate::devices::virtio::{MachineClocks, Outside, VirtioDevice};
+use crate::devices::virtio::{MachineClocks, Outside, RunEpoch, VirtioDevice};
 use crate::devices::vmclock::VmclockDevice;
 use crate::devices::{Pl011, Pl031};
 use crate::doorbell::Doorbell;
@@ -163,8 +163,8 @@ impl MachineBus {
     }
 
     /// Takes what devices need of the host and another process had until now.
-    pub(crate) fn claim(&self) -> Result<(), MachineError> {
-        self.virtio.iter().try_for_each(|device| lock(device).claim(&self.doorbell))
+    pub(crate) fn claim(&self, epoch: Option<RunEpoch>) -> Result<(), MachineError> {
+        self.virtio.iter().try_for_each(|device| lock(device).claim(&self.doorbell, epoch))
     }
 
     /// Leaves what devices have of the host: the guest does not go on in this machine.

@@ -27,6 +27,7 @@
 use crate::board::BoardConfig;
 use crate::bus::lock;
 use crate::departure::Departure;
+use crate::devices::virtio::RunEpoch;
 use crate::error::MachineError;
 use crate::machine::Machine;
 use crate::units::Unit;
@@ -186,8 +187,8 @@ impl Machine {
 
     /// Takes disks, networks and sockets again, which no other process wanted, and tells the guest
     /// what it lost with them.
-    pub(crate) fn claim_again(&mut self) -> Result<(), MachineError> {
-        self.bus.claim()?;
+    pub(crate) fn claim_again(&mut self, epoch: Option<RunEpoch>) -> Result<(), MachineError> {
+        self.bus.claim(epoch)?;
         self.bus.activate();
         Ok(())
     }

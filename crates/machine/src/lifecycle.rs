@@ -23,6 +23,7 @@
 use crate::board::{VMCLOCK_INTID, VMGENID_INTID};
 use crate::bus::lock;
 use crate::departure::{Arrival, ClockPolicy, Departure};
+use crate::devices::virtio::RunEpoch;
 use crate::devices::vmclock;
 use crate::entropy;
 use crate::error::MachineError;
@@ -87,12 +88,13 @@ impl Prepared {
 
     /// Takes disks, networks and sockets that the process had which ran the guest until now. A
     /// guest that is restored from a file has them already. Nothing is lost by an error: it may be
-    /// tried again, and until it is done the guest cannot be committed.
+    /// tried again, and until it is done the guest cannot be committed. Where the right to run it
+    /// is counted in epochs, disks are marked with the new one.
     ///
     /// # Errors
     /// [`MachineError::Disk`], [`MachineError::Net`] or [`MachineError::Vsock`].
-    pub fn claim(&mut self) -> Result<(), MachineError> {
-        self.machine.bus.claim()
+    pub fn claim(&mut self, epoch: Option<RunEpoch>) -> Result<(), MachineError> {
+        self.machine.bus.claim(epoch)
     }
 
     /// Commits a guest that was handed over by a running machine, with its counter as `policy`
@@ -104,7 +106,7 @@ impl Prepared {
         mut self,
         policy: ClockPolicy,
     ) -> Result<(Machine, Arrival), MachineError> {
-        self.claim()?;
+        self.claim(None)?;
         let counter = std::mem::take(&mut self.counter);
         let arrival = self.machine.catch_up(policy, self.report.departure.as_ref(), counter)?;
         Ok((self.commit(Intent::Move)?, arrival))
@@ -121,7 +123,7 @@ impl Prepared {
     /// [`MachineError::MemoryFile`] if a file that RAM is in does not take that its guest runs now;
     /// [`MachineError::Random`] if the host has no random bits for a copy's generation.
     pub fn commit(mut self, intent: Intent) -> Result<Machine, MachineError> {
-        self.claim()?;
+        self.claim(None)?;
         if let Some(file) = &mut self.machine.memory_file {
             file.begin()?;
         }

@@ -9,7 +9,9 @@ use abide_engine_soft::SoftEngine;
 use abide_firmware::Firmware;
 use abide_machine::board::BoardConfig;
 use abide_machine::departure::ClockPolicy;
-use abide_machine::devices::virtio::{DiskConfig, NetCardConfig, VirtioConfig, VsockConfig};
+use abide_machine::devices::virtio::{
+    DiskConfig, DiskError, NetCardConfig, RunEpoch, VirtioConfig, VsockConfig,
+};
 use abide_machine::devices::vmclock::VmclockConfig;
 use abide_machine::error::{MachineError, RestoreError};
 use abide_machine::handoff::{Frozen, Handoff, Offered};
@@ -184,7 +186,7 @@ fn guest_taken_back_ends_as_if_untouched() {
             assert_eq!(status(control).unwrap().handoff, Handoff::Offered { logs_writes });
             if attempt == 0 {
                 // Nobody wants it.
-                done(control, Command::TakeBack);
+                done(control, Command::TakeBack { epoch: None });
                 continue;
             }
             let frozen = freeze(control);
@@ -194,7 +196,7 @@ fn guest_taken_back_ends_as_if_untouched() {
             let prepared = prepare(&SoftEngine::new(), frozen.state, ram, std::io::sink());
             drop(prepared.unwrap());
             assert_eq!(ram_hash(&offered.ram).unwrap(), before, "not a byte is written");
-            done(control, Command::TakeBack);
+            done(control, Command::TakeBack { epoch: None });
             assert_eq!(status(control).unwrap().handoff, Handoff::None);
             assert!(!offered.ram.dirty().is_enabled());
         }
@@ -277,7 +279,7 @@ fn what_would_change_a_frozen_guest_is_refused() {
         };
         for command in [
             Command::Freeze,
-            Command::TakeBack,
+            Command::TakeBack { epoch: None },
             Command::Release,
             Command::GiveAway,
             Command::Harvest,
@@ -309,7 +311,7 @@ fn what_would_change_a_frozen_guest_is_refused() {
         let (one, two) = (status(control).unwrap(), status(control).unwrap());
         assert_eq!(one, two, "it stands still");
         // It was told to stop, and does so now that it is known to be here.
-        done(control, Command::TakeBack);
+        done(control, Command::TakeBack { epoch: None });
         assert!(status(control).is_none());
     });
     assert_eq!(outcome, Outcome::Stopped);
@@ -340,7 +342,7 @@ fn host_is_left_before_it_is_taken_and_no_unit_writes_before_that() {
         let ram = || by_descriptor(&offered.ram);
         let mut prepared = prepare(&engine, frozen.state.clone(), ram(), std::io::sink()).unwrap();
         for _ in 0..2 {
-            let refused = prepared.claim();
+            let refused = prepared.claim(None);
             assert!(matches!(refused, Err(MachineError::Disk(_))), "{refused:?}");
         }
         let units = frozen_units(&frozen.state);
@@ -354,22 +356,22 @@ fn host_is_left_before_it_is_taken_and_no_unit_writes_before_that() {
         assert_eq!(ram_hash(&offered.ram).unwrap(), before);
         done(control, Command::Release);
         assert!(!socket.exists());
-        given.as_mut().unwrap().claim().unwrap();
+        given.as_mut().unwrap().claim(None).unwrap();
         assert!(socket.exists());
         // Who has it keeps it.
-        let refused = control.ask(Command::TakeBack);
+        let refused = control.ask(Command::TakeBack { epoch: None });
         assert!(matches!(refused, Some(Reply::Failed(MachineError::Disk(_)))), "{refused:?}");
         let released = Handoff::Released { logs_writes: false };
         assert_eq!(status(control).unwrap().handoff, released);
         // Where nobody wants it after all, it goes on here.
         given = None;
-        done(control, Command::TakeBack);
+        done(control, Command::TakeBack { epoch: None });
         assert!(socket.exists());
         offer(control, false);
         let frozen = freeze(control);
         given = Some(prepare(&engine, frozen.state, ram(), std::io::sink()).unwrap());
         done(control, Command::Release);
-        given.as_mut().unwrap().claim().unwrap();
+        given.as_mut().unwrap().claim(None).unwrap();
         done(control, Command::GiveAway);
     });
     assert_eq!(outcome, Outcome::GivenAway);
@@ -377,6 +379,40 @@ fn host_is_left_before_it_is_taken_and_no_unit_writes_before_that() {
     let machine = given.unwrap().commit(Intent::Move).unwrap();
     assert!(socket.exists(), "the old process has left it before");
     drop(machine);
+}
+
+#[test]
+fn disks_are_taken_in_no_older_epoch() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("disk");
+    std::fs::write(&path, vec![7; 64 << 10]).unwrap();
+    let disk = DiskConfig { path: path.clone(), readonly: false, direct: false };
+    let engine = MockEngine::idle();
+    let virtio = [VirtioConfig::Block(disk)];
+    let mut machine = try_born(&engine, KERNEL, BOARD, TimeSource::Host, &virtio).unwrap();
+    let epoch = |epoch| Some(RunEpoch { guest: [7; 16], epoch });
+    run_asked(&mut machine, |control| {
+        let offered = offer(control, false);
+        let frozen = freeze(control);
+        let prepared = || {
+            let ram = by_descriptor(&offered.ram);
+            prepare(&engine, frozen.state.clone(), ram, std::io::sink()).unwrap()
+        };
+        done(control, Command::Release);
+        prepared().claim(epoch(8)).unwrap();
+        // Some file systems keep no such thing.
+        let is_marked = rustix::fs::getxattr(&path, "user.abide.epoch", &mut [0; 24]).is_ok();
+        let stale = prepared().claim(epoch(7));
+        let refused = Err(MachineError::Disk(DiskError::Epoch { path, found: 8, allowed: 7 }));
+        let expected = if is_marked { refused } else { Ok(()) };
+        assert_eq!(format!("{stale:?}"), format!("{expected:?}"));
+        if is_marked {
+            let stale = control.ask(Command::TakeBack { epoch: epoch(7) });
+            assert!(matches!(stale, Some(Reply::Failed(MachineError::Disk(_)))), "{stale:?}");
+        }
+        done(control, Command::TakeBack { epoch: epoch(9) });
+        done(control, Command::Stop);
+    });
 }
 
 fn frozen_units(state: &[u8]) -> Vec<String> {
@@ -446,7 +482,7 @@ fn counter_of_the_host_is_sent_as_it_was_when_the_standstill_began() {
         let entries = &counter.unwrap().entries;
         let count = entries.iter().find(|entry| entry.id == kvm::TIMER_CNT).unwrap();
         assert_eq!(count.value.to_u64(), Some(begun - born));
-        done(control, Command::TakeBack);
+        done(control, Command::TakeBack { epoch: None });
         done(control, Command::Stop);
     });
 }

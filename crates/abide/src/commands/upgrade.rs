@@ -137,7 +137,7 @@ fn go_on(
     // Whoever waited for the other process may just be tidying up after it.
     let take = || session::take_place(state_dir, Some(&args.name), None);
     let place = Arc::new(soon(take)?);
-    soon(|| Ok(prepared.claim()?))?;
+    soon(|| Ok(prepared.claim(None)?))?;
     announce(place.name(), prepared.report());
     let machine = prepared.commit(Intent::Restore)?;
     std::fs::remove_file(file_of(place.state_dir(), place.name())).ok();

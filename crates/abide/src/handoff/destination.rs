@@ -1,7 +1,7 @@
 //! The end of a handoff that gets the guest.
 
 use super::report::ns;
-use super::{ArrivalReport, Desk, random, refuse, word_of};
+use super::{ArrivalReport, Desk, epoch_of, random, refuse, word_of};
 use crate::cli::{EngineName, StolenTimeArgs};
 use crate::commands::restore::engine_for;
 use crate::console::Output;
@@ -12,6 +12,8 @@ use abide_engine::Engine;
 use abide_machine::Machine;
 use abide_machine::board::RAM_BASE;
 use abide_machine::departure::ClockPolicy;
+use abide_machine::devices::virtio::DiskError;
+use abide_machine::error::MachineError;
 use abide_machine::lifecycle::Prepared;
 use abide_machine::restore::{Elsewhere, RestoreReport, restore_onto};
 use abide_memory::GuestRam;
@@ -244,11 +246,15 @@ impl<'a> Incoming<'a> {
     }
 
     /// Takes what the source has left, which is a matter of moments.
-    fn claim(prepared: &mut Prepared) -> Result<(), GuestError> {
+    fn claim(prepared: &mut Prepared, token: RunToken) -> Result<(), GuestError> {
         let give_up = Instant::now() + CLAIM_WAIT;
         loop {
-            match prepared.claim() {
+            match prepared.claim(Some(epoch_of(token))) {
                 Ok(()) => return Ok(()),
+                // It will not become free.
+                Err(error @ MachineError::Disk(DiskError::Epoch { .. })) => {
+                    return Err(error.into());
+                }
                 Err(error) if Instant::now() >= give_up => return Err(error.into()),
                 Err(error) => tracing::debug!(%error, "not free yet"),
             }
@@ -328,7 +334,7 @@ impl DestinationGuest for Incoming<'_> {
     fn run(&mut self, token: RunToken) -> Result<(), GuestError> {
         self.report.journal_running_ns = self.lap();
         let mut prepared = self.prepared.take().ok_or_else(|| refuse("nothing is prepared"))?;
-        Self::claim(&mut prepared)?;
+        Self::claim(&mut prepared, token)?;
         self.report.claim_ns = self.lap();
         let restored = prepared.report().clone();
         let (machine, arrival) = prepared.commit_arrival(self.plan.clock)?;

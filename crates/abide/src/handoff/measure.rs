@@ -26,7 +26,7 @@ pub fn measure(desk: &Desk) -> Result<Writes> {
     };
     let spans = SPANS_MS.iter().map(|&ms| written_in(desk, requests, Duration::from_millis(ms)));
     let spans = spans.collect::<Result<Vec<_>>>();
-    if let Some(Reply::Failed(error)) = requests.ask(Command::TakeBack) {
+    if let Some(Reply::Failed(error)) = requests.ask(Command::TakeBack { epoch: None }) {
         bail!(error);
     }
     let present_pages = pages::present(&ram)?.len() as u64;

@@ -24,12 +24,19 @@ pub use report::{ArrivalReport, CopiedRound, HandoffReport};
 pub use security::{Security, read_key};
 pub use source::{ROUNDS_MAX, Wish, migrate};
 
+use abide_machine::devices::virtio::RunEpoch;
+use abide_migrate::RunToken;
 use abide_migrate::driver::GuestError;
 use rustix::rand::{GetRandomFlags, getrandom};
 
 /// An error in words.
 fn refuse(why: impl Into<String>) -> GuestError {
     why.into().into()
+}
+
+/// As a guest's disks are marked with it.
+fn epoch_of(token: RunToken) -> RunEpoch {
+    RunEpoch { guest: token.guest.0, epoch: token.epoch.0 }
 }
 
 /// Sixteen bytes that nobody else has.

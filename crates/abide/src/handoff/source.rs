@@ -2,7 +2,9 @@
 
 use super::progress::{Lap, Progress, per_second};
 use super::report::ns;
-use super::{Address, CopiedRound, Desk, HandoffReport, Security, random, refuse, word_of};
+use super::{
+    Address, CopiedRound, Desk, HandoffReport, Security, epoch_of, random, refuse, word_of,
+};
 use crate::console::Requests;
 use crate::descriptors::Pair;
 use crate::out::say;
@@ -226,7 +228,7 @@ impl<'a> Outgoing<'a> {
     /// The guest stays as it was before it was offered.
     fn withdraw(&mut self) {
         if std::mem::take(&mut self.is_offered) {
-            match self.requests.ask(Command::TakeBack) {
+            match self.requests.ask(Command::TakeBack { epoch: None }) {
                 Some(Reply::Failed(MachineError::Handoff { .. })) | None => {}
                 Some(Reply::Failed(error)) => tracing::warn!(%error, "not taken back"),
                 Some(_) => {}
@@ -396,10 +398,10 @@ impl SourceGuest for Outgoing<'_> {
         Ok(std::mem::take(&mut frozen.state))
     }
 
-    fn resume(&mut self, _token: RunToken) -> Result<(), GuestError> {
+    fn resume(&mut self, token: RunToken) -> Result<(), GuestError> {
         self.frozen = None;
         // A machine that has ended needs no resume.
-        match self.requests.ask(Command::TakeBack) {
+        match self.requests.ask(Command::TakeBack { epoch: Some(epoch_of(token)) }) {
             Some(Reply::Failed(error)) => Err(error.into()),
             _ => {
                 self.is_offered = false;

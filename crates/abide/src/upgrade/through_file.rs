@@ -53,7 +53,7 @@ pub fn hand_over(desk: &Desk, around: &Around, program: &Path) -> Result<Handoff
         if let Some(successor) = around.successor().take() {
             successor.end();
         }
-        asked(requests, Command::TakeBack).context("it stands still here")?;
+        asked(requests, Command::TakeBack { epoch: None }).context("it stands still here")?;
         std::fs::remove_file(&file).ok();
         if !error.is::<MayHaveRun>() {
             asked(requests, Command::Resume)?;

@@ -78,7 +78,7 @@ impl<'a> Run<'a> {
             Command::Offer { logs_writes } => (self.offer(logs_writes), None),
             Command::Harvest => (self.harvest(), None),
             Command::Freeze => (self.freeze(), None),
-            Command::TakeBack => self.take_back(),
+            Command::TakeBack { epoch } => self.take_back(epoch),
             Command::Release => (self.release(), None),
             Command::GiveAway => self.give_away(),
             Command::Stop => (Reply::Done, Some(Outcome::Stopped)),

@@ -1,5 +1,6 @@
 //! What others may ask of a running machine.
 
+use crate::devices::virtio::RunEpoch;
 use crate::error::MachineError;
 use crate::handoff::{Frozen, Handoff, Offered};
 use crate::time_of_day::ClockStatus;
@@ -69,7 +70,10 @@ pub enum Command {
     /// Leave its disks, networks and sockets to another process.
     Release,
     /// Let it go on here, as it was before it was offered.
-    TakeBack,
+    TakeBack {
+        /// The epoch in which it takes its disks again, if it had left them.
+        epoch: Option<RunEpoch>,
+    },
     /// End it here: it is another process's.
     GiveAway,
     /// End it, losing it.

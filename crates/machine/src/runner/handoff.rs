@@ -3,6 +3,7 @@
 use super::Outcome;
 use super::commands::Run;
 use super::control::{Command, Reply};
+use crate::devices::virtio::RunEpoch;
 use crate::error::MachineError;
 use crate::handoff::Handoff;
 
@@ -19,7 +20,7 @@ impl Run<'_> {
         }
         match command {
             Command::Status | Command::Clock => None,
-            Command::TakeBack | Command::Release | Command::GiveAway => None,
+            Command::TakeBack { .. } | Command::Release | Command::GiveAway => None,
             Command::Harvest => Some(refuse("it writes nothing")),
             // Not taken, so that it is typed again, here or there.
             Command::Input(_) => Some(Reply::Typed { taken: 0 }),
@@ -80,12 +81,12 @@ impl Run<'_> {
         }
     }
 
-    pub(super) fn take_back(&mut self) -> (Reply, Option<Outcome>) {
+    pub(super) fn take_back(&mut self, epoch: Option<RunEpoch>) -> (Reply, Option<Outcome>) {
         let logs_writes = match self.handoff {
             Handoff::None => return (refuse("it was not offered"), None),
             Handoff::Offered { logs_writes } | Handoff::Frozen { logs_writes } => logs_writes,
             Handoff::Released { logs_writes } => {
-                if let Err(error) = self.machine.claim_again() {
+                if let Err(error) = self.machine.claim_again(epoch) {
                     return (Reply::Failed(error), None);
                 }
                 logs_writes

@@ -403,7 +403,10 @@ impl Coordinator<'_, '_> {
             | Command::SaveMoving { .. }
             | Command::SaveKeepingMemory { .. } => true,
             // Registers are read, or it stands still already.
-            Command::Offer { .. } | Command::Freeze | Command::TakeBack | Command::GiveAway => true,
+            Command::Offer { .. }
+            | Command::Freeze
+            | Command::TakeBack { .. }
+            | Command::GiveAway => true,
             Command::Status | Command::Announce(_) | Command::Input(_) => false,
             // The interrupt controller says where the last interrupt is, and only at rest.
             Command::Clock => true,

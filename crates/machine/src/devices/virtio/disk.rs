@@ -1,5 +1,6 @@
 //! A disk's content in a raw file or block device of the host.
 
+use super::epoch::RunEpoch;
 use abide_reg::{Class, Entry, Intake, IntakeError, Leftover, RegDef, RegId, Value};
 use abide_virtio::block::{IoFailed, SECTOR_LEN, Storage};
 use rustix::fs::{FallocateFlags, FileType, Mode, OFlags};
@@ -92,6 +93,20 @@ pub enum DiskError {
         /// The disk.
         path: PathBuf,
     },
+    /// Its guest has taken it in a later epoch, elsewhere.
+    #[error(
+        "disk {}: taken in epoch {found} of its guest, which is run in epoch {allowed} here: it \
+         goes on elsewhere; end it here",
+        path.display()
+    )]
+    Epoch {
+        /// The disk.
+        path: PathBuf,
+        /// The epoch that stands on it.
+        found: u64,
+        /// The latest in which this process may find it.
+        allowed: u64,
+    },
     /// It cannot be locked, so two writers could not be told apart.
     #[error("disk {}: cannot be locked: {source}", path.display())]
     Lock {
@@ -175,6 +190,21 @@ impl Disk {
             Err(TryLockError::WouldBlock) => Err(DiskError::InUse { path: path() }),
             Err(TryLockError::Error(source)) => Err(DiskError::Lock { path: path(), source }),
         }
+    }
+
+    /// Locks it for a guest that another process may have had, in an epoch of its own if it has
+    /// one; once is enough.
+    ///
+    /// # Errors
+    /// As [`Self::lock`], and [`DiskError::Epoch`]: it is not locked then.
+    pub(crate) fn claim(&self, epoch: Option<RunEpoch>) -> Result<(), DiskError> {
+        self.lock()?;
+        let Some(epoch) = epoch.filter(|_| !self.config.readonly) else { return Ok(()) };
+        let marked = epoch.mark(&self.file, &self.config.path);
+        if marked.is_err() {
+            self.unlock()?;
+        }
+        marked
     }
 
     /// Leaves it to another process; nothing is read or written from here on.

@@ -6,6 +6,7 @@
 mod cable;
 mod clocks;
 mod disk;
+mod epoch;
 mod sockets;
 
 pub use abide_virtio::vsock::{CID_MAX, CID_MIN};
@@ -13,6 +14,7 @@ pub(crate) use cable::SavedCable;
 pub use cable::{NetCable, NetCardConfig};
 pub(crate) use clocks::MachineClocks;
 pub use disk::{DISK_PATH, DISK_TABLE, Disk, DiskConfig, DiskError};
+pub use epoch::RunEpoch;
 pub use sockets::{HostSockets, SOCKETS_PATH, VsockConfig};
 
 use crate::board::VMCLOCK_BASE;
@@ -270,9 +272,13 @@ impl VirtioDevice {
     /// # Errors
     /// [`MachineError::Disk`], [`MachineError::Net`] or [`MachineError::Vsock`]; it may be tried
     /// again.
-    pub(crate) fn claim(&mut self, doorbell: &Arc<Doorbell>) -> Result<(), MachineError> {
+    pub(crate) fn claim(
+        &mut self,
+        doorbell: &Arc<Doorbell>,
+        epoch: Option<RunEpoch>,
+    ) -> Result<(), MachineError> {
         match self {
-            Self::Block { disk, .. } => Ok(disk.lock()?),
+            Self::Block { disk, .. } => Ok(disk.claim(epoch)?),
             Self::Net { cable, .. } => Ok(cable.plug_in(doorbell)?),
             Self::Vsock { sockets, .. } => Ok(sockets.listen(doorbell)?),
             Self::Rng { .. } | Self::Rtc { .. } | Self::Console { .. } => Ok(()),
