@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 mod dirty_log;
+mod handoff;
 mod restore;
 mod save;
 
@@ -42,6 +43,8 @@ enum Which {
     Save(save::Arguments),
     /// From the start of `abide restore` to the guest's first word, lazily and eagerly: time
     Restore(restore::Arguments),
+    /// A guest that goes from process to process of the host, by its memory's size: its standstill
+    Handoff(handoff::Arguments),
     /// A Linux boot with the dirty log harvested and without it, in turns: CPU time
     DirtyLog(dirty_log::Arguments),
 }
@@ -58,6 +61,7 @@ pub fn task(arguments: &Arguments) -> Result<()> {
         Some(Which::Boot { runs, kernel, until }) => boot(*runs, kernel, *until),
         Some(Which::Save(arguments)) => save::bench(arguments),
         Some(Which::Restore(arguments)) => restore::bench(arguments),
+        Some(Which::Handoff(arguments)) => handoff::bench(arguments),
         Some(Which::DirtyLog(arguments)) => dirty_log::bench(arguments),
         None => process::run(process::cargo().args(["bench", "--workspace"])),
     }

@@ -66,7 +66,7 @@ pub(super) fn guest(program: &Path, folder: &Path, mib: usize) -> Result<Command
 }
 
 /// A guest that runs meanwhile; ended when dropped.
-struct Running(Child);
+pub(super) struct Running(pub(super) Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
