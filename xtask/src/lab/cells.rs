@@ -2,8 +2,8 @@
 
 use super::host::{Errand, File, Finished, Host, tail};
 use super::{
-    dirty_log, guest_clock, handoff, implementations, kvm_to_kvm, linux, pmu, refusals, restore,
-    stolen_time, tour, two_hosts, upgrade, vmclock,
+    dirty_log, guest_clock, handoff, implementations, kvm_to_kvm, linux, migrations, pmu, refusals,
+    restore, stolen_time, tour, two_hosts, upgrade, vmclock,
 };
 use crate::abide::{self, Linux, POWERED_OFF, Ran, SAVED_AWAY};
 use anyhow::{Context, Result, ensure};
@@ -66,6 +66,8 @@ enum Work {
     HandoffLinux,
     /// A guest goes from one running host to another and back while it runs.
     HandoffTwoHosts,
+    /// A guest under load moves often, within two hosts and between them.
+    Migrations,
     /// The host's kernel counts what a restore asks of it.
     RestoreCount,
     /// How long each share of a restore takes.
@@ -139,13 +141,14 @@ pub fn all() -> Vec<Cell> {
         cell("handoff-abi", ("6.1", "neoverse-n1"), Work::Handoff),
         cell("handoff-linux", ("6.1", "neoverse-n1"), Work::HandoffLinux),
         cell("handoff-two-hosts", ("6.1", "neoverse-n1"), Work::HandoffTwoHosts),
+        cell("migrations", ("6.1", "neoverse-n1"), Work::Migrations),
         cell("restore-count", ("6.12", "neoverse-n1"), Work::RestoreCount),
         cell("restore-shares", ("6.12", "neoverse-n1"), Work::RestoreShares),
     ]
 }
 
 fn cell(name: &'static str, (series, cpu): (&str, &str), work: Work) -> Cell {
-    let long = matches!(work, Work::RestoreShares | Work::HandoffLinux);
+    let long = matches!(work, Work::RestoreShares | Work::HandoffLinux | Work::Migrations);
     Cell { name, host: Host::debian(series, cpu), long, work }
 }
 
@@ -220,6 +223,7 @@ impl Cell {
             Work::Handoff => handoff::judged(&self.host, show),
             Work::HandoffLinux => handoff::worked(&self.host, show),
             Work::HandoffTwoHosts => handoff::between_two(&self.host, CONTRACT, show),
+            Work::Migrations => migrations::of_load(&self.host, CONTRACT, show),
             Work::Pmu => pmu::tour(&self.host, show),
             Work::Implementations => implementations::told(&self.host, show),
             Work::Refusals => refusals::by_name(&self.host, show),

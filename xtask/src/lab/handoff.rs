@@ -11,6 +11,7 @@ use crate::abide;
 use crate::tasks::guests;
 use anyhow::{Context, Result, ensure};
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 /// The kernels of the hosts.
@@ -33,6 +34,7 @@ const JUDGE: Relay = Relay {
     ways: &WAYS,
     end: End::Saved,
     has_clock: false,
+    shares_disk: false,
 };
 
 /// The guest that works.
@@ -44,6 +46,7 @@ fn worker<'a>(run: &'a str, ways: &'a [By]) -> Relay<'a> {
         ways,
         end: End::PowersOff,
         has_clock: true,
+        shares_disk: false,
     }
 }
 
@@ -94,14 +97,14 @@ fn on_each(
 
 /// The guest that judges has seen nothing.
 fn seen_nothing(came: &Came, cpu: &str) -> Result<String> {
-    let looks = Looks::of(&came.console, Kind { cpu, is_promised: false })?;
+    let looks = Looks::of(&came.console(), Kind { cpu, is_promised: false })?;
     ensure!(looks.excepted.is_empty(), "a guest that stays on its host saw {:?}", looks.excepted);
     Ok(format!("{} looks without a difference, {}", looks.count, came.stood()))
 }
 
 /// The guest that works has lost nothing, and its clock goes on with its host's.
 fn worked_on(came: &Came) -> Result<String> {
-    let said = linux::as_everywhere(&came.console)?;
+    let said = linux::as_everywhere(&came.console())?;
     let behind_us = came.behind_ns()? / 1000;
     Ok(format!("Linux: {said}, clock {behind_us} us behind, {}", came.stood()))
 }
@@ -116,17 +119,22 @@ pub fn between_two(birth: &Host, contract: &str, show: bool) -> Result<String> {
         [birth.clone(), Host::debian(OTHER, &birth.cpu)].map(|host| host.with_disk(&debian.disk));
     let arguments = format!("--contract {contract} {}", debian.arguments_there());
     let worker = worker(&arguments, &BETWEEN);
-    let pair = Pair { hosts: [&here, &there], files: debian.files()? };
+    let pair =
+        Pair { hosts: [&here, &there], files: debian.files()?, shared_disk: None, limit: LIMIT };
     let came = pair.relay(&worker, show)?;
     let way = format!("{} → {OTHER} → {}", birth.kernel, birth.kernel);
     Ok(format!("{way} under {contract}: {}", worked_on(&came)?))
 }
 
 /// Two hosts between which a guest goes.
-struct Pair<'a> {
-    hosts: [&'a Host; 2],
+pub struct Pair<'a> {
+    pub hosts: [&'a Host; 2],
     /// What the first one finds in its root directory besides abide.
-    files: Vec<File>,
+    pub files: Vec<File>,
+    /// What both write to.
+    pub shared_disk: Option<&'a Path>,
+    /// How long all of it may take.
+    pub limit: Duration,
 }
 
 impl Pair<'_> {
@@ -134,13 +142,19 @@ impl Pair<'_> {
     ///
     /// # Errors
     /// If one of them does not come to its end.
-    fn relay(self, relay: &Relay, show: bool) -> Result<Came> {
+    pub fn relay(self, relay: &Relay, show: bool) -> Result<Came> {
         let abide = fs::read(abide::build_for_arm()?)?;
         let mut files = [self.files, Vec::new()];
         files.iter_mut().for_each(|files| files.push(File::program("abide", abide.clone())));
         let mut first = relay::functions();
         if self.hosts.iter().any(|host| host.disk.is_some()) {
             first += LINK_DISK;
+        }
+        if self.shared_disk.is_some() {
+            first += relay::LINK_SHARED_DISK;
+        }
+        if relay.end == End::Typed {
+            first += relay::TYPE;
         }
         let [one, other] = relay.scripts();
         let [acquaint_one, acquaint_other] = relay::acquaint();
@@ -151,8 +165,9 @@ impl Pair<'_> {
             files: &files[n],
             script: &scripts[n],
             brings: true,
+            shared_disk: self.shared_disk,
         };
-        let [one, other] = wire::run([end(0), end(1)], LIMIT, show, |_, _, _| Ok(()))?;
+        let [one, other] = wire::run([end(0), end(1)], self.limit, show, |_, _, _| Ok(()))?;
         let hosts = [&one, &other];
         let both = || format!("{}\n--- the other: {}", ended(&one), ended(&other));
         ensure!(one.code == 0 && other.code == 0, "{}{}", both(), relay.words(&hosts));

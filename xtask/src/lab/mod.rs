@@ -17,6 +17,7 @@ mod judge;
 mod kvm_to_kvm;
 mod linux;
 mod matrix;
+mod migrations;
 mod persistent;
 mod pmu;
 mod refusals;

@@ -11,12 +11,13 @@ use serde_json::Value;
 /// What the shells do: a guest's processes write to files of its name in `/out`. On such hosts a
 /// guest writes much while little is copied: with less downtime a handoff would take all rounds.
 const FUNCTIONS: &str = "\
+TYPED=/dev/null
 fail() { echo \"abide-lab: $*\"; exit 9; }
 begin() {
     name=$1
     shift
     /abide \"$@\" --engine kvm --host-clock sim:/clock --state-dir /state \\
-        </dev/null >/out/$name.console 2>/out/$name.words &
+        <$TYPED >/out/$name.console 2>/out/$name.words &
     process=$!
 }
 heard() { [ $(grep -c \"$2\" /out/$1) -ge $3 ] || ! kill -0 $process 2>/dev/null; }
@@ -43,6 +44,12 @@ look_at_clock() {
 knock() { nc -w 5 $PEER $1 </dev/null; }
 give() { nc -w 5 $PEER 6000 </identity; }
 ";
+
+/// What is typed comes to the process that has the guest.
+pub const TYPE: &str = "mkfifo /typed && exec 3<>/typed && TYPED=/typed\n";
+/// A disk of two hosts, whose kernels must keep nothing of it.
+pub const SHARED_DISK: &str = "/shared-disk";
+pub const LINK_SHARED_DISK: &str = ". /disk\nln -s $(disk shared) /shared-disk\n";
 
 /// Keys for both sides of a handoff on one host.
 const KEYS: &str = "\
@@ -88,6 +95,8 @@ impl By {
 pub enum End {
     /// By itself.
     PowersOff,
+    /// When something is typed.
+    Typed,
     /// It would go on for ever, and is saved.
     Saved,
 }
@@ -104,6 +113,8 @@ pub struct Relay<'a> {
     pub end: End,
     /// Whether it has a page of time.
     pub has_clock: bool,
+    /// Whether it writes to [`SHARED_DISK`].
+    pub shares_disk: bool,
 }
 
 /// The shells of two hosts; the second of one host alone does nothing.
@@ -151,8 +162,17 @@ impl Relay<'_> {
             if by == By::Wire {
                 let (port, door) = (7100 + n, 6100 + n);
                 let there = side.other();
+                // What this host's kernel read once is another guest's disk by now.
+                let forget = if self.shares_disk {
+                    format!(
+                        "blockdev --flushbufs {SHARED_DISK} || fail 'the disk is not read anew'\n"
+                    )
+                } else {
+                    String::new()
+                };
                 let expect = format!(
                     "expect {name}{next} tcp:0.0.0.0:{port} --key /from --trust $PEER_KEY\n\
+                     {forget}\
                      wait_until knock {door}\n\
                      wait_until arrived {name}{next}\n"
                 );
@@ -181,8 +201,10 @@ impl Relay<'_> {
 
     fn end(&self) -> String {
         let (name, last) = (self.name, self.ways.len());
+        let powered_off = format!("ended {name}{last} $process {}\n", abide::POWERED_OFF);
         match self.end {
-            End::PowersOff => format!("ended {name}{last} $process {}\n", abide::POWERED_OFF),
+            End::PowersOff => powered_off,
+            End::Typed => format!("echo >/typed\n{powered_off}"),
             End::Saved => format!(
                 "/abide save {name}{last} /gone.abide --state-dir /state || fail 'not saved'\n\
                  ended {name}{last} $process {}\n",
@@ -206,11 +228,11 @@ impl Relay<'_> {
     /// # Errors
     /// If something is missing, or the guest did not come as it was sent.
     pub fn came(&self, hosts: &[&Finished]) -> Result<Came> {
-        let mut came = Came { console: String::new(), arrivals: Vec::new(), clocks: Vec::new() };
+        let mut came = Came { consoles: Vec::new(), arrivals: Vec::new(), clocks: Vec::new() };
         for (n, side) in self.sides().into_iter().enumerate() {
             let host = hosts[usize::from(side == Side::Second)];
             let file = |ending: &str| host.file(&format!("{}{n}.{ending}", self.name));
-            came.console += &String::from_utf8_lossy(&file("console")?);
+            came.consoles.push(file("console")?);
             if n > 0 {
                 let arrival = Arrival::of(&file("report")?)?;
                 let (memory, expected) = (&arrival.memory, self.ways[n - 1].memory());
@@ -241,8 +263,8 @@ impl Relay<'_> {
 
 /// What came of a relay.
 pub struct Came {
-    /// All that the guest said in its life.
-    pub console: String,
+    /// What the guest said in each process.
+    pub consoles: Vec<Vec<u8>>,
     /// How it came to each process but the first.
     pub arrivals: Vec<Arrival>,
     /// What its page said in each process, and on which host that was.
@@ -253,6 +275,11 @@ pub struct Came {
 const DRIFT_MAX_NS: i128 = 20_000_000;
 
 impl Came {
+    /// All that the guest said in its life.
+    pub fn console(&self) -> String {
+        String::from_utf8_lossy(&self.consoles.concat()).into_owned()
+    }
+
     /// How far the guest's counter has come to be behind the clock of the host where it was born,
     /// in ns, when it was there for the last time.
     ///
@@ -352,7 +379,7 @@ mod tests {
     fn drift_is_judged_at_home_and_only_where_it_would_show() {
         let arrival = |blackout_ns| Arrival { blackout_ns, memory: "stream".into() };
         let came = |blackout_ns, back_ns: i128| Came {
-            console: String::new(),
+            consoles: Vec::new(),
             arrivals: vec![arrival(blackout_ns); 3],
             clocks: vec![
                 (Side::First, clock(0, 0)),
@@ -384,7 +411,9 @@ mod tests {
         let ways = [By::Unix, By::Wire, By::PlainTcp, By::Wire];
         let until = ("^said", 2);
         let (end, has_clock) = (End::PowersOff, true);
-        let relay = Relay { name: "g", run: "--x", until, ways: &ways, end, has_clock };
+        let shares_disk = true;
+        let relay =
+            Relay { name: "g", run: "--x", until, ways: &ways, end, has_clock, shares_disk };
         let [first, second] = relay.scripts();
         let sides = [&first, &first, &second, &second, &first];
         for (n, at) in sides.iter().enumerate() {

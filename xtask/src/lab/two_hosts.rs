@@ -64,8 +64,8 @@ pub fn by_wire(birth: &Host, show: bool) -> Result<String> {
     let (first, second) = (format!("{WAIT}{FIRST}"), format!("{WAIT}{SECOND}"));
     let mut events = Vec::new();
     let ends = [
-        End { host: birth, files: &here, script: &first, brings: false },
-        End { host: &other, files: &there, script: &second, brings: false },
+        End { host: birth, files: &here, script: &first, brings: false, shared_disk: None },
+        End { host: &other, files: &there, script: &second, brings: false, shared_disk: None },
     ];
     let [from, to] = wire::run(ends, LIMIT, show, |wire, side, line| {
         match (side, line.trim()) {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;
@@ -125,6 +125,13 @@ impl Wire {
     }
 }
 
+/// Gives a host a disk that another one has too. QEMU would lock it.
+fn shared(disk: &Path) -> [OsString; 4] {
+    let drive = format!("if=none,id=shared,format=raw,file.locking=off,file={}", option(disk));
+    let device = "virtio-blk-device,drive=shared,serial=shared,share-rw=on";
+    ["-drive".into(), drive.into(), "-device".into(), device.into()]
+}
+
 /// The next answer; events come in between.
 fn answer(lines: &mut impl BufRead) -> Result<Value> {
     loop {
@@ -145,6 +152,8 @@ pub struct End<'a> {
     pub script: &'a str,
     /// Whether what they leave in `/out` is brought back.
     pub brings: bool,
+    /// A disk that both hosts write to.
+    pub shared_disk: Option<&'a Path>,
 }
 
 /// Starts two hosts, lets both run their commands, and waits for both ends. `heard` is called with
@@ -163,9 +172,13 @@ pub fn run(
     let one = |side: Side, end: &End| -> Result<Finished> {
         let (me, peer) = (side.address(), side.other().address());
         let script = format!("ME={me}\nPEER={peer}\n{NETWORK}{}", end.script);
-        let End { host, files, brings, .. } = *end;
+        let End { host, files, brings, shared_disk, .. } = *end;
+        let mut besides = wire.besides(side);
+        if let Some(disk) = shared_disk {
+            besides.arguments.extend(shared(disk));
+        }
         let errand = Errand { files, script: &script, brings, limit, show };
-        host.run_with(&errand, &wire.besides(side), |line| {
+        host.run_with(&errand, &besides, |line| {
             let mut heard = heard.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             let (hear, result) = &mut *heard;
             if result.is_ok() {

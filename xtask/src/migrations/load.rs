@@ -22,7 +22,7 @@ const MODULES: [&str; 7] = [
 /// What the guest says.
 const SAYS: &str = "abide-load: ";
 /// So that the kernel does not cut its lines.
-const QUIET: &str = "quiet loglevel=1";
+pub const QUIET: &str = "quiet loglevel=1";
 const DISK_LEN: u64 = 16 << 20;
 /// How much of the disk the guest uses, in blocks, and how long one is, in bytes.
 const BLOCKS: usize = 256;
@@ -35,8 +35,9 @@ const PAGES: usize = 2048;
 
 /// The guest with its disk, before it runs.
 pub struct Load {
-    linux: Linux,
-    disk: PathBuf,
+    pub linux: Linux,
+    /// What it writes to.
+    pub disk: PathBuf,
 }
 
 impl Load {
