@@ -9,12 +9,12 @@ mod support;
 
 use abide_engine_soft::SoftEngine;
 use abide_machine::TimeSource;
-use abide_machine::handoff::{Frozen, Offered};
 use abide_machine::restore::{Elsewhere, RestoreReport, restore_onto};
-use abide_machine::runner::{Command, Control, Reply};
+use abide_machine::runner::Command;
 use abide_memory::GuestRam;
 use abide_snapshot::Reader;
 use std::time::Duration;
+use support::handoff::{by_descriptor, done, freeze, offer};
 use support::smp::{DATA, OWN, WFI, add_atomically, image, machine, run_asked};
 
 const VCPUS: [u32; 7] = [1, 2, 4, 8, 16, 32, 64];
@@ -53,7 +53,7 @@ fn parked(vcpus: u32) -> Vec<[Duration; 4]> {
     let mut guest = machine(vcpus, &image, TimeSource::Host);
     let mut all = Vec::new();
     run_asked(&mut guest, |control| {
-        let mut ram = offer(control).ram;
+        let mut ram = offer(control, false).ram;
         while parked_count(&ram) < vcpus.into() {
             std::thread::sleep(Duration::from_millis(1));
         }
@@ -63,7 +63,7 @@ fn parked(vcpus: u32) -> Vec<[Duration; 4]> {
             let times = report.times;
             all.push([frozen.times.save, times.of_vcpus, times.readback, times.total()]);
             done(control, Command::TakeBack { epoch: None });
-            ram = offer(control).ram;
+            ram = offer(control, false).ram;
         }
         done(control, Command::Stop);
     });
@@ -80,29 +80,8 @@ fn parked_count(ram: &GuestRam) -> u64 {
 /// Made on the same RAM as another process would make it, and dropped.
 fn restored(state: &[u8], ram: &GuestRam) -> RestoreReport {
     let reader = Reader::from_bytes(state.to_vec()).expect("a state");
-    let fd = ram.fd().try_clone_to_owned().expect("a descriptor");
-    let ram = GuestRam::from_fd(ram.base(), ram.size(), fd).expect("the same memory");
     let console = Box::new(std::io::sink());
-    let engine = SoftEngine::new();
+    let (engine, ram) = (SoftEngine::new(), by_descriptor(ram));
     let prepared = restore_onto(&engine, &reader, ram, console, &Elsewhere::default());
     prepared.expect("a machine").report().clone()
-}
-
-fn offer(control: &Control) -> Offered {
-    match control.ask(Command::Offer { logs_writes: false }) {
-        Some(Reply::Offered(offered)) => *offered,
-        other => panic!("{other:?}"),
-    }
-}
-
-fn freeze(control: &Control) -> Frozen {
-    match control.ask(Command::Freeze) {
-        Some(Reply::Frozen(frozen)) => *frozen,
-        other => panic!("{other:?}"),
-    }
-}
-
-fn done(control: &Control, command: Command) {
-    let reply = control.ask(command);
-    assert!(matches!(reply, Some(Reply::Done)), "{reply:?}");
 }

@@ -14,12 +14,12 @@ use abide_machine::devices::virtio::{
 };
 use abide_machine::devices::vmclock::VmclockConfig;
 use abide_machine::error::{MachineError, RestoreError};
-use abide_machine::handoff::{Frozen, Handoff, Offered};
+use abide_machine::handoff::Handoff;
 use abide_machine::lifecycle::{Intent, Prepared};
 use abide_machine::restore::{Elsewhere, restore_onto};
 use abide_machine::runner::{Command, Control, Outcome, Reply, RunConfig, control};
 use abide_machine::{BirthConfig, Machine, TimeSource};
-use abide_memory::{GuestRam, PAGE_SIZE, PageSet};
+use abide_memory::{GuestRam, PAGE_SIZE};
 use abide_net::NetConfig;
 use abide_reg::Gpa;
 use abide_snapshot::{Reader, ram_hash};
@@ -28,6 +28,7 @@ use std::io::Write;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use support::handoff::{by_descriptor, done, freeze, harvest, offer};
 use support::smp::{self, DATA, OWN, add_atomically, image, run_asked, status};
 use support::{BOARD, HOST_TICKS, KERNEL, MockEngine, Quirk, SLOW_TICKS, born_with, try_born};
 
@@ -68,38 +69,6 @@ fn demo(printed: &Printed) -> Machine {
 fn end(machine: &mut Machine) -> Outcome {
     let (_, queue) = control();
     machine.run(&queue, &RunConfig::default()).unwrap().outcome
-}
-
-fn offer(control: &Control, logs_writes: bool) -> Offered {
-    match control.ask(Command::Offer { logs_writes }) {
-        Some(Reply::Offered(offered)) => *offered,
-        other => panic!("{other:?}"),
-    }
-}
-
-fn harvest(control: &Control) -> PageSet {
-    match control.ask(Command::Harvest) {
-        Some(Reply::Written(pages)) => pages,
-        other => panic!("{other:?}"),
-    }
-}
-
-fn freeze(control: &Control) -> Frozen {
-    match control.ask(Command::Freeze) {
-        Some(Reply::Frozen(frozen)) => *frozen,
-        other => panic!("{other:?}"),
-    }
-}
-
-fn done(control: &Control, command: Command) {
-    let reply = control.ask(command);
-    assert!(matches!(reply, Some(Reply::Done)), "{reply:?}");
-}
-
-/// The same RAM as another process would have it.
-fn by_descriptor(ram: &GuestRam) -> GuestRam {
-    let fd = ram.fd().try_clone_to_owned().unwrap();
-    GuestRam::from_fd(ram.base(), ram.size(), fd).unwrap()
 }
 
 fn copy(pages: impl Iterator<Item = u64>, from: &GuestRam, to: &GuestRam) {

@@ -15,6 +15,7 @@ use abide_machine::{BirthConfig, Machine, TimeSource};
 use abide_pvtime::{REVISION_1_0, Revision, Revisions};
 use abide_reg::{Class, Gpa, RegError, RegId, Registers, Value, VcpuId};
 use abide_snapshot::{Architecture, Compression, Header, Reader, Record, Snapshot, UnitRecord};
+pub mod handoff;
 pub mod smp;
 
 use std::collections::BTreeMap;
