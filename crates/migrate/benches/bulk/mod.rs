@@ -1,7 +1,7 @@
-//! What rustls encrypts and decrypts without any socket, with the cipher suite that it prefers: the
-//! one that abide's connections have too.
+//! What rustls alone encrypts and decrypts, with the cipher suite that it prefers: the one that
+//! abide's connections have too.
 
-use super::{Begin, SIZE, Spent};
+use super::{Begin, SIZE, Spent, sockets};
 use ring::rand::SystemRandom;
 use ring::signature::Ed25519KeyPair;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -13,15 +13,17 @@ use rustls::{
     ClientConfig, ClientConnection, DigitallySignedStruct, ServerConfig, ServerConnection,
     SignatureScheme,
 };
-use std::io::{Read, Write};
+use std::io::{BufReader, Read, Write};
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// How much is encrypted at once, in bytes.
 const PIECE_LEN: usize = 64 << 10;
 
-/// The time that the slower of the two ends takes for so many bytes, and the CPU time of both.
-pub fn rustls() -> Spent {
+/// Without any socket: the time that the slower of the two ends takes for so many bytes, and the
+/// CPU time of both.
+pub fn in_memory() -> Spent {
     let (mut near, mut far) = connected();
     assert_eq!(near.negotiated_cipher_suite(), far.negotiated_cipher_suite());
     let (mut encrypting, mut decrypting) = (Duration::ZERO, Duration::ZERO);
@@ -30,24 +32,54 @@ pub fn rustls() -> Spent {
     let both = Begin::now();
     for _ in 0..SIZE / PIECE_LEN {
         let begin = Instant::now();
-        near.writer().write_all(&piece).expect("room for a piece");
         wire.clear();
-        while near.wants_write() {
-            near.write_tls(&mut wire).expect("memory takes all");
-        }
+        encrypt(&mut near, &piece, &mut wire);
         encrypting += begin.elapsed();
         let begin = Instant::now();
-        let (mut rest, mut at) = (&wire[..], 0);
-        while at < PIECE_LEN {
-            far.read_tls(&mut rest).expect("memory gives all");
-            far.process_new_packets().expect("good records");
-            while let Ok(len @ 1..) = far.reader().read(&mut room) {
-                at += len;
-            }
-        }
+        decrypt(&mut far, &mut &wire[..], &mut room);
         decrypting += begin.elapsed();
     }
     Spent { time: encrypting.max(decrypting), ..both.spent() }
+}
+
+/// Over a TCP connection, with a thread at each end that does nothing else. What comes is thrown
+/// away.
+pub fn over_tcp() -> Spent {
+    let (mut near, mut far) = connected();
+    let (mut to, from) = sockets();
+    // It reads four KiB at a time.
+    let mut from = BufReader::with_capacity(2 * PIECE_LEN, from);
+    let begin = Begin::now();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let piece = vec![0x5a; PIECE_LEN];
+            (0..SIZE / PIECE_LEN).for_each(|_| encrypt(&mut near, &piece, &mut to));
+        });
+        let mut room = vec![0; PIECE_LEN];
+        (0..SIZE / PIECE_LEN).for_each(|_| decrypt(&mut far, &mut from, &mut room));
+    });
+    begin.spent()
+}
+
+fn encrypt(near: &mut ClientConnection, piece: &[u8], to: &mut impl Write) {
+    near.writer().write_all(piece).expect("room for a piece");
+    while near.wants_write() {
+        near.write_tls(to).expect("who takes all");
+    }
+}
+
+/// Until `room` was filled once.
+fn decrypt(far: &mut ServerConnection, from: &mut impl Read, room: &mut [u8]) {
+    let mut at = 0;
+    while at < room.len() {
+        match far.reader().read(&mut room[at..]) {
+            Ok(len) => at += len,
+            Err(_) => {
+                far.read_tls(from).expect("who gives all");
+                far.process_new_packets().expect("good records");
+            }
+        }
+    }
 }
 
 /// Both ends, who have shaken hands.
