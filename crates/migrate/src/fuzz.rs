@@ -81,7 +81,7 @@ fn line(verb: u8, how: u8) -> Line {
         9 => Message::Commit { attempt, epoch: Epoch(6 + u64::from(low)) },
         10 => Message::Acknowledged { attempt },
         11 => Message::Withdraw { attempt, text: text() },
-        12 => Message::Discarded { attempt },
+        12 => Message::Discarded { attempt, text: text() },
         13 => Message::Farewell { attempt },
         14 => Message::Note(text()),
         15 | 16 => return Line::Garbage(how),

@@ -80,7 +80,7 @@ pub const LIMITS: [(Kind, usize, Duration); 17] = [
     (Kind::Commit, 64, Duration::from_secs(30)),
     (Kind::Acknowledged, 64, Duration::from_secs(30)),
     (Kind::Withdraw, TEXT_MAX_LEN + 64, Duration::from_secs(10)),
-    (Kind::Discarded, 64, Duration::from_secs(30)),
+    (Kind::Discarded, TEXT_MAX_LEN + 64, Duration::from_secs(30)),
     (Kind::Farewell, 64, Duration::from_secs(10)),
     (Kind::Join, TICKET_MAX_LEN + 64, Duration::from_secs(5)),
     (Kind::Joined, 64, Duration::from_secs(60)),
@@ -306,7 +306,7 @@ pub enum Message {
     Commit { attempt: Attempt, epoch: Epoch },
     Acknowledged { attempt: Attempt },
     Withdraw { attempt: Attempt, text: String },
-    Discarded { attempt: Attempt },
+    Discarded { attempt: Attempt, text: String },
     Farewell { attempt: Attempt },
     Join(Join),
     Joined { number: u16 },
@@ -461,13 +461,13 @@ impl Message {
                 out.extend_from_slice(&attempt.0);
                 out.extend_from_slice(&epoch.0.to_le_bytes());
             }
-            Self::Withdraw { attempt, text } => {
+            Self::Withdraw { attempt, text } | Self::Discarded { attempt, text } => {
                 out.extend_from_slice(&attempt.0);
                 put_bytes(&mut out, sendable(text, TEXT_MAX_LEN).as_bytes());
             }
-            Self::Acknowledged { attempt }
-            | Self::Discarded { attempt }
-            | Self::Farewell { attempt } => out.extend_from_slice(&attempt.0),
+            Self::Acknowledged { attempt } | Self::Farewell { attempt } => {
+                out.extend_from_slice(&attempt.0);
+            }
             Self::Join(Join { attempt, number, ticket }) => {
                 out.extend_from_slice(&attempt.0);
                 out.extend_from_slice(&number.to_le_bytes());
@@ -527,7 +527,9 @@ impl Message {
             Kind::Withdraw => {
                 Self::Withdraw { attempt: Attempt(f.array()?), text: f.text(TEXT_MAX_LEN)? }
             }
-            Kind::Discarded => Self::Discarded { attempt: Attempt(f.array()?) },
+            Kind::Discarded => {
+                Self::Discarded { attempt: Attempt(f.array()?), text: f.text(TEXT_MAX_LEN)? }
+            }
             Kind::Farewell => Self::Farewell { attempt: Attempt(f.array()?) },
             Kind::Join => Self::Join(Join {
                 attempt: Attempt(f.array()?),

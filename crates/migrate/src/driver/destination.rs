@@ -227,9 +227,8 @@ impl<'a> DestinationHandoff<'a> {
         match action {
             A::SendWelcome(standing) => self.send_welcome(standing)?,
             A::SendRefuse => {
-                let why = self.why.as_ref().map(HandoffError::refusal);
-                if let Some(refusal) = why {
-                    self.tell(&Message::Refuse(refusal));
+                if let Some(why) = &self.why {
+                    self.tell(&Message::Refuse(why.refusal()));
                 }
             }
             A::CheckOffer => return Ok(Some(self.check_offer())),
@@ -277,7 +276,9 @@ impl<'a> DestinationHandoff<'a> {
             }
             A::SendDiscarded => {
                 let attempt = self.record.as_ref().ok_or_else(lost)?.attempt;
-                self.tell(&Message::Discarded { attempt });
+                let why = self.why.as_ref().map(HandoffError::refusal);
+                let text = why.map_or_else(|| "somebody wanted it".to_owned(), |why| why.text);
+                self.tell(&Message::Discarded { attempt, text });
             }
             A::Close => self.channel = None,
         }

@@ -80,8 +80,11 @@ pub enum HandoffError {
         text: String,
     },
     /// The peer has dropped the guest.
-    #[error("the destination has discarded the guest")]
-    Discarded,
+    #[error("the destination has discarded the guest: {text}")]
+    Discarded {
+        /// Why, in the destination's own words.
+        text: String,
+    },
     /// Somebody wanted it.
     #[error("cancelled")]
     Cancelled,

@@ -501,9 +501,9 @@ impl SourceHandoff<'_> {
             Message::Acknowledged { attempt } => {
                 is_ours(attempt, ours).map(|()| SourceEvent::Acknowledged)
             }
-            Message::Discarded { attempt } => {
+            Message::Discarded { attempt, text } => {
                 is_ours(attempt, ours)?;
-                self.why.get_or_insert(HandoffError::Discarded);
+                self.why.get_or_insert(HandoffError::Discarded { text });
                 Ok(SourceEvent::Discarded)
             }
             _ => {
@@ -526,7 +526,8 @@ impl SourceHandoff<'_> {
             return untrue("its identities are not those that the transport proved");
         }
         if welcome.standing == Standing::Discarded {
-            self.why.get_or_insert(HandoffError::Discarded);
+            let text = "it can never run there".to_owned();
+            self.why.get_or_insert(HandoffError::Discarded { text });
         }
         Ok(SourceEvent::Welcomed(welcome.standing))
     }
