@@ -2,7 +2,8 @@
 //!
 //! Real processes of abide hand a guest over through a proxy ([`proxy`]), which loses, halves,
 //! delays or doubles one of the messages, or cuts the link at any byte, or while it holds a
-//! message one of the two processes is killed, or finds its disk full. Then it is looked whether
+//! message one of the two processes is killed, or finds its disk full. What goes over TLS it cannot
+//! read, and cuts at any byte. Then it is looked whether
 //! the guest is where `docs/migration.md` says ([`step`]): it runs in one process and no other, by
 //! itself or once it was resolved, or it has crashed, and the journals say so. The guest counts on
 //! its console: what lived twice would have said a number twice, what was put back in time too, and
@@ -22,12 +23,14 @@ use proxy::Passed;
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
-use step::{Case, Cut, Fault, Step, Way, boundaries};
+use step::{Case, Cut, Fault, Side, Step, Way, boundaries};
 
 /// How many cases go on at once: they wait more than they work.
 const LANES: usize = 6;
 const BYTES: u64 = 1000;
 const BYTES_QUICK: u64 = 50;
+/// So many of them, one of this many, are cuts of TLS.
+const ONE_IS_SEALED: u64 = 5;
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -58,16 +61,22 @@ pub fn run(arguments: &Arguments, count: &mut Count) -> Result<()> {
         std::fs::create_dir(&folder)?;
         let place = sockets.path().join(number.to_string());
         std::fs::create_dir(&place)?;
-        Ok(Lane::new(Abide { program: program.clone(), folder }, place))
+        Lane::new(Abide { program: program.clone(), folder }, place)
     };
     let mut first = lane(0)?;
-    let passed = first.undisturbed(Way::Tcp).context("an undisturbed handoff")?;
-    check_undisturbed(&passed, Way::Tcp)?;
-    check_undisturbed(&first.undisturbed(Way::Unix)?, Way::Unix)?;
-    *count += Count { passed: 2, failed: 0 };
+    let mut undisturbed = |way: Way| -> Result<Vec<Passed>> {
+        let passed = first.undisturbed(way).context("an undisturbed handoff")?;
+        check_undisturbed(&passed, way)?;
+        *count += Count { passed: 1, failed: 0 };
+        Ok(passed)
+    };
     let default = if arguments.quick { BYTES_QUICK } else { BYTES };
-    let bytes = at_bytes(&passed, arguments.bytes.unwrap_or(default), arguments.seed);
-    let cases: Vec<Case> = [boundaries(Way::Tcp), boundaries(Way::Unix), bytes].concat();
+    let bytes = arguments.bytes.unwrap_or(default);
+    let sealed = at_sealed_bytes(&undisturbed(Way::Tls)?, bytes / ONE_IS_SEALED, arguments.seed);
+    let bytes = at_bytes(&undisturbed(Way::Tcp)?, bytes, arguments.seed);
+    let further = undisturbed(Way::Wide).map(|_| boundaries(Way::Wide))?;
+    let by_descriptor = undisturbed(Way::Unix).map(|_| boundaries(Way::Unix))?;
+    let cases = [boundaries(Way::Tcp), further, by_descriptor, bytes, sealed].concat();
     println!("{} cases, {LANES} at once", cases.len());
     let mut lanes = vec![first];
     for number in 1..LANES {
@@ -85,9 +94,17 @@ pub fn run(arguments: &Arguments, count: &mut Count) -> Result<()> {
 
 /// An undisturbed handoff is what the document shows, step by step.
 fn check_undisturbed(passed: &[Passed], way: Way) -> Result<()> {
-    let steps: Vec<Step> = passed.iter().map(|(_, step, _)| *step).collect();
-    let expected: Vec<Step> = way.steps().collect();
-    ensure!(steps == expected, "{way}: {steps:?} went by, not {expected:?}");
+    if way == Way::Tls {
+        let is_sealed = passed.iter().all(|(_, step, _)| matches!(step, Step::Sealed(_)));
+        ensure!(is_sealed && !passed.is_empty(), "{way}: {passed:?} went by");
+        return Ok(());
+    }
+    for connection in 0..2 {
+        let of_it = passed.iter().filter(|(number, ..)| *number == connection);
+        let steps: Vec<Step> = of_it.map(|(_, step, _)| *step).collect();
+        let expected: Vec<Step> = way.steps(connection).collect();
+        ensure!(steps == expected, "{way}, {connection}: {steps:?} went by, not {expected:?}");
+    }
     Ok(())
 }
 
@@ -103,6 +120,23 @@ fn at_bytes(passed: &[Passed], count: u64, seed: u64) -> Vec<Case> {
         Case { way: Way::Tcp, before: None, cut }
     };
     anywhere.into_iter().chain(elsewhere).map(case).collect()
+}
+
+/// Cuts at random bytes of what nobody can read: half of them in what the destination says, which is
+/// as long each time, half of them in the first half of what the source says, whose end is not.
+fn at_sealed_bytes(passed: &[Passed], count: u64, seed: u64) -> Vec<Case> {
+    let of = |side: Side, part: usize, count: u64| {
+        let step = Step::Sealed(side);
+        let total: usize =
+            passed.iter().filter(|(_, of, _)| *of == step).map(|(.., len)| len).sum();
+        let places = oracle::points(seed, count, (total / part) as u64);
+        places.into_iter().map(move |at| {
+            let fault = Fault::CutAt(usize::try_from(at).unwrap_or(0));
+            Case { way: Way::Tls, before: None, cut: Cut { connection: 0, step, fault } }
+        })
+    };
+    let (half, rest) = (count / 2, count.div_ceil(2));
+    of(Side::Destination, 1, rest).chain(of(Side::Source, 2, half)).collect()
 }
 
 /// Places in what went by: a step, and how many of its bytes come.
@@ -161,7 +195,7 @@ fn play_all(lanes: Vec<Lane>, cases: Vec<Case>, count: &mut Count) -> Vec<Played
 /// What became of the guest, by step and fault.
 fn table(played: &[Played]) -> String {
     let mut text = String::new();
-    for way in [Way::Tcp, Way::Unix] {
+    for way in [Way::Tcp, Way::Wide, Way::Unix] {
         let head: String = Fault::ALL.iter().map(|fault| format!(" {fault:<13}")).collect();
         text += &format!("\n{:<31}{head}\n", format!("{way}, at"));
         let mut rows: Vec<(Option<Step>, Step)> = Vec::new();
@@ -199,7 +233,11 @@ fn bytes_line(played: &[Played]) -> String {
     for (_, is_right) in played.iter().filter(is_byte) {
         *if *is_right { &mut right } else { &mut wrong } += 1;
     }
-    format!("\ncut at {} random bytes: {right} as it should be, {wrong} not", right + wrong)
+    let sealed = played.iter().filter(|(case, _)| case.way == Way::Tls).count();
+    format!(
+        "\ncut at {} random bytes, {sealed} of them of TLS: {right} as it should be, {wrong} not",
+        right + wrong
+    )
 }
 
 #[cfg(test)]

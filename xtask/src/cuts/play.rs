@@ -5,9 +5,10 @@ use super::proxy::{Event, Passed, Patience, Proxy};
 use super::step::{Becomes, Case, Cut, Fault, Side, Step, Way};
 use crate::abide::GIVEN_AWAY;
 use crate::abide::live::{Abide, LIMIT, PLAIN, Process, expecting, wait_for};
+use crate::process;
 use anyhow::{Context, Result, bail, ensure};
 use std::path::PathBuf;
-use std::process::ExitStatus;
+use std::process::{Command, ExitStatus};
 use std::sync::mpsc::RecvTimeoutError;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -51,6 +52,8 @@ struct Expecting {
 /// Plays one case after another, with the same guest as long as it lives.
 pub struct Lane {
     abide: Abide,
+    /// How both sides prove who they are, where they do.
+    keys: Vec<String>,
     /// For sockets: their paths are short.
     sockets: PathBuf,
     serial: u32,
@@ -70,8 +73,20 @@ struct Handoff {
 type Left = (Option<Guest>, Option<Expecting>);
 
 impl Lane {
-    pub fn new(abide: Abide, sockets: PathBuf) -> Self {
-        Self { abide, sockets, serial: 0, guest: None, there: None }
+    pub fn new(abide: Abide, sockets: PathBuf) -> Result<Self> {
+        let key = abide.folder.join("key").display().to_string();
+        let made = process::capture(Command::new(&abide.program).args(["keygen", &key]))?;
+        let keys = ["--key", &key, "--trust", made.trim(), "--volatile-journal"];
+        let keys = keys.map(str::to_owned).to_vec();
+        Ok(Self { abide, keys, sockets, serial: 0, guest: None, there: None })
+    }
+
+    /// Where this way goes, what both sides are told.
+    fn told(&self, way: Way) -> Vec<&str> {
+        match way {
+            Way::Tls => self.keys.iter().map(String::as_str).collect(),
+            Way::Tcp | Way::Wide | Way::Unix => PLAIN.to_vec(),
+        }
     }
 
     fn name(&mut self) -> String {
@@ -114,7 +129,7 @@ impl Lane {
             let code = handoff.migrate.end()?.code();
             ensure!(code == Some(0), "to {address}: {code:?}: {}", handoff.migrate.words());
             // The last word comes when all is over.
-            let all = way.steps().count();
+            let all = way.steps(0).chain(way.steps(1)).count();
             let passed = wait_for("every step of a handoff", || {
                 let passed = handoff.proxy.passed();
                 Ok((passed.len() >= all).then_some(passed))
@@ -146,13 +161,13 @@ impl Lane {
 
     fn expecting(&mut self, way: Way, name: &str) -> Result<Expecting> {
         let at = match way {
-            Way::Tcp => "tcp:127.0.0.1:0".to_owned(),
+            Way::Tcp | Way::Wide | Way::Tls => "tcp:127.0.0.1:0".to_owned(),
             Way::Unix => {
                 self.serial += 1;
                 format!("unix:{}", self.sockets.join(format!("there{}", self.serial)).display())
             }
         };
-        let (process, address) = expecting(&self.abide, name, &at, &PLAIN)?;
+        let (process, address) = expecting(&self.abide, name, &at, &self.told(way))?;
         Ok(Expecting { process, address, way })
     }
 
@@ -180,7 +195,10 @@ impl Lane {
         let name = guest.here.name.clone();
         // One copy while the guest runs, and the last one.
         let mut args = vec!["migrate", &name, &proxy.address, "--downtime", "60000"];
-        args.extend(PLAIN);
+        args.extend(self.told(way));
+        if way == Way::Wide {
+            args.extend(["--connections", "2"]);
+        }
         let timeout = patience.map(|patience| patience.timeout_s.to_string());
         if let Some(timeout) = &timeout {
             args.extend(["--timeout", timeout]);

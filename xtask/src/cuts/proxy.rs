@@ -1,7 +1,7 @@
 //! A proxy between the two sides of a handoff that knows what goes by, and does to it what a case
 //! says. Whatever comes is held until all of it is there, so that a cut is where it is said to be.
 
-use super::step::{Cut, Fault, Step, Way};
+use super::step::{Cut, Fault, Side, Step, Way};
 use anyhow::{Context, Result, bail, ensure};
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
@@ -23,6 +23,8 @@ const HEAD_LEN: usize = 24;
 /// What a message may have at most, in bytes.
 const PAYLOAD_MAX_LEN: usize = 80 << 20;
 const CHUNK_HEAD_LEN: usize = 16;
+/// How much is taken at once of what nobody can read, in bytes.
+const SEALED_MAX_LEN: usize = 16 << 10;
 
 /// How long the sides wait for each other where something comes late.
 #[derive(Debug, Clone, Copy)]
@@ -104,6 +106,8 @@ impl Write for &Stream {
 struct Unit {
     /// `None` for what is not of an undisturbed handoff.
     step: Option<Step>,
+    /// How much of the same came before it, in bytes.
+    at: usize,
     bytes: Vec<u8>,
     descriptor: Option<OwnedFd>,
 }
@@ -112,17 +116,27 @@ struct Unit {
 struct Reader<'a> {
     from: &'a Stream,
     way: Way,
+    /// Who says what is read here.
+    side: Side,
     /// The round whose memory is due: whether it is the last.
     due: Option<bool>,
+    /// A further connection, on which no message goes by any more.
+    is_joined: bool,
+    /// How much was read that nobody can tell apart, in bytes.
+    sealed: usize,
 }
 
 impl Reader<'_> {
     /// The next unit, or `None` at the end.
     fn next(&mut self) -> Result<Option<Unit>> {
+        if self.way == Way::Tls {
+            return self.sealed();
+        }
         if let Some(is_last) = self.due.take() {
+            self.due = (self.is_joined && !is_last).then_some(true);
             let step = if is_last { Step::LastMemory } else { Step::FirstMemory };
             return match self.way {
-                Way::Tcp => self.chunks(step).map(Some),
+                Way::Tcp | Way::Wide | Way::Tls => self.chunks(step).map(Some),
                 Way::Unix => self.descriptor().map(Some),
             };
         }
@@ -140,10 +154,23 @@ impl Reader<'_> {
         if let Some(step @ (Step::FirstRound | Step::LastRound)) = step {
             let is_last = step == Step::LastRound;
             // A descriptor is sent once.
-            let is_due = self.way == Way::Tcp || !is_last;
+            let is_due = self.way != Way::Unix || !is_last;
             self.due = is_due.then_some(is_last);
         }
-        Ok(Some(Unit { step, bytes, descriptor: None }))
+        if step == Some(Step::Join) {
+            (self.is_joined, self.due) = (true, Some(false));
+        }
+        Ok(Some(Unit { step, at: 0, bytes, descriptor: None }))
+    }
+
+    /// Whatever came.
+    fn sealed(&mut self) -> Result<Option<Unit>> {
+        let mut bytes = vec![0; SEALED_MAX_LEN];
+        let len = self.from.read(&mut bytes)?;
+        bytes.truncate(len);
+        let (step, at) = (Some(Step::Sealed(self.side)), self.sealed);
+        self.sealed += len;
+        Ok((len > 0).then_some(Unit { step, at, bytes, descriptor: None }))
     }
 
     /// Memory on one connection, up to the head that ends it.
@@ -163,7 +190,7 @@ impl Reader<'_> {
             };
             let (pages, stored) = (number(0), number(8));
             if pages == 0 {
-                return Ok(Unit { step: Some(step), bytes, descriptor: None });
+                return Ok(Unit { step: Some(step), at: 0, bytes, descriptor: None });
             }
             ensure!(pages <= 64 && stored <= 64 * 4096, "a chunk of {pages} pages, {stored} bytes");
             take(&mut bytes, pages * 8 + stored)?;
@@ -183,7 +210,8 @@ impl Reader<'_> {
             _ => None,
         });
         ensure!(descriptor.is_some(), "no descriptor came with its mark");
-        Ok(Unit { step: Some(Step::FirstMemory), bytes: mark.to_vec(), descriptor })
+        let step = Some(Step::FirstMemory);
+        Ok(Unit { step, at: 0, bytes: mark.to_vec(), descriptor })
     }
 }
 
@@ -202,6 +230,8 @@ fn step_of(kind: u16, payload: &[u8]) -> Option<Step> {
         10 => Step::Commit,
         11 => Step::Acknowledged,
         14 => Step::Farewell,
+        15 => Step::Join,
+        16 => Step::Joined,
         _ => return None,
     })
 }
@@ -259,7 +289,7 @@ impl Proxy {
             is_over: AtomicBool::new(false),
         });
         let address = match way {
-            Way::Tcp => {
+            Way::Tcp | Way::Wide | Way::Tls => {
                 let listener = TcpListener::bind("127.0.0.1:0")?;
                 let address = format!("tcp:{}", listener.local_addr()?);
                 let accept = move || {
@@ -311,17 +341,19 @@ fn serve(shared: Arc<Shared>, accept: impl Fn() -> io::Result<Stream> + Send + '
             let Ok(destination) = Stream::connect(&target) else { continue };
             let ends = Arc::new((source, destination));
             let (there, back) = ((Arc::clone(&shared), Arc::clone(&ends)), (&shared, ends));
-            thread::spawn(move || there.0.pump(connection, &there.1.0, &there.1.1));
+            let (one, other) = (Side::Source, Side::Destination);
+            thread::spawn(move || there.0.pump(connection, one, &there.1.0, &there.1.1));
             let shared = Arc::clone(back.0);
-            thread::spawn(move || shared.pump(connection, &back.1.1, &back.1.0));
+            thread::spawn(move || shared.pump(connection, other, &back.1.1, &back.1.0));
         }
     });
 }
 
 impl Shared {
-    /// Forwards one direction to its end, or until the link is cut.
-    fn pump(&self, connection: usize, from: &Stream, to: &Stream) {
-        let mut reader = Reader { from, way: self.way, due: None };
+    /// Forwards what `side` says to its end, or until the link is cut.
+    fn pump(&self, connection: usize, side: Side, from: &Stream, to: &Stream) {
+        let way = self.way;
+        let mut reader = Reader { from, way, side, due: None, is_joined: false, sealed: 0 };
         // What went wrong with a connection is over like one that ended.
         while let Ok(Some(unit)) = reader.next() {
             if self.pass(connection, unit, to).is_err() {
@@ -339,8 +371,12 @@ impl Shared {
         let Some(step) = unit.step else { return send(&unit, len, to) };
         let cut = {
             let mut cuts = lock(&self.cuts);
-            let is_due = |cut: &Cut| cut.connection == connection && cut.step == step;
-            cuts.iter().position(is_due).map(|at| cuts.remove(at))
+            let is_due = |cut: &Cut| (cut.connection, cut.step) == (connection, step);
+            let is_here = |cut: &Cut| match cut.fault {
+                Fault::CutAt(at) if matches!(step, Step::Sealed(_)) => at < unit.at + len,
+                _ => true,
+            };
+            cuts.iter().position(|cut| is_due(cut) && is_here(cut)).map(|at| cuts.remove(at))
         };
         let Some(cut) = cut else {
             // First, for its answer may come by before this thread goes on.
@@ -351,7 +387,10 @@ impl Shared {
         match cut.fault {
             Fault::Lost => bail!("cut"),
             Fault::Halved => send(&unit, len / 2, to).and_then(|()| bail!("cut")),
-            Fault::CutAt(at) => send(&unit, at.min(len - 1), to).and_then(|()| bail!("cut")),
+            Fault::CutAt(at) => {
+                let first = (at - unit.at).min(len - 1);
+                send(&unit, first, to).and_then(|()| bail!("cut"))
+            }
             Fault::Late => {
                 thread::sleep(self.patience.hold());
                 send(&unit, len, to)
@@ -411,18 +450,20 @@ mod tests {
     }
 
     /// What arrives of 30 bytes of hello, and whether the cut was told.
-    fn arrives(fault: Option<Fault>) -> (Vec<u8>, bool) {
+    fn arrives(way: Way, fault: Option<Fault>) -> (Vec<u8>, bool) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let target = format!("tcp:{}", listener.local_addr().unwrap());
-        let cut = |fault| Cut { connection: 0, step: Step::Hello, fault };
+        let step = if way == Way::Tls { Step::Sealed(Side::Source) } else { Step::Hello };
+        let cut = |fault| Cut { connection: 0, step, fault };
         let cuts = fault.into_iter().map(cut).collect();
-        let proxy =
-            Proxy::start(Way::Tcp, &target, PathBuf::new(), cuts, Patience::ALL[0]).unwrap();
+        let proxy = Proxy::start(way, &target, PathBuf::new(), cuts, Patience::ALL[0]).unwrap();
         let source = Stream::connect(&proxy.address).unwrap();
         let (mut destination, _) = listener.accept().unwrap();
         let mut frame = [7; 30];
         frame[..8].copy_from_slice(&[1, 0, 0, 0, 6, 0, 0, 0]);
-        (&source).write_all(&frame).unwrap();
+        for part in frame.chunks(20) {
+            (&source).write_all(part).unwrap();
+        }
         source.close(Shutdown::Write);
         let mut arrived = Vec::new();
         destination.read_to_end(&mut arrived).unwrap();
@@ -431,12 +472,16 @@ mod tests {
 
     #[test]
     fn what_is_cut_ends_where_it_is_cut() {
-        let len = |fault| {
-            let (arrived, is_told) = arrives(fault);
+        let len_by = |way, fault| {
+            let (arrived, is_told) = arrives(way, fault);
             assert_eq!(is_told, fault.is_some());
             arrived.len()
         };
+        let len = |fault| len_by(Way::Tcp, fault);
         assert_eq!(len(None), 30);
+        for at in [0, 19, 20, 29] {
+            assert_eq!(len_by(Way::Tls, Some(Fault::CutAt(at))), at);
+        }
         assert_eq!(len(Some(Fault::Lost)), 0);
         assert_eq!(len(Some(Fault::Halved)), 15);
         assert_eq!(len(Some(Fault::CutAt(29))), 29);

@@ -11,6 +11,9 @@ pub enum Step {
     Welcome,
     Offer,
     Accept,
+    /// On a further connection, as the answer to it.
+    Join,
+    Joined,
     FirstRound,
     /// What follows the first round: its pages, or the descriptor of all of memory.
     FirstMemory,
@@ -22,10 +25,13 @@ pub enum Step {
     Commit,
     Acknowledged,
     Farewell,
+    /// What one side says that nobody between can read.
+    Sealed(Side),
 }
 
 impl Step {
-    pub const ALL: [Self; 14] = [
+    /// What goes over the first connection.
+    const ALL: [Self; 14] = [
         Self::Hello,
         Self::Welcome,
         Self::Offer,
@@ -41,6 +47,8 @@ impl Step {
         Self::Acknowledged,
         Self::Farewell,
     ];
+    /// What goes over a further one.
+    const FURTHER: [Self; 4] = [Self::Join, Self::Joined, Self::FirstMemory, Self::LastMemory];
 
     /// Whether it is the guest's memory.
     pub fn is_memory(self) -> bool {
@@ -55,6 +63,8 @@ impl fmt::Display for Step {
             Self::Welcome => "welcome",
             Self::Offer => "offer",
             Self::Accept => "accept",
+            Self::Join => "join",
+            Self::Joined => "joined",
             Self::FirstRound => "first round",
             Self::FirstMemory => "its memory",
             Self::RoundDone => "round done",
@@ -65,6 +75,8 @@ impl fmt::Display for Step {
             Self::Commit => "commit",
             Self::Acknowledged => "acknowledged",
             Self::Farewell => "farewell",
+            Self::Sealed(Side::Source) => "source's bytes",
+            Self::Sealed(Side::Destination) => "destination's bytes",
         })
     }
 }
@@ -74,14 +86,25 @@ impl fmt::Display for Step {
 pub enum Way {
     /// TCP: memory as pages.
     Tcp,
+    /// TCP, with a further connection for memory.
+    Wide,
+    /// TCP between those who have keys.
+    Tls,
     /// A UNIX socket: memory by its descriptor.
     Unix,
 }
 
 impl Way {
-    /// What goes over the first connection.
-    pub fn steps(self) -> impl Iterator<Item = Step> {
-        Step::ALL.into_iter().filter(move |step| self == Self::Tcp || *step != Step::LastMemory)
+    /// What goes over a connection of an undisturbed handoff, if that can be told.
+    pub fn steps(self, connection: usize) -> impl Iterator<Item = Step> {
+        let steps: &[Step] = match (self, connection) {
+            (Self::Tls, _) => &[],
+            (_, 0) => &Step::ALL,
+            (Self::Wide, 1) => &Step::FURTHER,
+            _ => &[],
+        };
+        // A descriptor is sent once.
+        steps.iter().copied().filter(move |step| self != Self::Unix || *step != Step::LastMemory)
     }
 }
 
@@ -89,13 +112,15 @@ impl fmt::Display for Way {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Tcp => "tcp",
+            Self::Wide => "tcp, further",
+            Self::Tls => "tls",
             Self::Unix => "unix",
         })
     }
 }
 
 /// One of the two processes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Side {
     Source,
     Destination,
@@ -262,7 +287,12 @@ impl Case {
             Fault::Killed(Side::Destination) | Fault::Fenced => self.without_destination(step),
             Fault::Discarded => Becomes::Dropped,
             Fault::Full(side) => Self::without_room(side, step),
+            _ if matches!(step, Step::Sealed(_)) => Becomes::StaysOrGoes,
             _ if self.before.is_some() || step >= Step::Commit => Becomes::Goes,
+            // Nothing is read behind these.
+            Fault::Doubled if self.cut.connection > 0 && self.is_last_of_its_side() => {
+                Becomes::Goes
+            }
             // The first copy is good, and its answer may or may not arrive before the link ends.
             Fault::Doubled if step == Step::State => Becomes::StaysOrGoes,
             Fault::Doubled if step == Step::Prepared => Becomes::Goes,
@@ -273,6 +303,11 @@ impl Case {
                 must_be_prepared: step == Step::Prepared && fault != Fault::Late,
             },
         }
+    }
+
+    /// Whether nothing follows it on its connection in its direction.
+    fn is_last_of_its_side(&self) -> bool {
+        matches!(self.cut.step, Step::Joined | Step::LastMemory)
     }
 
     /// How far it had come before [`Self::cut`], as a step of an undisturbed handoff.
@@ -318,19 +353,22 @@ impl Case {
 }
 
 /// Every fault at every step of the first connection, and of the one after a commit or its
-/// acknowledgement was lost.
+/// acknowledgement was lost; where there is a further one, at every step of that.
 pub fn boundaries(way: Way) -> Vec<Case> {
     let mut cases = Vec::new();
-    let mut add = |before: Option<Cut>, step: Step| {
+    let mut add = |before: Option<Cut>, connection: usize, step: Step| {
         // What a full disk stops is written on the first connection.
-        let is_meant = |fault: &Fault| before.is_none() || !matches!(fault, Fault::Full(_));
+        let is_meant = |fault: &Fault| connection == 0 || !matches!(fault, Fault::Full(_));
         let faults = Fault::ALL.into_iter().filter(|fault| fault.fits(step, way));
         for fault in faults.filter(is_meant) {
-            let connection = usize::from(before.is_some());
             cases.push(Case { way, before, cut: Cut { connection, step, fault } });
         }
     };
-    way.steps().for_each(|step| add(None, step));
+    if way == Way::Wide {
+        way.steps(1).for_each(|step| add(None, 1, step));
+        return cases;
+    }
+    way.steps(0).for_each(|step| add(None, 0, step));
     use Step as S;
     let settling: [(Step, &[Step]); 2] = [
         (S::Commit, &[S::Hello, S::Welcome, S::Commit, S::Acknowledged, S::Farewell]),
@@ -338,7 +376,7 @@ pub fn boundaries(way: Way) -> Vec<Case> {
     ];
     for (step, then) in settling {
         let before = Cut { connection: 0, step, fault: Fault::Lost };
-        then.iter().for_each(|step| add(Some(before), *step));
+        then.iter().for_each(|step| add(Some(before), 1, *step));
     }
     // Those that take longest first.
     cases.sort_by_key(|case| case.cut.fault != Fault::Late);
@@ -391,10 +429,28 @@ mod tests {
     }
 
     #[test]
+    fn further_connection_is_missed_until_nothing_is_due_on_it() {
+        let becomes = |step, fault| {
+            let cut = Cut { connection: 1, step, fault };
+            Case { way: Way::Wide, before: None, cut }.becomes()
+        };
+        let stays = Becomes::Stays { may_be_prepared: false, must_be_prepared: false };
+        for step in Step::FURTHER {
+            assert_eq!(becomes(step, Fault::Lost), stays, "{step}");
+            assert_eq!(becomes(step, Fault::Killed(Side::Destination)), Becomes::StaysAlone);
+        }
+        assert_eq!(becomes(Step::FirstMemory, Fault::Doubled), stays);
+        assert_eq!(becomes(Step::LastMemory, Fault::Doubled), Becomes::Goes);
+        let crashed = Becomes::Crashed { is_announced: false };
+        assert_eq!(becomes(Step::Joined, Fault::Killed(Side::Source)), crashed);
+        assert_eq!(boundaries(Way::Wide).len(), 4 * 6);
+    }
+
+    #[test]
     fn every_step_of_both_ways_has_its_faults() {
         for way in [Way::Tcp, Way::Unix] {
             let cases = boundaries(way);
-            for step in way.steps() {
+            for step in way.steps(0) {
                 let first = |case: &&Case| case.before.is_none() && case.cut.step == step;
                 let count = cases.iter().filter(first).count();
                 let is_descriptor = way == Way::Unix && step.is_memory();
