@@ -552,7 +552,7 @@ fn read_answer(
         Err(error) if error.kind() == ErrorKind::WouldBlock => {
             refuse_if_stopped(name, stream)?;
             bail!(
-                "guest {name} did not answer within {} s: it does something long, as a save; try again",
+                "guest {name} did not answer within {} s: it may be saving; try again later",
                 patience.unwrap_or(PATIENCE).as_secs()
             );
         }

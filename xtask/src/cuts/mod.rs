@@ -122,8 +122,8 @@ fn at_bytes(passed: &[Passed], count: u64, seed: u64) -> Vec<Case> {
     anywhere.into_iter().chain(elsewhere).map(case).collect()
 }
 
-/// Cuts at random bytes of what nobody can read: half of them in what the destination says, which is
-/// as long each time, half of them in the first half of what the source says, whose end is not.
+/// Cuts at random bytes of what nobody can read: half of them in what the destination says, which
+/// is as long each time, half of them in the first half of what the source says, whose end is not.
 fn at_sealed_bytes(passed: &[Passed], count: u64, seed: u64) -> Vec<Case> {
     let of = |side: Side, part: usize, count: u64| {
         let step = Step::Sealed(side);
