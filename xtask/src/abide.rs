@@ -44,7 +44,7 @@ pub fn build_next_version() -> Result<PathBuf> {
     let target = paths::target().join("next-version");
     let mut cargo = process::cargo();
     cargo.args(["build", "--release", "--package", "abide", "--features", "next-version"]);
-    process::run(cargo.arg("--target-dir").arg(&target))?;
+    process::run(in_passing(&mut cargo).arg("--target-dir").arg(&target))?;
     Ok(target.join("release/abide"))
 }
 
@@ -73,8 +73,14 @@ pub fn build_release(name: &str, commit: &str) -> Result<Option<PathBuf>> {
     }
     let mut cargo = process::cargo();
     cargo.args(["build", "--release", "--locked", "--package", "abide", "--target-dir"]);
-    process::run(cargo.arg(&target).current_dir(&source))?;
+    process::run(in_passing(&mut cargo).arg(&target).current_dir(&source))?;
     Ok(Some(target.join("release/abide")))
+}
+
+/// Without the optimisation of the whole, which takes most of the time: for programs that are only
+/// compared, or run where every instruction is emulated.
+fn in_passing(cargo: &mut Command) -> &mut Command {
+    cargo.env("CARGO_PROFILE_RELEASE_LTO", "off").env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")
 }
 
 /// Builds the program for a 64-bit Arm host, without anything it would need there.
@@ -98,7 +104,7 @@ fn build_there(what: &[&str], program: &str) -> Result<PathBuf> {
     cargo.args(["build", "--release", "--target", ARM]).args(what);
     cargo.env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", "aarch64-linux-gnu-gcc");
     cargo.env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS", "-C target-feature=+crt-static");
-    process::run(&mut cargo).context("building abide for arm64 hosts")?;
+    process::run(in_passing(&mut cargo)).context("building abide for arm64 hosts")?;
     Ok(paths::target().join(ARM).join("release").join(program))
 }
 
