@@ -1,13 +1,12 @@
 //! `cuts`: handoffs of a running guest that are cut off, everywhere.
 //!
 //! Real processes of abide hand a guest over through a proxy ([`proxy`]), which loses, halves,
-//! delays or doubles one of the messages, or cuts the link at any byte, or while it holds a
-//! message one of the two processes is killed, or finds its disk full. What goes over TLS it cannot
-//! read, and cuts at any byte. Then it is looked whether
-//! the guest is where `docs/migration.md` says ([`step`]): it runs in one process and no other, by
-//! itself or once it was resolved, or it has crashed, and the journals say so. The guest counts on
-//! its console: what lived twice would have said a number twice, what was put back in time too, and
-//! what was lost is missing.
+//! delays or doubles one of the messages, or cuts the link at any byte, or while it holds a message
+//! one of the two processes is killed, or finds its disk full. What goes over TLS it cannot read,
+//! and cuts at any byte. Then it is looked whether the guest is where `docs/migration.md` says
+//! ([`step`]): it runs in one process and no other, by itself or once it was resolved, or it has
+//! crashed, and the journals say so. The guest counts on its console: what lived twice would have
+//! said a number twice, what was put back in time too, and what was lost is missing.
 
 mod counting;
 mod play;
