@@ -1,5 +1,6 @@
 //! Processes of abide that go on beside this one, each with a guest that is there or expected.
 
+use crate::process;
 use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 use std::fs::{self, File};
@@ -57,6 +58,13 @@ impl Abide {
     /// Where the process of a guest says what abide itself has to say.
     pub fn words_of(&self, name: &str) -> PathBuf {
         self.folder.join(format!("{name}.err"))
+    }
+
+    /// Makes a key in the folder; where it is, and whose.
+    pub fn keygen(&self) -> Result<[String; 2]> {
+        let key = self.folder.join("key").display().to_string();
+        let made = process::capture(Command::new(&self.program).args(["keygen", &key]))?;
+        Ok([key, made.trim().to_owned()])
     }
 
     pub fn output(&self, args: &[&str]) -> Result<Output> {

@@ -5,10 +5,9 @@ use super::proxy::{Event, Passed, Patience, Proxy};
 use super::step::{Becomes, Case, Cut, Fault, Side, Step, Way};
 use crate::abide::GIVEN_AWAY;
 use crate::abide::live::{Abide, LIMIT, PLAIN, Process, expecting, wait_for};
-use crate::process;
 use anyhow::{Context, Result, bail, ensure};
 use std::path::PathBuf;
-use std::process::{Command, ExitStatus};
+use std::process::ExitStatus;
 use std::sync::mpsc::RecvTimeoutError;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -74,9 +73,8 @@ type Left = (Option<Guest>, Option<Expecting>);
 
 impl Lane {
     pub fn new(abide: Abide, sockets: PathBuf) -> Result<Self> {
-        let key = abide.folder.join("key").display().to_string();
-        let made = process::capture(Command::new(&abide.program).args(["keygen", &key]))?;
-        let keys = ["--key", &key, "--trust", made.trim(), "--volatile-journal"];
+        let [key, identity] = abide.keygen()?;
+        let keys = ["--key", &key, "--trust", &identity, "--volatile-journal"];
         let keys = keys.map(str::to_owned).to_vec();
         Ok(Self { abide, keys, sockets, serial: 0, guest: None, there: None })
     }

@@ -136,8 +136,8 @@ impl Reader<'_> {
             self.due = (self.is_joined && !is_last).then_some(true);
             let step = if is_last { Step::LastMemory } else { Step::FirstMemory };
             return match self.way {
-                Way::Tcp | Way::Wide | Way::Tls => self.chunks(step).map(Some),
                 Way::Unix => self.descriptor().map(Some),
+                _ => self.chunks(step).map(Some),
             };
         }
         let mut bytes = vec![0; HEAD_LEN];

@@ -11,14 +11,13 @@ mod lockstep;
 
 use crate::abide::live::{Abide, Process, expecting, wait_for};
 use crate::abide::{self, GIVEN_AWAY};
+use crate::paths;
 use crate::tally::Count;
-use crate::{paths, process};
 use anyhow::{Context, Result, bail, ensure};
 use load::{Heard, Load};
 use std::fmt;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
 /// The guest's name on both hosts.
 const NAME: &str = "guest";
@@ -139,7 +138,7 @@ impl fmt::Display for Way {
 /// What stands for a host: a state directory, and a key.
 struct Host {
     abide: Abide,
-    key: PathBuf,
+    key: String,
     identity: String,
 }
 
@@ -147,10 +146,9 @@ impl Host {
     fn new(program: &Path, work: &Path, name: &str) -> Result<Self> {
         let folder = work.join(name);
         fs::create_dir(&folder)?;
-        let key = folder.join("key");
         let abide = Abide { program: program.to_owned(), folder };
-        let made = process::capture(Command::new(program).arg("keygen").arg(&key))?;
-        Ok(Self { abide, key, identity: made.trim().to_owned() })
+        let [key, identity] = abide.keygen()?;
+        Ok(Self { abide, key, identity })
     }
 
     /// What it is told about the way to `peer`.
@@ -160,8 +158,7 @@ impl Host {
             Way::Unix => {}
             Way::Plain | Way::PlainWide => options.push("--insecure-plain-tcp".to_owned()),
             Way::Tls | Way::TlsPacked => {
-                let key = self.key.display().to_string();
-                let words = ["--key", &key, "--trust", &peer.identity];
+                let words = ["--key", &self.key, "--trust", &peer.identity];
                 options.extend(words.map(str::to_owned));
             }
         }
