@@ -42,12 +42,6 @@ pub struct Arguments {
     seed: u64,
 }
 
-impl Default for Arguments {
-    fn default() -> Self {
-        Self { kernels: KERNELS.map(String::from).into(), points: 3, seed: 1 }
-    }
-}
-
 pub fn run(arguments: &Arguments, count: &mut Count) -> Result<()> {
     let program = abide::build()?;
     let work = paths::work()?;

@@ -54,7 +54,7 @@ pub fn run(count: &mut Count) -> Result<()> {
     step("old, new and old again: the same guest in the end", pair.old_new_old(&untouched));
     step("new, old and new again: what is static survives", pair.new_old_new(&untouched));
     step("a mandatory record is refused by its name", pair.mandatory());
-    let Some(released) = abide::build_release("v0.1.0", V0_1_0)? else {
+    let Some(released) = build_released()? else {
         println!("running guests to and from 0.1.0: NOT TRIED, it is not in the history here");
         return Ok(());
     };
@@ -63,6 +63,14 @@ pub fn run(count: &mut Count) -> Result<()> {
     step("running guest: 0.1.0, this, 0.1.0 and this", swap.there_and_back(&untouched));
     step("running guest that 0.1.0 cannot have: stays, and is told why", swap.refused());
     Ok(())
+}
+
+/// Builds release 0.1.0, as [`abide::build_release`] does.
+///
+/// # Errors
+/// If that fails.
+pub fn build_released() -> Result<Option<PathBuf>> {
+    abide::build_release("v0.1.0", V0_1_0)
 }
 
 /// The two programs.

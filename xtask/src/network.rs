@@ -52,13 +52,6 @@ pub struct Arguments {
     seed: u64,
 }
 
-impl Arguments {
-    /// One kernel and few points, for the check of everything.
-    pub fn short() -> Self {
-        Self { kernels: vec!["6.12".to_owned()], vcpus: vec![1, 2], points: 2, seed: 1 }
-    }
-}
-
 pub fn run(arguments: &Arguments, count: &mut Count) -> Result<()> {
     ensure!(arguments.points > 0, "--points must be at least 1");
     let program = abide::build()?;

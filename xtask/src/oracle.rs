@@ -45,13 +45,6 @@ pub struct Arguments {
     jobs: usize,
 }
 
-impl Default for Arguments {
-    fn default() -> Self {
-        let kernels = KERNELS.map(String::from).into();
-        Self { kernels, vcpus: VCPUS.into(), points: 20, seed: 1, jobs: 2 }
-    }
-}
-
 pub fn run(arguments: &Arguments, count: &mut Count) -> Result<()> {
     ensure!(arguments.points > 0 && arguments.jobs > 0, "--points and --jobs must be at least 1");
     let program = abide::build()?;

@@ -16,6 +16,12 @@ impl Count {
     pub fn one(passed: bool) -> Self {
         Self { passed: u64::from(passed), failed: u64::from(!passed) }
     }
+
+    /// Reads a line that is a count, as it is displayed.
+    pub fn read(line: &str) -> Option<Self> {
+        let (passed, failed) = line.strip_suffix(" failed")?.split_once(" passed, ")?;
+        Some(Self { passed: passed.parse().ok()?, failed: failed.parse().ok()? })
+    }
 }
 
 impl std::ops::AddAssign for Count {
@@ -43,8 +49,14 @@ impl Tally {
         println!("\n== {name}");
         let start = Instant::now();
         let mut count = Count::default();
+        let result = step(&mut count);
+        self.add(name, start.elapsed(), count, result);
+    }
+
+    /// Adds a step that was run, with what it counted and how it ended.
+    pub fn add(&mut self, name: &str, took: Duration, mut count: Count, result: Result<()>) {
         let mut note = String::new();
-        if let Err(error) = step(&mut count) {
+        if let Err(error) = result {
             println!("{name}: {error:#}");
             let text = format!("{error:#}");
             note = text.lines().next().unwrap_or_default().to_owned();
@@ -53,7 +65,7 @@ impl Tally {
             note = "nothing was checked".to_owned();
             count.failed = 1;
         }
-        self.steps.push((name.to_owned(), count, start.elapsed(), note));
+        self.steps.push((name.to_owned(), count, took, note));
     }
 
     /// Runs a step that is one check.
@@ -112,6 +124,15 @@ mod tests {
             bail!("and an error")
         });
         assert_eq!(tally.total(), Count { passed: 4, failed: 4 });
+    }
+
+    #[test]
+    fn count_is_read_as_it_is_shown() {
+        let count = Count { passed: 12, failed: 3 };
+        assert_eq!(Count::read(&count.to_string()), Some(count));
+        for other in ["", "12 passed", "12 passed, 3 failed, 1 ignored", "a passed, 3 failed"] {
+            assert_eq!(Count::read(other), None, "{other}");
+        }
     }
 
     #[test]

@@ -33,12 +33,6 @@ pub struct Arguments {
 /// The numbers of vCPUs that a guest has.
 const VCPUS: [u32; 4] = [1, 2, 4, 8];
 
-impl Default for Arguments {
-    fn default() -> Self {
-        Self { kernels: KERNELS.map(String::from).into(), vcpus: VCPUS.into(), saves: 4, seed: 1 }
-    }
-}
-
 pub fn run(arguments: &Arguments, count: &mut Count) -> Result<()> {
     let program = abide::build()?;
     let work = paths::work()?;

@@ -42,13 +42,6 @@ pub struct Arguments {
     vcpus: Vec<u32>,
 }
 
-impl Arguments {
-    /// One guest, for the check of everything.
-    pub fn short() -> Self {
-        Self { kernels: KERNELS.map(String::from).into(), vcpus: vec![2] }
-    }
-}
-
 pub fn run(arguments: &Arguments, count: &mut Count) -> Result<()> {
     abide::each_guest(&arguments.kernels, &arguments.vcpus, count, check)
 }

@@ -54,13 +54,6 @@ pub struct Arguments {
     vcpus: Vec<u32>,
 }
 
-impl Arguments {
-    /// One kernel, for the check of everything.
-    pub fn short() -> Self {
-        Self { kernels: vec!["6.12".to_owned()], vcpus: vec![2] }
-    }
-}
-
 pub fn run(arguments: &Arguments, count: &mut Count) -> Result<()> {
     abide::each_guest(&arguments.kernels, &arguments.vcpus, count, check)
 }

@@ -44,13 +44,6 @@ pub struct Arguments {
     seed: u64,
 }
 
-impl Arguments {
-    /// Every message and few bytes, for the check of everything.
-    pub fn quick() -> Self {
-        Self { quick: true, bytes: None, seed: 1 }
-    }
-}
-
 pub fn run(arguments: &Arguments, count: &mut Count) -> Result<()> {
     let program = abide::build()?;
     let work = tempfile::tempdir_in(paths::work()?)?;

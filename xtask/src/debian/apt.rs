@@ -1,9 +1,9 @@
 //! apt with its own lists and cache in a folder of ours, and the system's keys and proxies.
 
-use super::sources;
+use super::{lock, sources};
 use crate::{paths, process};
 use anyhow::{Context, Result, bail, ensure};
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -14,6 +14,8 @@ pub struct Suite {
     architecture: String,
     /// Packages that count as installed: none, unless the machine itself is meant.
     status: PathBuf,
+    /// Of the folder: apt stands nobody beside it there.
+    _held: File,
 }
 
 impl Suite {
@@ -24,9 +26,15 @@ impl Suite {
     pub fn open(name: &str, architecture: &str) -> Result<Self> {
         let folder = paths::cache()?.join("apt").join(format!("{name}-{architecture}"));
         let status = folder.join("status");
-        fs::create_dir_all(&folder).with_context(|| format!("making {folder:?}"))?;
+        let held = lock(&folder.join("lock"))?;
         fs::write(&status, "").with_context(|| format!("writing {status:?}"))?;
-        let suite = Self { name: name.into(), folder, architecture: architecture.into(), status };
+        let suite = Self {
+            name: name.into(),
+            folder,
+            architecture: architecture.into(),
+            status,
+            _held: held,
+        };
         suite.update(name)?;
         Ok(suite)
     }
@@ -37,9 +45,11 @@ impl Suite {
     /// # Errors
     /// As [`Suite::open`].
     pub fn open_for_machine(release: &str, name: &str) -> Result<Self> {
+        let folder = paths::cache()?.join("apt").join(format!("machine-{name}"));
         let suite = Self {
             name: name.into(),
-            folder: paths::cache()?.join("apt").join(format!("machine-{name}")),
+            _held: lock(&folder.join("lock"))?,
+            folder,
             architecture: Self::architecture_here()?,
             status: PathBuf::from("/var/lib/dpkg/status"),
         };

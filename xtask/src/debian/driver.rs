@@ -3,7 +3,7 @@
 //! ours.
 
 use super::apt::Suite;
-use super::kernel;
+use super::{alone, kernel};
 use crate::{paths, process};
 use anyhow::{Context, Result, bail};
 use std::fs;
@@ -147,14 +147,15 @@ fn take_source(driver: Driver, place: &Path) -> Result<()> {
 fn source() -> Result<PathBuf> {
     let package = format!("linux-source-{SOURCE_SERIES}");
     let folder = paths::cache()?.join("drivers").join(&package);
-    if folder.is_dir() {
-        return Ok(folder);
-    }
+    alone(&folder, || if folder.is_dir() { Ok(()) } else { fetch_source(&package, &folder) })?;
+    Ok(folder)
+}
+
+fn fetch_source(package: &str, folder: &Path) -> Result<()> {
     let parent = folder.parent().context("a folder in a folder")?;
-    fs::create_dir_all(parent)?;
     let work = tempfile::tempdir_in(parent)?;
-    let (suite, _) = kernel::first_with(kernel::suites(SOURCE_SERIES)?, "arm64", &package, None)?;
-    suite.unpack(&package, work.path())?;
+    let (suite, _) = kernel::first_with(kernel::suites(SOURCE_SERIES)?, "arm64", package, None)?;
+    suite.unpack(package, work.path())?;
     let mut tar = Command::new("tar");
     tar.arg("--extract").arg("--directory").arg(work.path()).arg("--file");
     tar.arg(work.path().join(format!("usr/src/{package}.tar.xz")));
@@ -162,9 +163,7 @@ fn source() -> Result<PathBuf> {
         tar.arg(format!("{package}/{within}"));
     }
     process::run(&mut tar)?;
-    fs::rename(work.path().join(&package), &folder)
-        .with_context(|| format!("placing {folder:?}"))?;
-    Ok(folder)
+    fs::rename(work.path().join(package), folder).with_context(|| format!("placing {folder:?}"))
 }
 
 /// Unpacks what modules of a series' kernel are built with; returns the folder to build in.

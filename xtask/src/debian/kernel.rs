@@ -1,5 +1,6 @@
 //! `guest-kernel`: Debian's arm64 kernels, unmodified, for guests and for the lab's hosts.
 
+use super::alone;
 use super::apt::Suite;
 use crate::paths;
 use anyhow::{Context, Result, bail, ensure};
@@ -27,7 +28,7 @@ pub struct Arguments {
 pub fn task(arguments: &Arguments) -> Result<()> {
     for series in &arguments.series {
         if arguments.refresh {
-            println!("{}", download(series)?.display());
+            println!("{}", alone(&place(series)?, || download(series))?.display());
         } else {
             println!("{}", get(series)?.display());
         }
@@ -41,7 +42,7 @@ pub fn task(arguments: &Arguments) -> Result<()> {
 /// If no suite offers the series or the download fails.
 pub fn get(series: &str) -> Result<PathBuf> {
     let image = place(series)?;
-    if image.is_file() { Ok(image) } else { download(series) }
+    alone(&image, || if image.is_file() { Ok(image.clone()) } else { download(series) })
 }
 
 /// A statically linked arm64 busybox, downloaded if it is not there yet.
@@ -50,13 +51,16 @@ pub fn get(series: &str) -> Result<PathBuf> {
 /// If the download fails.
 pub fn busybox() -> Result<PathBuf> {
     let program = paths::cache()?.join("busybox-arm64");
-    if !program.is_file() {
+    alone(&program, || {
+        if program.is_file() {
+            return Ok(());
+        }
         let suite = Suite::open("bookworm", "arm64")?;
         fetch_file(&suite, "busybox-static", &program, |tree| {
             let candidates = ["bin/busybox", "usr/bin/busybox"].map(|path| tree.join(path));
             candidates.into_iter().find(|path| path.is_file())
-        })?;
-    }
+        })
+    })?;
     Ok(program)
 }
 

@@ -1,6 +1,6 @@
 //! The kernel modules that a guest needs to reach its disk, of the very release of its kernel.
 
-use super::kernel;
+use super::{alone, kernel};
 use crate::{paths, process};
 use anyhow::{Context, Result, ensure};
 use std::collections::BTreeMap;
@@ -50,9 +50,10 @@ pub fn of(series: &str, wanted: &[&str]) -> Result<Vec<Module>> {
     // Another list is another folder, so that an old cache never lacks what is wanted now.
     let list = paths::cache()?.join("modules").join(wanted.join("+"));
     let folder = list.join(format!("{package}_{version}"));
-    if !folder.is_dir() {
-        fetch(series, wanted, (&package, &version), &folder)?;
-    }
+    alone(&folder, || {
+        let origin = (&*package, &*version);
+        if folder.is_dir() { Ok(()) } else { fetch(series, wanted, origin, &folder) }
+    })?;
     let mut files: Vec<PathBuf> =
         fs::read_dir(&folder)?.map(|entry| entry.map(|e| e.path())).collect::<Result<_, _>>()?;
     // Numbered by place.

@@ -1,5 +1,6 @@
 //! Programs of Debian's arm64 packages for the lab's hosts, each with the libraries it needs.
 
+use super::alone;
 use super::apt::Suite;
 use crate::{paths, process};
 use anyhow::{Context, Result, ensure};
@@ -30,9 +31,12 @@ pub fn kexec() -> Result<Vec<Part>> {
 
 fn get(suite: &str, package: &str, program: &str) -> Result<Vec<Part>> {
     let folder = paths::cache()?.join("programs").join(format!("{package}-{suite}"));
-    if !folder.is_dir() {
-        fetch(suite, package, program, &folder)?;
-    }
+    alone(
+        &folder,
+        || {
+            if folder.is_dir() { Ok(()) } else { fetch(suite, package, program, &folder) }
+        },
+    )?;
     let mut parts = Vec::new();
     for within in [LIBRARIES, "sbin"] {
         for entry in fs::read_dir(folder.join(within))? {

@@ -5,7 +5,7 @@
 //! needs stands in [`settle`].
 
 use super::apt::Suite;
-use super::{kernel, modules};
+use super::{alone, kernel, modules};
 use crate::cpio::Archive;
 use crate::{paths, process};
 use anyhow::{Context, Result, bail, ensure};
@@ -215,11 +215,15 @@ fn show_use(kernel: &Path, images: &Images) {
 /// If packages cannot be fetched or a program that packs is not there.
 pub fn make(arguments: &Arguments) -> Result<Images> {
     let folder = paths::cache()?.join("debian").join(folder_name(arguments)?);
+    alone(&folder, || make_in(&folder, arguments))
+}
+
+fn make_in(folder: &Path, arguments: &Arguments) -> Result<Images> {
     let tree = folder.join("tree");
     let wanted = format!("layout {LAYOUT}\n{}\n", packages(arguments).join("\n"));
     let is_there = is_written(&folder.join("wanted.txt"), &wanted) && tree.is_dir();
     if arguments.refresh || !is_there {
-        fetch(arguments, &folder, &tree)?;
+        fetch(arguments, folder, &tree)?;
         fs::write(folder.join("wanted.txt"), &wanted)?;
     }
     let images = Images {
@@ -230,7 +234,7 @@ pub fn make(arguments: &Arguments) -> Result<Images> {
     place_compressed(&images.boot, &boot_archive(&arguments.kernel)?)?;
     // Packing takes longer than many a guest's life; a disk that a guest has written is made anew.
     let made = folder.join("made.txt");
-    let recipe = wanted + &recipe(&folder)?;
+    let recipe = wanted + &recipe(folder)?;
     let is_packed = images.initramfs.is_file() && is_unwritten(&images.disk, &made);
     if !is_packed || !is_written(&made, &recipe) {
         install_scripts(&tree)?;

@@ -33,13 +33,6 @@ pub struct Arguments {
     kernel: String,
 }
 
-impl Arguments {
-    /// Each way there and back, for the check of everything.
-    pub fn short() -> Self {
-        Self { rounds: 10, kernel: "6.12".to_owned() }
-    }
-}
-
 pub fn run(arguments: &Arguments, count: &mut Count) -> Result<()> {
     let program = abide::build()?;
     let work = tempfile::tempdir_in(paths::work()?)?;

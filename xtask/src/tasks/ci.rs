@@ -1,17 +1,30 @@
 //! `ci`: every check there is, each counted, with the sum as the last line.
 
-use super::{decoder, deny, fmt, guests, lint, setup, test};
+use super::{beside, decoder, deny, fmt, guests, lint, setup, test};
 use crate::tally::{Count, Tally};
-use crate::{
-    abide, cuts, disks, evolution, lab, migrations, network, oracle, process, threads, tidy,
-    userland, vmclock, vsock,
-};
+use crate::{abide, evolution, lab, process, tidy};
 use anyhow::{Result, bail};
+use rustix::process::nice;
 use std::process::{Command, ExitCode};
+use std::thread;
 use std::time::Duration;
 
 /// The demonstration may take this long.
 const DEMO_LIMIT: Duration = Duration::from_secs(120);
+
+/// What runs side by side, the longest first; with fewer points, kernels or rounds than by itself
+/// where that would take too long.
+const BESIDE: [&str; 9] = [
+    "oracle",
+    "userland short",
+    "threads",
+    "disks",
+    "cuts --quick",
+    "network --kernel 6.12 --points 2",
+    "migrations --rounds 10",
+    "vmclock --vcpus 2",
+    "vsock --kernel 6.12 --vcpus 2",
+];
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -25,6 +38,7 @@ pub fn task(arguments: &Arguments) -> ExitCode {
     if arguments.setup {
         tally.step("setup", || setup::task(&setup::Arguments {}));
     }
+    let ahead = thread::spawn(build_ahead);
     tally.counted("test", test::run);
     tally.step("fmt", || fmt::format(false));
     tally.step("tidy", || tidy::task(&tidy::Arguments {}));
@@ -32,17 +46,11 @@ pub fn task(arguments: &Arguments) -> ExitCode {
     tally.step("lint", || lint::task(&lint::Arguments {}));
     tally.step("guests", guests::check);
     tally.step("decoder", || decoder::task(&decoder::Arguments::default()));
+    // What went wrong there goes wrong again where it is told.
+    let _ = ahead.join();
     tally.step("demo", demo);
     tally.counted("evolution", evolution::run);
-    tally.counted("oracle", |count| oracle::run(&oracle::Arguments::default(), count));
-    tally.counted("disks", |count| disks::run(&disks::Arguments::default(), count));
-    tally.counted("network", |count| network::run(&network::Arguments::short(), count));
-    tally.counted("vmclock", |count| vmclock::run(&vmclock::Arguments::short(), count));
-    tally.counted("vsock", |count| vsock::run(&vsock::Arguments::short(), count));
-    tally.counted("threads", |count| threads::run(&threads::Arguments::default(), count));
-    tally.counted("cuts", |count| cuts::run(&cuts::Arguments::quick(), count));
-    tally.counted("migrations", |count| migrations::run(&migrations::Arguments::short(), count));
-    tally.counted("userland", userland::run);
+    beside::run(&mut tally, &BESIDE);
     tally.counted("lab", |count| lab::run(&lab::Arguments::default(), count));
     println!("\n{tally}");
     let total = tally.total();
@@ -52,6 +60,17 @@ pub fn task(arguments: &Arguments) -> ExitCode {
     } else {
         ExitCode::FAILURE
     }
+}
+
+/// Builds what later steps run, with what the tests leave of the CPUs.
+fn build_ahead() -> Result<()> {
+    // Of this thread, and so of all that it starts.
+    nice(19)?;
+    abide::build()?;
+    abide::build_for_arm()?;
+    abide::build_next_version()?;
+    evolution::build_released()?;
+    Ok(())
 }
 
 /// `abide demo`, which checks itself.
@@ -64,4 +83,18 @@ fn demo() -> Result<()> {
         bail!("abide demo: exit code {code}");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[test]
+    fn what_runs_side_by_side_can_be_typed() {
+        for command in BESIDE {
+            let words = ["xtask"].into_iter().chain(command.split(' '));
+            crate::Arguments::try_parse_from(words).expect(command);
+        }
+    }
 }

@@ -19,7 +19,7 @@ impl Default for Arguments {
 
 pub fn task(arguments: &Arguments) -> Result<()> {
     let mut cargo = process::cargo();
-    cargo.args(["run", "--release", "--quiet", "--package", "abide-engine-soft"]);
+    cargo.args(["run", "--quiet", "--package", "abide-engine-soft"]);
     cargo.args(["--example", "compare_decoders", "--"]);
     for series in &arguments.kernel {
         cargo.arg(kernel::get(series)?);

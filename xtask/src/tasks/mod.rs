@@ -2,6 +2,7 @@
 
 pub mod acpi;
 pub mod bench;
+pub mod beside;
 pub mod ci;
 pub mod decoder;
 pub mod deny;
