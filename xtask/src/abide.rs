@@ -6,7 +6,7 @@ use crate::process::{self, Ended};
 use crate::tally::Count;
 use crate::tasks::guests;
 use crate::{cpio, debian, paths};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -88,24 +88,35 @@ fn in_passing(cargo: &mut Command) -> &mut Command {
 /// # Errors
 /// If the build fails: `cargo xtask setup` installs what it takes.
 pub fn build_for_arm() -> Result<PathBuf> {
-    build_there(&["--package", "abide"], "abide")
+    Ok(build_there()?.join("abide"))
 }
 
-/// As [`build_for_arm`], an example of another crate's.
+/// As [`build_for_arm`], one of [`EXAMPLES`].
 ///
 /// # Errors
 /// As [`build_for_arm`].
-pub fn build_example_for_arm(package: &str, name: &str) -> Result<PathBuf> {
-    build_there(&["--package", package, "--example", name], &format!("examples/{name}"))
+pub fn build_example_for_arm(name: &str) -> Result<PathBuf> {
+    ensure!(EXAMPLES.contains(&name), "{name} is none of {EXAMPLES:?}");
+    Ok(build_there()?.join("examples").join(name))
 }
 
-fn build_there(what: &[&str], program: &str) -> Result<PathBuf> {
+/// What the lab runs on its hosts besides abide.
+const EXAMPLES: [&str; 3] = ["guest_clock", "kvm_probe", "restore_shares"];
+
+/// All at once, every time: by themselves they would not share what they are made of.
+fn build_there() -> Result<PathBuf> {
     let mut cargo = process::cargo();
-    cargo.args(["build", "--release", "--target", ARM]).args(what);
+    cargo.args(["build", "--release", "--target", ARM, "--bin", "abide"]);
+    for package in ["abide", "abide-machine", "abide-engine-kvm"] {
+        cargo.args(["--package", package]);
+    }
+    for example in EXAMPLES {
+        cargo.args(["--example", example]);
+    }
     cargo.env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", "aarch64-linux-gnu-gcc");
     cargo.env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS", "-C target-feature=+crt-static");
     process::run(in_passing(&mut cargo)).context("building abide for arm64 hosts")?;
-    Ok(paths::target().join(ARM).join("release").join(program))
+    Ok(paths::target().join(ARM).join("release"))
 }
 
 /// A Linux guest: a Debian kernel and a RAM disk, whose init works a little and powers off.

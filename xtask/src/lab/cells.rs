@@ -2,8 +2,8 @@
 
 use super::host::{Errand, File, Finished, Host, tail};
 use super::{
-    dirty_log, guest_clock, handoff, implementations, kvm_to_kvm, linux, migrations, pmu, refusals,
-    restore, stolen_time, tour, two_hosts, upgrade, vmclock,
+    Arguments, dirty_log, guest_clock, handoff, implementations, kvm_to_kvm, linux, migrations,
+    pmu, refusals, restore, stolen_time, tour, two_hosts, upgrade, vmclock,
 };
 use crate::abide::{self, Linux, POWERED_OFF, Ran, SAVED_AWAY};
 use anyhow::{Context, Result, ensure};
@@ -197,7 +197,8 @@ impl Cell {
     ///
     /// # Errors
     /// If it could not run, or what came of it is not what must.
-    pub fn run(&self, bench: &mut Bench, show: bool) -> Result<String> {
+    pub fn run(&self, bench: &mut Bench, arguments: &Arguments) -> Result<String> {
+        let show = arguments.show;
         match self.work {
             Work::KvmDevice => {
                 let script = "test -c /dev/kvm\n";
@@ -217,7 +218,7 @@ impl Cell {
             Work::DamagedToKvm => damaged_to_kvm(&self.host, bench.get()?, show),
             Work::KvmToKvm => kvm_to_kvm::saved_and_restored(&self.host, bench.get()?, show),
             Work::Tour => tour::of_abi(&self.host, show),
-            Work::StolenTime => stolen_time::over_hosts(&self.host, show),
+            Work::StolenTime => stolen_time::over_hosts(&self.host, arguments),
             Work::HostUpgrade => upgrade::of_host(&self.host, show),
             Work::TwoHosts => two_hosts::by_wire(&self.host, show),
             Work::Handoff => handoff::judged(&self.host, show),
@@ -230,7 +231,7 @@ impl Cell {
             Work::RestoreCount => restore::counted(&self.host, show),
             Work::RestoreShares => restore::shares(&self.host, show),
             Work::Vmclock => vmclock::tour(&self.host, CONTRACT, show),
-            Work::GuestClock => guest_clock::tour(&self.host, show),
+            Work::GuestClock => guest_clock::tour(&self.host, arguments),
             Work::DirtyLog => dirty_log::compared(&self.host, show),
             Work::LinuxTour => linux::tour(&self.host, CONTRACT, show),
             Work::Accepted => linux::accepted(&self.host, show),

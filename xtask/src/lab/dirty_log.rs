@@ -18,7 +18,7 @@ const LIMIT: Duration = Duration::from_secs(400);
 /// # Errors
 /// If it does not, or has another log than it is known to have.
 pub fn compared(first: &Host, show: bool) -> Result<String> {
-    let program = fs::read(abide::build_example_for_arm("abide-engine-kvm", "kvm_probe")?)?;
+    let program = fs::read(abide::build_example_for_arm("kvm_probe")?)?;
     let files = [File::program("kvm_probe", program)];
     let others = OTHERS.map(|series| Host::debian(series, &first.cpu));
     let mut notes = Vec::new();

@@ -34,10 +34,12 @@ mod wire;
 
 use crate::tally::Count;
 use anyhow::{Result, bail};
+use std::time::Instant;
 
 #[derive(clap::Args, Default)]
 pub struct Arguments {
-    /// Only cells whose name contains this; the long ones are run only so
+    /// Only cells whose name contains this; the long ones are run only so, and some others do more
+    /// rounds
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
     /// Run the cells on hosts with this kernel: a Debian series, or an arm64 Image
@@ -79,12 +81,22 @@ pub fn run(arguments: &Arguments, count: &mut Count) -> Result<()> {
     }
     let mut bench = cells::Bench::default();
     for cell in &cells {
-        let result = cell.run(&mut bench, arguments.show);
+        let begin = Instant::now();
+        let result = cell.run(&mut bench, arguments);
+        let seconds = begin.elapsed().as_secs();
         *count += Count::one(result.is_ok());
         match result {
-            Ok(note) => println!("pass  {} on {}: {note}", cell.name, cell.host),
-            Err(error) => println!("FAIL  {} on {}: {error:#}", cell.name, cell.host),
+            Ok(note) => println!("pass  {} on {}, {seconds} s: {note}", cell.name, cell.host),
+            Err(why) => println!("FAIL  {} on {}, {seconds} s: {why:#}", cell.name, cell.host),
         }
     }
     Ok(())
+}
+
+impl Arguments {
+    /// How often a cell does what it does often: `whole` times where it is named, and less often
+    /// where all run.
+    fn rounds(&self, whole: usize, short: usize) -> usize {
+        if self.only.is_some() { whole } else { short }
+    }
 }

@@ -132,10 +132,7 @@ fn writes_of_last_vm(ioctls: &str) -> Result<u64> {
 pub fn shares(host: &Host, show: bool) -> Result<String> {
     let files = [
         File::program("abide", fs::read(abide::build_for_arm()?)?),
-        File::program(
-            "shares",
-            fs::read(abide::build_example_for_arm("abide-machine", "restore_shares")?)?,
-        ),
+        File::program("shares", fs::read(abide::build_example_for_arm("restore_shares")?)?),
         File::data("abi.img", guests::abi()?),
     ];
     let mut script = BORN.to_owned();

@@ -1,6 +1,7 @@
 //! A Debian kernel that is told of stolen time, over restores, clones and hosts: what it counts
 //! rises while its vCPUs share one CPU of their host, and never falls.
 
+use super::Arguments;
 use super::host::{Errand, File, Host, tail};
 use super::stay::FUNCTIONS;
 use crate::abide::{self, SAVED_AWAY};
@@ -17,10 +18,12 @@ const GUEST_KERNEL: &str = "7.2";
 const CONTRACT: &str = "debian-neoverse-n1";
 /// The host kernels that it comes to, one after another.
 const HOSTS: [&str; 3] = ["6.1", "6.12", "7.2"];
-/// How often it is restored on each: 21 times in all.
+/// How often it is restored on each, where the cell is named, 21 times in all; and in a run of all.
 const RESTORES: usize = 7;
-/// How often on the software engine.
+const RESTORES_SHORT: usize = 3;
+/// The same on the software engine.
 const RESTORES_HERE: usize = 20;
+const RESTORES_HERE_SHORT: usize = 6;
 /// How many lines the guest says between two saves.
 const LINES: usize = 4;
 /// A host and all of its guest's stays.
@@ -52,11 +55,13 @@ fn pinned(program: &str) -> String {
 
 /// # Errors
 /// If a host refuses the guest, or what it counts falls, or does not rise.
-pub fn over_hosts(birth: &Host, show: bool) -> Result<String> {
+pub fn over_hosts(birth: &Host, asked: &Arguments) -> Result<String> {
+    let restores = asked.rounds(RESTORES, RESTORES_SHORT);
+    let restores_here = asked.rounds(RESTORES_HERE, RESTORES_HERE_SHORT);
     let folder = tempfile::tempdir()?;
     let initrd = folder.path().join("initrd");
     fs::write(&initrd, initramfs()?)?;
-    let here = on_soft(folder.path(), &initrd)?;
+    let here = on_soft(folder.path(), &initrd, restores_here)?;
     let program = fs::read(abide::build_for_arm()?)?;
     let mut guest = None;
     let mut before = None;
@@ -78,7 +83,8 @@ pub fn over_hosts(birth: &Host, show: bool) -> Result<String> {
                 format!("run g0 --engine kvm --contract {CONTRACT} {}", arguments("/", "/"))
             }
         };
-        let script = script("/pinned", "/out", "kvm", &begin, RESTORES) + REFUSED;
+        let script = script("/pinned", "/out", "kvm", &begin, restores) + REFUSED;
+        let show = asked.show;
         let errand = Errand { files: &files, script: &script, brings: true, limit: LIMIT, show };
         let finished = host.run(&errand).with_context(|| host.to_string())?;
         ensure!(
@@ -88,21 +94,21 @@ pub fn over_hosts(birth: &Host, show: bool) -> Result<String> {
             tail(&finished.output)
         );
         let file = |name: &str| finished.file(name);
-        let rose = followed(RESTORES, &mut before, file).with_context(|| host.to_string())?;
+        let rose = followed(restores, &mut before, file).with_context(|| host.to_string())?;
         let words = String::from_utf8_lossy(&finished.file("refused.words")?).into_owned();
         ensure!(words.contains("stolen time"), "not refused without stolen time:\n{words}");
         notes.push(format!("{series} {rose}"));
         guest = Some(finished.file("last.abide")?);
     }
-    let restores = RESTORES * HOSTS.len();
+    let restores = restores * HOSTS.len();
     Ok(format!(
-        "never fell over {restores} restores on KVM and {RESTORES_HERE} on soft: {}",
+        "never fell over {restores} restores on KVM and {restores_here} on soft: {}",
         notes.join(", ")
     ))
 }
 
 /// The guest on this machine's software engine.
-fn on_soft(folder: &Path, initrd: &Path) -> Result<String> {
+fn on_soft(folder: &Path, initrd: &Path, restores: usize) -> Result<String> {
     let program = folder.join("pinned");
     fs::write(&program, pinned(&abide::build()?.display().to_string()))?;
     process::capture(Command::new("chmod").arg("755").arg(&program))?;
@@ -118,11 +124,11 @@ fn on_soft(folder: &Path, initrd: &Path) -> Result<String> {
         &out.display().to_string(),
         "soft",
         &begin,
-        RESTORES_HERE,
+        restores,
     );
     process::capture(Command::new("sh").arg("-c").arg(script))?;
     let file = |name: &str| fs::read(out.join(name)).with_context(|| format!("no file {name}"));
-    followed(RESTORES_HERE, &mut None, file).context("on the software engine")
+    followed(restores, &mut None, file).context("on the software engine")
 }
 
 fn initramfs() -> Result<Vec<u8>> {
