@@ -36,16 +36,22 @@ pub fn build() -> Result<PathBuf> {
     Ok(paths::target().join("release/abide"))
 }
 
-/// Builds what a later version of the program might be, apart from the program itself.
+/// Builds what a later version of the program might be, beside the program itself: of the same
+/// libraries.
 ///
 /// # Errors
 /// If the build fails.
 pub fn build_next_version() -> Result<PathBuf> {
-    let target = paths::target().join("next-version");
     let mut cargo = process::cargo();
     cargo.args(["build", "--release", "--package", "abide", "--features", "next-version"]);
-    process::run(in_passing(&mut cargo).arg("--target-dir").arg(&target))?;
-    Ok(target.join("release/abide"))
+    process::run(&mut cargo)?;
+    let apart = paths::target().join("next-version");
+    fs::create_dir_all(&apart).with_context(|| format!("making {apart:?}"))?;
+    let (from, to) = (paths::target().join("release/abide"), apart.join("abide"));
+    fs::copy(&from, &to).with_context(|| format!("copying {from:?}"))?;
+    // Its place is the program's.
+    build()?;
+    Ok(to)
 }
 
 /// Builds a release from its commit in the repository's history, apart from the program itself;
@@ -73,14 +79,12 @@ pub fn build_release(name: &str, commit: &str) -> Result<Option<PathBuf>> {
     }
     let mut cargo = process::cargo();
     cargo.args(["build", "--release", "--locked", "--package", "abide", "--target-dir"]);
-    process::run(in_passing(&mut cargo).arg(&target).current_dir(&source))?;
+    // It is only compared, and its own profile takes minutes.
+    for (key, value) in [("LTO", "off"), ("CODEGEN_UNITS", "16"), ("OPT_LEVEL", "1")] {
+        cargo.env(format!("CARGO_PROFILE_RELEASE_{key}"), value);
+    }
+    process::run(cargo.arg(&target).current_dir(&source))?;
     Ok(Some(target.join("release/abide")))
-}
-
-/// Without the optimisation of the whole, which takes most of the time: for programs that are only
-/// compared, or run where every instruction is emulated.
-fn in_passing(cargo: &mut Command) -> &mut Command {
-    cargo.env("CARGO_PROFILE_RELEASE_LTO", "off").env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")
 }
 
 /// Builds the program for a 64-bit Arm host, without anything it would need there.
@@ -115,7 +119,7 @@ fn build_there() -> Result<PathBuf> {
     }
     cargo.env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", "aarch64-linux-gnu-gcc");
     cargo.env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS", "-C target-feature=+crt-static");
-    process::run(in_passing(&mut cargo)).context("building abide for arm64 hosts")?;
+    process::run(&mut cargo).context("building abide for arm64 hosts")?;
     Ok(paths::target().join(ARM).join("release"))
 }
 
