@@ -217,7 +217,7 @@ impl Cell {
             }
             Work::DamagedToKvm => damaged_to_kvm(&self.host, bench.get()?, show),
             Work::KvmToKvm => kvm_to_kvm::saved_and_restored(&self.host, bench.get()?, show),
-            Work::Tour => tour::of_abi(&self.host, show),
+            Work::Tour => tour::of_abi(&self.host, arguments),
             Work::StolenTime => stolen_time::over_hosts(&self.host, arguments),
             Work::HostUpgrade => upgrade::of_host(&self.host, show),
             Work::TwoHosts => two_hosts::by_wire(&self.host, show),
@@ -233,7 +233,7 @@ impl Cell {
             Work::Vmclock => vmclock::tour(&self.host, CONTRACT, show),
             Work::GuestClock => guest_clock::tour(&self.host, arguments),
             Work::DirtyLog => dirty_log::compared(&self.host, show),
-            Work::LinuxTour => linux::tour(&self.host, CONTRACT, show),
+            Work::LinuxTour => linux::tour(&self.host, CONTRACT, arguments),
             Work::Accepted => linux::accepted(&self.host, show),
             Work::BothWays => linux::both_ways(&self.host, show),
         }

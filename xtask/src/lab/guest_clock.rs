@@ -10,7 +10,7 @@ use std::time::Duration;
 
 /// The hosts after the first.
 const WAY: [&str; 3] = ["6.12", "7.2", "6.1"];
-/// Restores, clones and moves on each host: where the cell is named, and in a run of all.
+/// Restores, clones and moves on each host: whole, and where it must be short.
 const ROUNDS: usize = 20;
 const ROUNDS_SHORT: usize = 5;
 /// What each next host's clock is ahead of the one before: so much that no reading of another

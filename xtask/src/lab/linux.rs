@@ -1,5 +1,6 @@
 //! A Debian guest that works: over many kernels, and between the two engines.
 
+use super::Arguments;
 use super::host::{File, Host, tail};
 use super::stay::{self, Begin, GUEST_DISK, Stay, Stayed};
 use crate::abide::{self, POWERED_OFF};
@@ -24,6 +25,8 @@ pub const ROUND: &str = "^round [0-9]* of ";
 
 /// The hosts of the tour after the first.
 const TOUR: [&str; 6] = ["6.12", "7.2", "6.1", "6.12", "7.2", "6.1"];
+/// Of these, once round.
+const ONCE: usize = 3;
 /// How many rounds the guest works on each host that it leaves again.
 const ROUNDS_OF_TOUR: u32 = 2;
 const ROUNDS_OF_BOTH: u32 = 4;
@@ -32,7 +35,9 @@ const ROUNDS_OF_BOTH: u32 = 4;
 ///
 /// # Errors
 /// If a host refuses it, or it finds something wrong.
-pub fn tour(birth: &Host, contract: &str, show: bool) -> Result<String> {
+pub fn tour(birth: &Host, contract: &str, asked: &Arguments) -> Result<String> {
+    let tour = &TOUR[..asked.rounds(TOUR.len(), ONCE)];
+    let show = asked.show;
     let guest = Debian::new()?;
     let program = fs::read(abide::build_for_arm()?)?;
     let arguments = format!("--contract {contract} {}", guest.arguments_there());
@@ -42,8 +47,8 @@ pub fn tour(birth: &Host, contract: &str, show: bool) -> Result<String> {
     let host = birth.clone().with_disk(&guest.disk);
     let mut way = Way::default();
     let mut file = way.left(birth, stay::alone(&host, &program, files, born, show)?)?;
-    for (n, series) in TOUR.into_iter().enumerate() {
-        let until = (n + 1 < TOUR.len()).then_some((ROUND, ROUNDS_OF_TOUR));
+    for (n, &series) in tour.iter().enumerate() {
+        let until = (n + 1 < tour.len()).then_some((ROUND, ROUNDS_OF_TOUR));
         let host = Host::debian(series, &birth.cpu).with_disk(&guest.disk);
         let stayed = on_kvm(&host, &program, &file, until, show)?;
         match until {

@@ -38,8 +38,7 @@ use std::time::Instant;
 
 #[derive(clap::Args, Default)]
 pub struct Arguments {
-    /// Only cells whose name contains this; the long ones are run only so, and some others do more
-    /// rounds
+    /// Only cells whose name contains this; the long ones are run only so
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
     /// Run the cells on hosts with this kernel: a Debian series, or an arm64 Image
@@ -52,6 +51,9 @@ pub struct Arguments {
     /// and renews their part alone
     #[arg(long, conflicts_with_all = ["host_kernel", "cpu"])]
     matrix: bool,
+    /// Do fewer rounds where a cell does many, as ci does
+    #[arg(long)]
+    short: bool,
     /// Show all that the hosts say
     #[arg(long)]
     show: bool,
@@ -94,9 +96,13 @@ pub fn run(arguments: &Arguments, count: &mut Count) -> Result<()> {
 }
 
 impl Arguments {
-    /// How often a cell does what it does often: `whole` times where it is named, and less often
-    /// where all run.
+    /// All cells, for the check of everything.
+    pub fn short() -> Self {
+        Self { short: true, ..Self::default() }
+    }
+
+    /// How often a cell does what it does often.
     fn rounds(&self, whole: usize, short: usize) -> usize {
-        if self.only.is_some() { whole } else { short }
+        if self.short { short } else { whole }
     }
 }

@@ -18,7 +18,7 @@ const GUEST_KERNEL: &str = "7.2";
 const CONTRACT: &str = "debian-neoverse-n1";
 /// The host kernels that it comes to, one after another.
 const HOSTS: [&str; 3] = ["6.1", "6.12", "7.2"];
-/// How often it is restored on each, where the cell is named, 21 times in all; and in a run of all.
+/// How often it is restored on each: 21 times in all; and where it must be short.
 const RESTORES: usize = 7;
 const RESTORES_SHORT: usize = 3;
 /// The same on the software engine.

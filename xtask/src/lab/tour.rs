@@ -1,5 +1,6 @@
 //! One life on many hosts.
 
+use super::Arguments;
 use super::abi::{self, Kind, Looks};
 use super::host::{File, Host};
 use super::stay::{self, Begin, Stay};
@@ -9,6 +10,8 @@ use std::fs;
 
 /// The way of a guest that is born on the host it starts from: twice round.
 const WAY: [&str; 6] = ["6.12", "7.2", "6.1", "6.12", "7.2", "6.1"];
+/// Once round.
+const ONCE: usize = 3;
 /// What it is promised at birth: one of the contracts that come with abide.
 const CONTRACT: &str = "debian-neoverse-n1";
 
@@ -16,13 +19,14 @@ const CONTRACT: &str = "debian-neoverse-n1";
 ///
 /// # Errors
 /// If a host refuses it, or it sees something.
-pub fn of_abi(birth: &Host, show: bool) -> Result<String> {
+pub fn of_abi(birth: &Host, arguments: &Arguments) -> Result<String> {
+    let way = &WAY[..arguments.rounds(WAY.len(), ONCE)];
     let files = vec![File::data("abi.img", guests::abi()?)];
     let run = format!("{} --contract {CONTRACT}", abi::RUN);
     let born = Stay { name: "abi", begin: Begin::Run(&run), until: abi::UNTIL };
     let guest = Kind { cpu: &birth.cpu, is_promised: true };
     let judge = |_: &str, life: &str| Looks::of(life, guest).map(drop);
-    let Life { said, hosts } = live(birth, files, born, &WAY, judge, show)?;
+    let Life { said, hosts } = live(birth, files, born, way, judge, arguments.show)?;
     let Looks { values, count, excepted } = Looks::of(&said, guest)?;
     let excepted: Vec<String> = excepted.iter().map(ToString::to_string).collect();
     Ok(format!(

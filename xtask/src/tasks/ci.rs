@@ -15,10 +15,10 @@ const DEMO_LIMIT: Duration = Duration::from_secs(120);
 /// What runs side by side, the longest first; with fewer points, kernels or rounds than by itself
 /// where that would take too long.
 const BESIDE: [&str; 9] = [
-    "oracle",
+    "oracle --points 10",
     "userland short",
-    "threads",
-    "disks",
+    "threads --vcpus 2,8",
+    "disks --points 2",
     "cuts --quick",
     "network --kernel 6.12 --points 2",
     "migrations --rounds 10",
@@ -51,7 +51,7 @@ pub fn task(arguments: &Arguments) -> ExitCode {
     tally.step("demo", demo);
     tally.counted("evolution", evolution::run);
     beside::run(&mut tally, &BESIDE);
-    tally.counted("lab", |count| lab::run(&lab::Arguments::default(), count));
+    tally.counted("lab", |count| lab::run(&lab::Arguments::short(), count));
     println!("\n{tally}");
     let total = tally.total();
     println!("{total}");
