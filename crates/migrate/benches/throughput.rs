@@ -53,14 +53,21 @@ fn main() {
         compare(&what, (name, plain), ("pre-copy", ours));
     }
     let mut links = linked(1, &tls_pair());
+    let stored = || bulk::over_tcp(Kept::InNewMemory);
     for (name, rustls) in [
-        ("rustls alone, over TCP, thrown away", bulk::over_tcp as fn() -> Spent),
+        (
+            "rustls alone, over TCP, thrown away",
+            (|| bulk::over_tcp(Kept::Nowhere)) as fn() -> Spent,
+        ),
+        ("rustls alone, over TCP, into new memory", stored),
         ("rustls alone, without any socket", bulk::in_memory),
-        ("the least that two threads need", least),
     ] {
         let ours = || pre_copy(&full, &mut links, Compression::None);
         compare("TLS, one connection", (name, rustls), ("pre-copy", ours));
     }
+    // What a program without anything of abide's own gets.
+    let without = ("rustls alone, without any socket", bulk::in_memory);
+    compare("TLS", without, ("rustls alone, over TCP, into new memory", stored));
     let mut links = linked(1, &tcp_pair());
     for (what, ram, compression) in [
         ("pre-copy of zero pages", &zero, Compression::None),
@@ -222,15 +229,6 @@ fn sockets() -> (TcpStream, TcpStream) {
     (near, listener.accept().expect("somebody came").0)
 }
 
-/// What no program does without that receives memory over TLS: TCP, a place for what comes, and
-/// rustls. They are done one after the other; the time is that of two threads, one at each end, of
-/// which neither ever waits.
-fn least() -> Spent {
-    let (tcp, rustls) = (plain_tcp(1, Kept::InNewMemory), bulk::in_memory());
-    let cpu = tcp.cpu + rustls.cpu;
-    Spent { time: cpu / 2, cpu }
-}
-
 /// What a plain program does with what it reads.
 #[derive(Clone, Copy)]
 enum Kept {
@@ -240,18 +238,31 @@ enum Kept {
     Nowhere,
 }
 
+impl Kept {
+    /// Where it is put.
+    fn memory(self) -> Option<File> {
+        match self {
+            Self::Nowhere => None,
+            Self::InNewMemory => {
+                let memory = rustix::fs::memfd_create("bench", MemfdFlags::CLOEXEC);
+                let memory = File::from(memory.expect("a memfd"));
+                memory.set_len(SIZE as u64).expect("room");
+                Some(memory)
+            }
+        }
+    }
+}
+
 /// As many bytes over as many connections, by a program that does nothing else: no checksums, no
 /// numbers, no zeros.
 fn plain_tcp(connections: usize, kept: Kept) -> Spent {
     let pairs: Vec<_> = (0..connections).map(|_| sockets()).collect();
     let bytes = vec![0x5a; SIZE / connections];
-    let memory = rustix::fs::memfd_create("bench", MemfdFlags::CLOEXEC).expect("a memfd");
-    let memory = File::from(memory);
-    memory.set_len(SIZE as u64).expect("room");
+    let memory = kept.memory();
     let begin = Begin::now();
     thread::scope(|scope| {
         for (number, (mut near, mut far)) in pairs.into_iter().enumerate() {
-            let (bytes, memory) = (&bytes, &memory);
+            let (bytes, memory) = (&bytes, memory.as_ref());
             let mut at = (number * bytes.len()) as u64;
             scope.spawn(move || {
                 bytes.chunks(PIECE_LEN).for_each(|piece| near.write_all(piece).expect("taken"));
@@ -259,7 +270,7 @@ fn plain_tcp(connections: usize, kept: Kept) -> Spent {
             scope.spawn(move || {
                 let mut room = vec![0; PIECE_LEN];
                 while let Ok(len @ 1..) = far.read(&mut room) {
-                    if let Kept::InNewMemory = kept {
+                    if let Some(memory) = memory {
                         memory.write_all_at(&room[..len], at).expect("room");
                     }
                     at += len as u64;

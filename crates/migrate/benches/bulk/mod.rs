@@ -1,7 +1,7 @@
 //! What rustls alone encrypts and decrypts, with the cipher suite that it prefers: the one that
 //! abide's connections have too.
 
-use super::{Begin, SIZE, Spent, sockets};
+use super::{Begin, Kept, SIZE, Spent, sockets};
 use ring::rand::SystemRandom;
 use ring::signature::Ed25519KeyPair;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -14,6 +14,7 @@ use rustls::{
     SignatureScheme,
 };
 use std::io::{BufReader, Read, Write};
+use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -42,13 +43,13 @@ pub fn in_memory() -> Spent {
     Spent { time: encrypting.max(decrypting), ..both.spent() }
 }
 
-/// Over a TCP connection, with a thread at each end that does nothing else. What comes is thrown
-/// away.
-pub fn over_tcp() -> Spent {
+/// Over a TCP connection, with a thread at each end that does nothing else.
+pub fn over_tcp(kept: Kept) -> Spent {
     let (mut near, mut far) = connected();
     let (mut to, from) = sockets();
     // It reads four KiB at a time.
     let mut from = BufReader::with_capacity(2 * PIECE_LEN, from);
+    let memory = kept.memory();
     let begin = Begin::now();
     thread::scope(|scope| {
         scope.spawn(|| {
@@ -56,7 +57,12 @@ pub fn over_tcp() -> Spent {
             (0..SIZE / PIECE_LEN).for_each(|_| encrypt(&mut near, &piece, &mut to));
         });
         let mut room = vec![0; PIECE_LEN];
-        (0..SIZE / PIECE_LEN).for_each(|_| decrypt(&mut far, &mut from, &mut room));
+        for number in 0..SIZE / PIECE_LEN {
+            decrypt(&mut far, &mut from, &mut room);
+            if let Some(memory) = &memory {
+                memory.write_all_at(&room, (number * PIECE_LEN) as u64).expect("room");
+            }
+        }
     });
     begin.spent()
 }
