@@ -23,7 +23,7 @@ pub const LIMIT: Duration = Duration::from_secs(10);
 const FIRST_LOOK: Duration = Duration::from_millis(500);
 
 /// How long a vCPU may take to notice that it is to stop.
-const NOTICE: Duration = Duration::from_secs(1);
+const NOTICE: Duration = Duration::from_secs(3);
 
 /// Where its RAM begins.
 pub(crate) const RAM_BASE: Gpa = Gpa(0x4000_0000);
@@ -462,9 +462,11 @@ mod tests {
     #[test]
     fn memory_that_no_guest_runs_from_is_found_out_with_what_to_do() {
         let tried = |does, esr| {
+            let short = [Duration::from_millis(1), Duration::from_millis(2)];
+            let limits =
+                if matches!(does, Does::Stop(_) | Does::Fail) { [LIMIT; 2] } else { short };
             let vcpu = Box::new(Fake { esr, ..*fake(does) });
-            finish_from(vcpu, [Duration::from_millis(1), Duration::from_millis(2)])
-                .map_err(|error| error.to_string())
+            finish_from(vcpu, limits).map_err(|error| error.to_string())
         };
         let off = Does::Stop(Stop::System(SystemEvent::Off));
         assert_eq!(tried(off, 0), Ok(()));
