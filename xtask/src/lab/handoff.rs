@@ -11,7 +11,6 @@ use crate::abide;
 use crate::tasks::guests;
 use anyhow::{Context, Result, ensure};
 use std::fs;
-use std::path::Path;
 use std::time::Duration;
 
 /// The kernels of the hosts.
@@ -34,7 +33,7 @@ const JUDGE: Relay = Relay {
     ways: &WAYS,
     end: End::Saved,
     has_clock: false,
-    shares_disk: false,
+    shared_disk: None,
 };
 
 /// The guest that works.
@@ -46,7 +45,7 @@ fn worker<'a>(run: &'a str, ways: &'a [By]) -> Relay<'a> {
         ways,
         end: End::PowersOff,
         has_clock: true,
-        shares_disk: false,
+        shared_disk: None,
     }
 }
 
@@ -119,8 +118,7 @@ pub fn between_two(birth: &Host, contract: &str, show: bool) -> Result<String> {
         [birth.clone(), Host::debian(OTHER, &birth.cpu)].map(|host| host.with_disk(&debian.disk));
     let arguments = format!("--contract {contract} {}", debian.arguments_there());
     let worker = worker(&arguments, &BETWEEN);
-    let pair =
-        Pair { hosts: [&here, &there], files: debian.files()?, shared_disk: None, limit: LIMIT };
+    let pair = Pair { hosts: [&here, &there], files: debian.files()?, limit: LIMIT };
     let came = pair.relay(&worker, show)?;
     let way = format!("{} → {OTHER} → {}", birth.kernel, birth.kernel);
     Ok(format!("{way} under {contract}: {}", worked_on(&came)?))
@@ -131,8 +129,6 @@ pub struct Pair<'a> {
     pub hosts: [&'a Host; 2],
     /// What the first one finds in its root directory besides abide.
     pub files: Vec<File>,
-    /// What both write to.
-    pub shared_disk: Option<&'a Path>,
     /// How long all of it may take.
     pub limit: Duration,
 }
@@ -150,7 +146,7 @@ impl Pair<'_> {
         if self.hosts.iter().any(|host| host.disk.is_some()) {
             first += LINK_DISK;
         }
-        if self.shared_disk.is_some() {
+        if relay.shared_disk.is_some() {
             first += relay::LINK_SHARED_DISK;
         }
         if relay.end == End::Typed {
@@ -165,7 +161,7 @@ impl Pair<'_> {
             files: &files[n],
             script: &scripts[n],
             brings: true,
-            shared_disk: self.shared_disk,
+            shared_disk: relay.shared_disk,
         };
         let [one, other] = wire::run([end(0), end(1)], self.limit, show, |_, _, _| Ok(()))?;
         let hosts = [&one, &other];

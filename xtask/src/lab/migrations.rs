@@ -49,10 +49,10 @@ pub fn of_load(birth: &Host, contract: &str, show: bool) -> Result<String> {
         ways: &ways,
         end: End::Typed,
         has_clock: true,
-        shares_disk: true,
+        shared_disk: Some(&load.disk),
     };
     let other = Host::debian(OTHER, &birth.cpu);
-    let pair = Pair { hosts: [birth, &other], files, shared_disk: Some(&load.disk), limit: LIMIT };
+    let pair = Pair { hosts: [birth, &other], files, limit: LIMIT };
     let came = pair.relay(&relay, show)?;
     let mut heard = Heard::default();
     for (n, console) in came.consoles.iter().enumerate() {

@@ -7,6 +7,7 @@ use crate::abide;
 use crate::vmclock::{HostClock, nanoseconds};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
+use std::path::Path;
 
 /// What the shells do: a guest's processes write to files of its name in `/out`. On such hosts a
 /// guest writes much while little is copied: with less downtime a handoff would take all rounds.
@@ -113,8 +114,8 @@ pub struct Relay<'a> {
     pub end: End,
     /// Whether it has a page of time.
     pub has_clock: bool,
-    /// Whether it writes to [`SHARED_DISK`].
-    pub shares_disk: bool,
+    /// What it writes to as [`SHARED_DISK`], if two hosts share that.
+    pub shared_disk: Option<&'a Path>,
 }
 
 /// The shells of two hosts; the second of one host alone does nothing.
@@ -163,7 +164,7 @@ impl Relay<'_> {
                 let (port, door) = (7100 + n, 6100 + n);
                 let there = side.other();
                 // What this host's kernel read once is another guest's disk by now.
-                let forget = if self.shares_disk {
+                let forget = if self.shared_disk.is_some() {
                     format!(
                         "blockdev --flushbufs {SHARED_DISK} || fail 'the disk is not read anew'\n"
                     )
@@ -411,9 +412,9 @@ mod tests {
         let ways = [By::Unix, By::Wire, By::PlainTcp, By::Wire];
         let until = ("^said", 2);
         let (end, has_clock) = (End::PowersOff, true);
-        let shares_disk = true;
+        let shared_disk = Some(Path::new("disk"));
         let relay =
-            Relay { name: "g", run: "--x", until, ways: &ways, end, has_clock, shares_disk };
+            Relay { name: "g", run: "--x", until, ways: &ways, end, has_clock, shared_disk };
         let [first, second] = relay.scripts();
         let sides = [&first, &first, &second, &second, &first];
         for (n, at) in sides.iter().enumerate() {
