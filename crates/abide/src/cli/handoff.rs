@@ -125,13 +125,14 @@ pub struct MigrateArgs {
     #[arg(long, requires = "resolve", conflicts_with_all = ["to", "fenced"])]
     pub discard: bool,
     /// How many seconds each step of the other side may take at most
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "SECONDS", value_parser = parse_timeout_s)]
     pub timeout: Option<u64>,
     /// How many milliseconds the guest may stand still for memory that is still to be copied
     ///
     /// Memory is copied in rounds while the guest runs, until what it writes meanwhile is little
-    /// enough, or 30 rounds have not been enough.
-    #[arg(long, value_name = "MILLISECONDS", default_value_t = 50)]
+    /// enough, or 30 rounds have not been enough. The unit may follow: 50ms, 2s.
+    #[arg(long, value_name = "MILLISECONDS", default_value = "50",
+          value_parser = parse_downtime_ms)]
     pub downtime: u64,
     /// On how many connections memory goes to tcp:HOST:PORT; the destination may take fewer
     #[arg(long, value_name = "N", default_value_t = 1,
@@ -229,6 +230,20 @@ pub struct UpgradeArgs {
     pub state: StateDirArgs,
 }
 
+fn parse_timeout_s(text: &str) -> Result<u64, String> {
+    let found = text.strip_suffix('s').unwrap_or(text).parse().ok();
+    found.filter(|&s| s > 0).ok_or_else(|| "seconds are needed, at least one: 10 or 10s".to_owned())
+}
+
+fn parse_downtime_ms(text: &str) -> Result<u64, String> {
+    let (digits, ms) = match text.strip_suffix('s') {
+        Some(digits) => digits.strip_suffix('m').map_or((digits, 1000), |digits| (digits, 1)),
+        None => (text, 1),
+    };
+    let found = digits.parse().ok().and_then(|number: u64| number.checked_mul(ms));
+    found.ok_or_else(|| "milliseconds are needed, or a unit with them: 50, 50ms or 2s".to_owned())
+}
+
 /// How memory is packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum CompressionName {
@@ -241,7 +256,9 @@ pub enum CompressionName {
 pub enum ClockName {
     /// All of it: as if the guest had never stood still; timers that were due meanwhile fire
     Continue,
-    /// Nothing of it: the counter goes on where it stood, behind the real time
+    /// Nothing of it: the counter goes on where it stood, while wall clocks step to the real time;
+    /// `step` is another name of it
+    #[value(alias = "step")]
     Freeze,
 }
 
@@ -251,5 +268,29 @@ impl From<ClockName> for ClockPolicy {
             ClockName::Continue => Self::Continue,
             ClockName::Freeze => Self::Freeze,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_may_say_their_unit() {
+        for (text, ms) in [("50", 50), ("50ms", 50), ("2s", 2000), ("0", 0)] {
+            assert_eq!(parse_downtime_ms(text), Ok(ms), "{text}");
+        }
+        assert_eq!(parse_timeout_s("10").ok(), parse_timeout_s("10s").ok());
+        for wrong in ["", "ms", "s", "5m", "5 ms", "-1", "1.5s", "18446744073709551615s"] {
+            assert!(parse_downtime_ms(wrong).is_err(), "{wrong}");
+        }
+        for wrong in ["0", "0s", "ms", "10ms", ""] {
+            assert!(parse_timeout_s(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn step_is_another_name_of_freeze() {
+        assert_eq!(ClockName::from_str("step", false), Ok(ClockName::Freeze));
     }
 }
