@@ -65,6 +65,12 @@ fn main() {
         let ours = || pre_copy(&full, &mut links, Compression::None);
         compare("TLS, one connection", (name, rustls), ("pre-copy", ours));
     }
+    // As rounds after the first find it: the host need not find new memory, nor must rustls alone.
+    let there = GuestRam::new(BASE, SIZE as u64).expect("256 MiB");
+    pre_copy_to(&there, &full, &mut links, Compression::None);
+    let ours = || pre_copy_to(&there, &full, &mut links, Compression::None);
+    let again = ("pre-copy, into memory that is there", ours);
+    compare("TLS, one connection", ("rustls alone, without any socket", bulk::in_memory), again);
     // What a program without anything of abide's own gets.
     let without = ("rustls alone, without any socket", bulk::in_memory);
     compare("TLS", without, ("rustls alone, over TCP, into new memory", stored));
@@ -204,8 +210,17 @@ fn linked(connections: usize, pair: &dyn Fn() -> Pair) -> Links {
 }
 
 /// One round with all of RAM, into RAM that nothing was written to.
-fn pre_copy(from: &GuestRam, (near, far): &mut Links, compression: Compression) -> Spent {
+fn pre_copy(from: &GuestRam, links: &mut Links, compression: Compression) -> Spent {
     let to = GuestRam::new(BASE, SIZE as u64).expect("256 MiB");
+    pre_copy_to(&to, from, links, compression)
+}
+
+fn pre_copy_to(
+    to: &GuestRam,
+    from: &GuestRam,
+    (near, far): &mut Links,
+    compression: Compression,
+) -> Spent {
     let mut near: Vec<_> = near.iter_mut().map(|link| &mut **link as &mut dyn Link).collect();
     let mut far: Vec<_> = far.iter_mut().map(|link| &mut **link as &mut dyn Link).collect();
     let begin = Begin::now();
@@ -216,7 +231,7 @@ fn pre_copy(from: &GuestRam, (near, far): &mut Links, compression: Compression) 
             let sent = outgoing.send(&round, from, &mut near, compression, || false);
             sent.expect("a receiver that takes all");
         });
-        receive(&round, &to, &mut far, compression).expect("a good round");
+        receive(&round, to, &mut far, compression).expect("a good round");
     });
     begin.spent()
 }

@@ -63,6 +63,11 @@ pub trait Link: Read + Write + Send {
     /// Where the peer is, for people.
     fn address(&self) -> String;
 
+    /// Whether the transport itself refuses what was changed on the way, by more than a checksum.
+    fn is_sealed(&self) -> bool {
+        false
+    }
+
     /// The socket, where descriptors can be passed over it.
     fn socket(&self) -> Option<BorrowedFd<'_>> {
         None

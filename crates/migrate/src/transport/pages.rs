@@ -8,7 +8,7 @@
 //! | 4 | 2 | encoding of the content: 0 = plain, 1 = one LZ4 block |
 //! | 6 | 2 | zero |
 //! | 8 | 4 | length of the content as it is sent, in bytes; at the end, the round's number |
-//! | 12 | 4 | CRC32C of bytes 0 to 11, of the entries, and of the content as it is sent |
+//! | 12 | 4 | CRC32C of bytes 0 to 11, of the entries, and of the content as it is sent; over TLS, which finds damage itself, zero |
 //! | 16 | 8 each | entries: numbers of pages, ascending in a round; bit 63: all zero |
 //! | | | the content of the pages that are not zero, in this order |
 //!

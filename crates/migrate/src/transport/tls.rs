@@ -383,6 +383,11 @@ impl Link for TlsLink {
         (self.own, self.peer)
     }
 
+    /// Every record has a tag of 128 bits.
+    fn is_sealed(&self) -> bool {
+        true
+    }
+
     fn address(&self) -> String {
         format!("tls:{} ({})", self.address, self.peer)
     }

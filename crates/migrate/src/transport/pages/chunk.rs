@@ -1,6 +1,7 @@
 //! A few pages as bytes.
 
 use super::{PAGE_LEN, PagesError, place_of};
+use crate::driver::Link;
 use crate::message::Compression;
 use abide_memory::GuestRam;
 use lz4_flex::block::{compress_into, decompress_into, get_maximum_output_size};
@@ -17,6 +18,22 @@ const PLAIN: u16 = 0;
 const LZ4: u16 = 1;
 /// In an entry: the page is all zero, and has no content.
 const IS_ZERO: u64 = 1 << 63;
+
+/// Who finds that a chunk was changed on the way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seal {
+    /// Its CRC32C.
+    Crc32c,
+    /// The transport: the chunk's own field is zero.
+    Transport,
+}
+
+impl Seal {
+    /// On this connection.
+    pub fn of(link: &dyn Link) -> Self {
+        if link.is_sealed() { Self::Transport } else { Self::Crc32c }
+    }
+}
 
 /// What stands before a chunk's entries and content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,8 +88,8 @@ impl Head {
     }
 
     /// The head that ends round `number`, with its bytes.
-    pub fn end(number: u32) -> [u8; HEAD_LEN] {
-        Self { pages: 0, encoding: PLAIN, stored: number, crc: 0 }.seal(&[])
+    pub fn end(number: u32, seal: Seal) -> [u8; HEAD_LEN] {
+        Self { pages: 0, encoding: PLAIN, stored: number, crc: 0 }.sealed(&[], seal)
     }
 
     /// The number of the round that ends here.
@@ -80,13 +97,18 @@ impl Head {
         (self.pages == 0).then_some(self.stored)
     }
 
-    fn seal(self, body: &[u8]) -> [u8; HEAD_LEN] {
-        Self { crc: self.crc_with(body), ..self }.encode()
+    fn sealed(self, body: &[u8], seal: Seal) -> [u8; HEAD_LEN] {
+        Self { crc: self.crc_with(body, seal), ..self }.encode()
     }
 
-    fn crc_with(self, body: &[u8]) -> u32 {
-        let head = self.encode();
-        crc32c::crc32c_append(crc32c::crc32c(&head[..12]), body)
+    fn crc_with(self, body: &[u8], seal: Seal) -> u32 {
+        match seal {
+            Seal::Transport => 0,
+            Seal::Crc32c => {
+                let head = self.encode();
+                crc32c::crc32c_append(crc32c::crc32c(&head[..12]), body)
+            }
+        }
     }
 
     /// How many bytes of entries and content follow it.
@@ -98,14 +120,15 @@ impl Head {
     ///
     /// # Errors
     /// [`PagesError::Damaged`] if not.
-    pub fn check(&self, body: &[u8]) -> Result<(), PagesError> {
-        if self.crc_with(body) == self.crc { Ok(()) } else { Err(PagesError::Damaged) }
+    pub fn check(&self, body: &[u8], seal: Seal) -> Result<(), PagesError> {
+        if self.crc_with(body, seal) == self.crc { Ok(()) } else { Err(PagesError::Damaged) }
     }
 }
 
 /// Makes chunks of pages.
 pub struct Packer {
     compression: Compression,
+    seal: Seal,
     /// Head, entries and content, one behind the other.
     plain: Vec<u8>,
     /// The same with packed content.
@@ -113,13 +136,14 @@ pub struct Packer {
 }
 
 impl Packer {
-    pub fn new(compression: Compression) -> Self {
+    pub fn new(compression: Compression, seal: Seal) -> Self {
         let start = HEAD_LEN + PAGES_MAX * ENTRY_LEN;
         let packed_len = match compression {
             Compression::None => 0,
             Compression::Lz4 => start + get_maximum_output_size(CONTENT_MAX_LEN),
         };
-        Self { compression, plain: vec![0; HEAD_LEN + BODY_MAX_LEN], packed: vec![0; packed_len] }
+        let plain = vec![0; HEAD_LEN + BODY_MAX_LEN];
+        Self { compression, seal, plain, packed: vec![0; packed_len] }
     }
 
     /// A chunk of these pages, at most [`PAGES_MAX`].
@@ -142,7 +166,7 @@ impl Packer {
         };
         let stored = u32::try_from(bytes.len() - start).expect("at most 256 KiB");
         let head = Head { pages: pages.len(), encoding, stored, crc: 0 };
-        let head = head.seal(&bytes[HEAD_LEN..]);
+        let head = head.sealed(&bytes[HEAD_LEN..], self.seal);
         bytes[..HEAD_LEN].copy_from_slice(&head);
         Ok(bytes)
     }

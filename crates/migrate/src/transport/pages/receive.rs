@@ -1,6 +1,6 @@
 //! The side that gets the pages.
 
-use super::chunk::{BODY_MAX_LEN, HEAD_LEN, Head, Run, Unpacker};
+use super::chunk::{BODY_MAX_LEN, HEAD_LEN, Head, Run, Seal, Unpacker};
 use super::{Lane, PAGE_LEN, PagesError, digest_of, on_all, place_of};
 use crate::driver::Link;
 use crate::message::{Compression, Round};
@@ -39,6 +39,7 @@ fn receive_on(
     ram: &GuestRam,
     compression: Compression,
 ) -> Result<PageSet, PagesError> {
+    let seal = Seal::of(&*lane.link);
     let mut unpacker = Unpacker::new(compression);
     let mut buffer = vec![0; BODY_MAX_LEN + HEAD_LEN];
     let (mut taken, mut before) = (PageSet::default(), None);
@@ -47,7 +48,7 @@ fn receive_on(
     loop {
         let found = Head::decode(&head, compression)?;
         if let Some(ended) = found.round() {
-            found.check(&[])?;
+            found.check(&[], seal)?;
             let what = "this is the end of another round";
             let other = PagesError::Chunk { what, found: ended.into() };
             return if ended == round { Ok(taken) } else { Err(other) };
@@ -59,7 +60,7 @@ fn receive_on(
         let len = found.body_len();
         lane.read(&mut buffer[..len + HEAD_LEN])?;
         let body = &buffer[..len];
-        found.check(body)?;
+        found.check(body, seal)?;
         place(ram, unpacker.unpack(&found, body)?, &mut before, &mut taken)?;
         head.copy_from_slice(&buffer[len..len + HEAD_LEN]);
     }

@@ -1,6 +1,6 @@
 //! The side that has the pages.
 
-use super::chunk::{Head, PAGES_MAX, Packer};
+use super::chunk::{Head, PAGES_MAX, Packer, Seal};
 use super::{PagesError, digest_of, on_all};
 use crate::driver::Link;
 use crate::message::{Compression, Round};
@@ -52,7 +52,8 @@ impl Outgoing {
             self.pages.chunks(PAGES_MAX).nth(at)
         };
         let sent = on_all(links, |lane| {
-            let (mut packer, mut sent) = (Packer::new(compression), 0);
+            let seal = Seal::of(&*lane.link);
+            let (mut packer, mut sent) = (Packer::new(compression, seal), 0);
             while let Some(pages) = take() {
                 if lane.is_over() {
                     return Ok(sent);
@@ -64,7 +65,7 @@ impl Outgoing {
                 sent += chunk.len() as u64;
                 lane.write(chunk)?;
             }
-            let end = Head::end(round.number);
+            let end = Head::end(round.number, seal);
             lane.write(&end)?;
             Ok(sent + end.len() as u64)
         })?;

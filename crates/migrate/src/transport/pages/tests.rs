@@ -1,4 +1,4 @@
-use super::chunk::{HEAD_LEN, Head, Packer};
+use super::chunk::{HEAD_LEN, Head, Packer, Seal};
 use super::*;
 use crate::message::{Compression, Round};
 use crate::transport::unix::UnixLink;
@@ -139,12 +139,12 @@ fn verdict(round: &Round, stream: &[u8]) -> PagesError {
 
 /// A stream of chunks with these pages, and its end.
 fn stream(from: &GuestRam, chunks: &[&[u64]], compression: Compression) -> Vec<u8> {
-    let mut packer = Packer::new(compression);
+    let mut packer = Packer::new(compression, Seal::Crc32c);
     let mut out = Vec::new();
     for pages in chunks {
         out.extend_from_slice(packer.pack(from, pages).unwrap());
     }
-    [&out[..], &Head::end(0)].concat()
+    [&out[..], &Head::end(0, Seal::Crc32c)].concat()
 }
 
 #[test]
@@ -173,6 +173,23 @@ fn whatever_byte_is_changed_is_found() {
         assert!(matches!(verdict(&endless, &good), PagesError::Count { .. }));
         let later = Round { number: 1, ..round };
         assert!(matches!(verdict(&later, &good), PagesError::Chunk { found: 0, .. }));
+    }
+}
+
+#[test]
+fn a_chunk_has_the_checksum_that_its_connection_needs() {
+    let from = ram();
+    from.write(at(1), b"one").unwrap();
+    let other = |seal| if seal == Seal::Crc32c { Seal::Transport } else { Seal::Crc32c };
+    for seal in [Seal::Crc32c, Seal::Transport] {
+        let mut packer = Packer::new(Compression::None, seal);
+        for chunk in [packer.pack(&from, &[0, 1]).unwrap(), &Head::end(3, seal)] {
+            let (head, body) = chunk.split_first_chunk().unwrap();
+            assert_eq!(head[12..] == [0; 4], seal == Seal::Transport);
+            let head = Head::decode(head, Compression::None).unwrap();
+            assert!(head.check(body, seal).is_ok());
+            assert!(matches!(head.check(body, other(seal)), Err(PagesError::Damaged)));
+        }
     }
 }
 
@@ -222,7 +239,7 @@ fn lie_of(entries: &[u64], encoding: u16, content: &[u8]) -> Vec<u8> {
     head.extend_from_slice(&u32::try_from(content.len()).unwrap().to_le_bytes());
     let crc = crc32c::crc32c_append(crc32c::crc32c(&head), &body);
     head.extend_from_slice(&crc.to_le_bytes());
-    [head, body, Head::end(0).to_vec()].concat()
+    [head, body, Head::end(0, Seal::Crc32c).to_vec()].concat()
 }
 
 #[test]
