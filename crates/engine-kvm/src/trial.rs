@@ -351,6 +351,13 @@ mod tests {
         RunForEver,
     }
 
+    impl Does {
+        /// By itself: then no time is tested, and it has all of it.
+        fn ends(&self) -> bool {
+            matches!(self, Self::Stop(_) | Self::Fail)
+        }
+    }
+
     struct Fake {
         does: Does,
         kicked: Arc<Signal>,
@@ -452,7 +459,7 @@ mod tests {
             (Does::Stop(Stop::System(SystemEvent::Reset)), Kind::Born, "System(Reset)"),
             (Does::Stop(Stop::Idle), Kind::Born, "Idle"),
         ] {
-            let limit = if matches!(does, Does::Stop(_) | Does::Fail) { LIMIT } else { short };
+            let limit = if does.ends() { LIMIT } else { short };
             let text = tried(does, kind, limit).unwrap_err();
             assert!(text.contains(words), "{text}");
             assert!(text.contains("--engine soft") && !text.contains('\n'), "{text}");
@@ -461,10 +468,9 @@ mod tests {
 
     #[test]
     fn memory_that_no_guest_runs_from_is_found_out_with_what_to_do() {
-        let tried = |does, esr| {
+        let tried = |does: Does, esr| {
             let short = [Duration::from_millis(1), Duration::from_millis(2)];
-            let limits =
-                if matches!(does, Does::Stop(_) | Does::Fail) { [LIMIT; 2] } else { short };
+            let limits = if does.ends() { [LIMIT; 2] } else { short };
             let vcpu = Box::new(Fake { esr, ..*fake(does) });
             finish_from(vcpu, limits).map_err(|error| error.to_string())
         };

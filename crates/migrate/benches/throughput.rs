@@ -53,27 +53,18 @@ fn main() {
         compare(&what, (name, plain), ("pre-copy", ours));
     }
     let mut links = linked(1, &tls_pair());
-    let stored = || bulk::over_tcp(Kept::InNewMemory);
-    for (name, rustls) in [
-        (
-            "rustls alone, over TCP, thrown away",
-            (|| bulk::over_tcp(Kept::Nowhere)) as fn() -> Spent,
-        ),
-        ("rustls alone, over TCP, into new memory", stored),
-        ("rustls alone, without any socket", bulk::in_memory),
-    ] {
+    for rustls in [RUSTLS_THROWS_AWAY, RUSTLS_STORES, RUSTLS_IN_MEMORY] {
         let ours = || pre_copy(&full, &mut links, Compression::None);
-        compare("TLS, one connection", (name, rustls), ("pre-copy", ours));
+        compare("TLS, one connection", rustls, ("pre-copy", ours));
     }
     // As rounds after the first find it: the host need not find new memory, nor must rustls alone.
     let there = GuestRam::new(BASE, SIZE as u64).expect("256 MiB");
     pre_copy_to(&there, &full, &mut links, Compression::None);
     let ours = || pre_copy_to(&there, &full, &mut links, Compression::None);
     let again = ("pre-copy, into memory that is there", ours);
-    compare("TLS, one connection", ("rustls alone, without any socket", bulk::in_memory), again);
+    compare("TLS, one connection", RUSTLS_IN_MEMORY, again);
     // What a program without anything of abide's own gets.
-    let without = ("rustls alone, without any socket", bulk::in_memory);
-    compare("TLS", without, ("rustls alone, over TCP, into new memory", stored));
+    compare("TLS", RUSTLS_IN_MEMORY, RUSTLS_STORES);
     let mut links = linked(1, &tcp_pair());
     for (what, ram, compression) in [
         ("pre-copy of zero pages", &zero, Compression::None),
@@ -87,6 +78,13 @@ fn main() {
 
 /// What takes turns: its name, and what it does.
 type Turn<'a, F> = (&'a str, F);
+
+const RUSTLS_THROWS_AWAY: Turn<'static, fn() -> Spent> =
+    ("rustls alone, over TCP, thrown away", || bulk::over_tcp(Kept::Nowhere));
+const RUSTLS_STORES: Turn<'static, fn() -> Spent> =
+    ("rustls alone, over TCP, into new memory", || bulk::over_tcp(Kept::InNewMemory));
+const RUSTLS_IN_MEMORY: Turn<'static, fn() -> Spent> =
+    ("rustls alone, without any socket", bulk::in_memory);
 
 fn compare(
     what: &str,
@@ -215,6 +213,7 @@ fn pre_copy(from: &GuestRam, links: &mut Links, compression: Compression) -> Spe
     pre_copy_to(&to, from, links, compression)
 }
 
+/// One round with all of RAM.
 fn pre_copy_to(
     to: &GuestRam,
     from: &GuestRam,

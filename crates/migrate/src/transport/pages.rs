@@ -25,6 +25,8 @@ mod send;
 pub use receive::receive;
 pub use send::Outgoing;
 
+use chunk::Seal;
+
 use crate::driver::Link;
 use abide_memory::{GuestRam, MemoryError, PAGE_SIZE, RamOffset};
 use abide_reg::Gpa;
@@ -179,6 +181,10 @@ struct Lane<'a> {
 impl Lane<'_> {
     fn begin(&mut self) -> Result<(), PagesError> {
         self.link.set_wait(PACE.wait).map_err(|source| self.error(source))
+    }
+
+    fn seal(&self) -> Seal {
+        if self.link.is_sealed() { Seal::Transport } else { Seal::Crc32c }
     }
 
     /// Whether another connection has failed.

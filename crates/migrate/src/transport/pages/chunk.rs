@@ -1,7 +1,6 @@
 //! A few pages as bytes.
 
 use super::{PAGE_LEN, PagesError, place_of};
-use crate::driver::Link;
 use crate::message::Compression;
 use abide_memory::GuestRam;
 use lz4_flex::block::{compress_into, decompress_into, get_maximum_output_size};
@@ -26,13 +25,6 @@ pub enum Seal {
     Crc32c,
     /// The transport: the chunk's own field is zero.
     Transport,
-}
-
-impl Seal {
-    /// On this connection.
-    pub fn of(link: &dyn Link) -> Self {
-        if link.is_sealed() { Self::Transport } else { Self::Crc32c }
-    }
 }
 
 /// What stands before a chunk's entries and content.

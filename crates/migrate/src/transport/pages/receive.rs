@@ -1,6 +1,6 @@
 //! The side that gets the pages.
 
-use super::chunk::{BODY_MAX_LEN, HEAD_LEN, Head, Run, Seal, Unpacker};
+use super::chunk::{BODY_MAX_LEN, HEAD_LEN, Head, Run, Unpacker};
 use super::{Lane, PAGE_LEN, PagesError, digest_of, on_all, place_of};
 use crate::driver::Link;
 use crate::message::{Compression, Round};
@@ -39,7 +39,7 @@ fn receive_on(
     ram: &GuestRam,
     compression: Compression,
 ) -> Result<PageSet, PagesError> {
-    let seal = Seal::of(&*lane.link);
+    let seal = lane.seal();
     let mut unpacker = Unpacker::new(compression);
     let mut buffer = vec![0; BODY_MAX_LEN + HEAD_LEN];
     let (mut taken, mut before) = (PageSet::default(), None);

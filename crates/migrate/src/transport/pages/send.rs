@@ -1,6 +1,6 @@
 //! The side that has the pages.
 
-use super::chunk::{Head, PAGES_MAX, Packer, Seal};
+use super::chunk::{Head, PAGES_MAX, Packer};
 use super::{PagesError, digest_of, on_all};
 use crate::driver::Link;
 use crate::message::{Compression, Round};
@@ -52,7 +52,7 @@ impl Outgoing {
             self.pages.chunks(PAGES_MAX).nth(at)
         };
         let sent = on_all(links, |lane| {
-            let seal = Seal::of(&*lane.link);
+            let seal = lane.seal();
             let (mut packer, mut sent) = (Packer::new(compression, seal), 0);
             while let Some(pages) = take() {
                 if lane.is_over() {
