@@ -26,13 +26,14 @@
 
 use crate::board::BoardConfig;
 use crate::bus::lock;
-use crate::departure::Departure;
+use crate::counter::{self, Course};
+use crate::departure::{Departure, Moment};
 use crate::devices::virtio::RunEpoch;
 use crate::error::MachineError;
 use crate::machine::Machine;
 use crate::units::Unit;
 use abide_memory::{GuestRam, PageSet};
-use abide_reg::{Entry, Scope};
+use abide_reg::{Entry, Scope, Value};
 use abide_snapshot::{Compression, Digest, Record, write_to};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -150,10 +151,12 @@ impl Machine {
         pause: Duration,
         is_paused: bool,
     ) -> Result<Frozen, MachineError> {
-        let departure = Departure { is_paused, ..Departure::now(pause) };
-        // A host's own counter goes on while all that follows is done. What it shows belongs to
-        // the moment from which the guest's standstill is counted, or that would count twice.
-        let counter = self.unit_entries(Unit::Counter)?;
+        let at = Moment::now();
+        // The counter of a guest that is paused went on: it stands still from now on.
+        self.clock.resume();
+        self.clock.pause();
+        let (counter, counter_error_ns) = self.counter_at(&at)?;
+        let departure = Departure { counter_error_ns, is_paused, pause, ..Departure::new(at) };
         let mut begun = Instant::now();
         let mut lap = || {
             let now = Instant::now();
@@ -169,6 +172,29 @@ impl Machine {
         let (state, digest) = self.state_bytes(Some((&departure, &counter)))?;
         let times = FreezeTimes { pause, flush, pages, save: lap() };
         Ok(Frozen { state, digest, written, times })
+    }
+
+    /// The counter's registers as they were at that moment, from which on the guest's standstill is
+    /// counted; and how many ns that may be wrong. A host's own counter goes on while it is read,
+    /// and while all else is saved: what it shows by then would count twice.
+    fn counter_at(&self, moment: &Moment) -> Result<(Vec<OfScope>, u64), MachineError> {
+        let mut counter = self.unit_entries(Unit::Counter)?;
+        let mut error_ns = 0;
+        let vcpu = self.vcpus.first().filter(|_| !self.vm.counts_instructions());
+        let Some(vcpu) = vcpu else { return Ok((counter, error_ns)) };
+        for (scope, entries) in &mut counter {
+            for Entry { id, value, .. } in entries {
+                let read = || counter::load(vcpu.as_ref(), *id);
+                let seen = counter::look(counter::uptime_ns, read).map_err(|source| {
+                    MachineError::Save { unit: Unit::Counter.name(), scope: *scope, source }
+                })?;
+                let (ticks, hz) = (seen.found, self.board.cntfrq_hz);
+                let course = Course { ticks, at_ns: seen.at_ns, hz };
+                *value = Value::u64(course.ticks_at(moment.uptime_ns));
+                error_ns = error_ns.max(seen.error_ns);
+            }
+        }
+        Ok((counter, error_ns))
     }
 
     /// Ends the log of writes.

@@ -19,6 +19,7 @@ mod bus;
 pub mod clock;
 pub mod console;
 mod contract;
+pub mod counter;
 mod create;
 pub mod departure;
 pub mod devices;

@@ -22,7 +22,8 @@
 
 use crate::board::{VMCLOCK_INTID, VMGENID_INTID};
 use crate::bus::lock;
-use crate::departure::{Arrival, ClockPolicy, Departure};
+use crate::counter::{self, Course, Off};
+use crate::departure::{Arrival, ClockPolicy, Departure, Moment};
 use crate::devices::virtio::RunEpoch;
 use crate::devices::vmclock;
 use crate::entropy;
@@ -30,7 +31,7 @@ use crate::error::MachineError;
 use crate::machine::Machine;
 use crate::restore::RestoreReport;
 use abide_gic::spec::{GICD_ISENABLER, GRP_DIST_REGS};
-use abide_reg::{Entry, RegId, Value};
+use abide_reg::{Entry, RegId};
 use abide_snapshot::RightToRun;
 use std::path::Path;
 use std::time::Duration;
@@ -142,24 +143,31 @@ impl Machine {
         departure: Option<&Departure>,
         counter: Vec<Entry>,
     ) -> Result<Arrival, MachineError> {
-        let standstill = departure.map(Departure::standstill);
+        // An engine that does not count instructions has the host's counter, and no clock of ours.
+        let is_hosts = !self.vm.counts_instructions();
+        let now = Moment::now();
+        let standstill = departure.map(|it| it.standstill(&now));
         let ahead = match (policy, standstill) {
             (ClockPolicy::Continue, Some(standstill)) => standstill.len,
             _ => Duration::ZERO,
         };
-        // An engine that does not count instructions has the host's counter, and no clock of ours.
-        let is_hosts = !self.vm.counts_instructions();
         let skipped_ticks = self.clock.skip(ahead);
         self.clock.resume();
+        let mut off = Off::default();
+        let hz = self.board.cntfrq_hz;
         if let Some(vcpu) = self.vcpus.first_mut().filter(|_| is_hosts && departure.is_some()) {
             // It has gone on since it was restored, which is neither policy.
             for Entry { id, value, .. } in counter {
-                let saved = value.to_u64().unwrap_or(0);
-                let value = Value::u64(saved.wrapping_add(skipped_ticks));
-                vcpu.store(id, &value).map_err(|error| MachineError::Engine(error.into()))?;
+                let ticks = value.to_u64().unwrap_or(0).wrapping_add(skipped_ticks);
+                let course = Course { ticks, at_ns: now.uptime_ns, hz };
+                let set = course.set(vcpu.as_mut(), id, counter::uptime_ns);
+                off = off.max(set.map_err(|error| MachineError::Engine(error.into()))?);
             }
         }
-        Ok(Arrival { standstill, skipped_ticks })
+        // Where it was read it was not known any better.
+        let there_ns = departure.map_or(0, |it| it.counter_error_ns);
+        off.error_ns = off.error_ns.saturating_add(there_ns);
+        Ok(Arrival { standstill, skipped_ticks, off })
     }
 
     /// Writes the pages of time and generation, and raises their interrupts: the controller is

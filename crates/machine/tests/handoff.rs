@@ -22,15 +22,14 @@ use abide_machine::{BirthConfig, Machine, TimeSource};
 use abide_memory::{GuestRam, PAGE_SIZE};
 use abide_net::NetConfig;
 use abide_reg::Gpa;
-use abide_snapshot::{Reader, ram_hash};
+use abide_snapshot::{Reader, UnitRecord, ram_hash};
 use abide_testkit::guest::{asm, x};
 use std::io::Write;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use support::handoff::{by_descriptor, done, freeze, harvest, offer};
 use support::smp::{self, DATA, OWN, add_atomically, image, run_asked, status};
-use support::{BOARD, HOST_TICKS, KERNEL, MockEngine, Quirk, SLOW_TICKS, born_with, try_born};
+use support::{BOARD, KERNEL, MockEngine, Quirk, born_with, try_born};
 
 /// The guest that comes with abide and needs nobody.
 const DEMO: &[u8] = include_bytes!("../../../guests/bin/demo.img");
@@ -433,27 +432,46 @@ fn counter_goes_on_as_the_policy_says() {
     }
 }
 
-/// A host's counter goes on while a guest that stands still is read, and the standstill is counted
-/// from its beginning: so it is sent as it was then, or the reading would count twice.
+/// A host's counter goes on while a guest that stands still is read, and while it is set. None of
+/// that may be lost or counted twice: many moves would add it up.
 #[test]
-fn counter_of_the_host_is_sent_as_it_was_when_the_standstill_began() {
-    let engine = MockEngine { counts_instructions: false, ..MockEngine::with(Quirk::HostCounter) };
-    let now = || HOST_TICKS.load(Ordering::Relaxed);
-    let born = now();
-    let mut machine = born_with(&engine, KERNEL, BOARD, TimeSource::Host);
+fn counter_of_the_host_follows_its_clock_through_a_handoff() {
+    let host = || MockEngine { counts_instructions: false, ..MockEngine::with(Quirk::HostCounter) };
+    let mut machine = born_with(&host(), KERNEL, BOARD, TimeSource::Host);
+    let mut prepared = None;
     run_asked(&mut machine, |control| {
-        offer(control, false);
-        let begun = now();
+        let offered = offer(control, false);
         let frozen = freeze(control);
-        assert!(now() >= begun + SLOW_TICKS, "registers were read");
-        let reader = Reader::from_bytes(frozen.state).unwrap();
-        let counter = reader.snapshot().units().find(|unit| unit.unit.as_str() == "counter");
-        let entries = &counter.unwrap().entries;
-        let count = entries.iter().find(|entry| entry.id == kvm::TIMER_CNT).unwrap();
-        assert_eq!(count.value.to_u64(), Some(begun - born));
-        done(control, Command::TakeBack { epoch: None });
-        done(control, Command::Stop);
+        let reader = Reader::from_bytes(frozen.state.clone()).unwrap();
+        let ram = by_descriptor(&offered.ram);
+        let made = prepare(&host(), frozen.state, ram, std::io::sink()).unwrap();
+        // What is sent belongs to the moment from which the standstill is counted.
+        let departure = made.report().departure.clone().unwrap();
+        let then = support::host_ticks(departure.at.uptime_ns);
+        let sent = count(reader.snapshot().units());
+        assert!(sent.abs_diff(then) <= ticks(departure.counter_error_ns), "{sent}, {then}");
+        done(control, Command::Release);
+        prepared = Some(made);
+        done(control, Command::GiveAway);
     });
+    let (machine, arrival) = prepared.unwrap().commit_arrival(ClockPolicy::Continue).unwrap();
+    let before = support::host_ticks(support::uptime_ns());
+    let shown = count(machine.state().unwrap().iter());
+    let after = support::host_ticks(support::uptime_ns());
+    let off = ticks(arrival.off.behind_ns.unsigned_abs() + arrival.off.error_ns);
+    assert!(before - off <= shown && shown <= after + off, "{before}, {shown}, {after}: {off}");
+}
+
+/// The guest's counter among these registers.
+fn count<'a>(mut units: impl Iterator<Item = &'a UnitRecord>) -> u64 {
+    let unit = units.find(|unit| unit.unit.as_str() == "counter").unwrap();
+    let entry = unit.entries.iter().find(|entry| entry.id == kvm::TIMER_CNT).unwrap();
+    entry.value.to_u64().unwrap()
+}
+
+/// At most so many ticks are in so many ns, and one more is cut off twice.
+fn ticks(ns: u64) -> u64 {
+    support::host_ticks(ns) + 2
 }
 
 /// As from Linux 7.2 to 6.1: the physical counter stays behind where it is off, and does not stand

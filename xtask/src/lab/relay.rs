@@ -300,10 +300,16 @@ impl Came {
         Ok(behind_ns)
     }
 
-    /// For how long it stood still each time, for people.
+    /// For how long it stood still each time, and how closely its counter was carried over, for
+    /// people.
     pub fn stood(&self) -> String {
         let ms = self.arrivals.iter().map(|it| (it.blackout_ns / 1_000_000).to_string());
-        format!("stood still for {} ms", ms.collect::<Vec<_>>().join(", "))
+        let errors_us = self.arrivals.iter().map(|it| it.counter_error_ns / 1000);
+        format!(
+            "stood still for {} ms, counter read and set within {} us each time",
+            ms.collect::<Vec<_>>().join(", "),
+            errors_us.max().unwrap_or(0)
+        )
     }
 }
 
@@ -312,6 +318,8 @@ impl Came {
 pub struct Arrival {
     /// How long it stood still.
     pub blackout_ns: i128,
+    /// How wrong its counter may be, beside the clocks.
+    counter_error_ns: u64,
     /// `descriptor` or `stream`.
     memory: String,
 }
@@ -321,9 +329,11 @@ impl Arrival {
     fn of(report: &[u8]) -> Result<Self> {
         let report: Value = serde_json::from_slice(report).context("a report")?;
         let arrival = &report["arrival"];
-        let blackout_ns = arrival["blackout_ns"].as_u64().context("no `arrival.blackout_ns`")?;
+        let ns =
+            |name: &str| arrival[name].as_u64().with_context(|| format!("no `arrival.{name}`"));
+        let [blackout_ns, counter_error_ns] = [ns("blackout_ns")?, ns("counter_error_ns")?];
         let memory = arrival["memory"].as_str().context("no `arrival.memory`")?.to_owned();
-        Ok(Self { blackout_ns: blackout_ns.into(), memory })
+        Ok(Self { blackout_ns: blackout_ns.into(), counter_error_ns, memory })
     }
 }
 
@@ -378,7 +388,8 @@ mod tests {
 
     #[test]
     fn drift_is_judged_at_home_and_only_where_it_would_show() {
-        let arrival = |blackout_ns| Arrival { blackout_ns, memory: "stream".into() };
+        let arrival =
+            |blackout_ns| Arrival { blackout_ns, counter_error_ns: 0, memory: "stream".into() };
         let came = |blackout_ns, back_ns: i128| Came {
             consoles: Vec::new(),
             arrivals: vec![arrival(blackout_ns); 3],
@@ -402,7 +413,8 @@ mod tests {
         let clock = Clock::of(answer).expect("it is whole");
         assert_eq!((clock.tai_ns, clock.counter, clock.period_shift), (12_000_000_005, 9, 4));
         assert!(Clock::of(br#"{"time": null, "no_time": "unreliable"}"#).is_err());
-        let report = br#"{"arrival": {"blackout_ns": 7, "memory": "stream"}}"#;
+        let report =
+            br#"{"arrival": {"blackout_ns": 7, "counter_error_ns": 0, "memory": "stream"}}"#;
         assert_eq!(Arrival::of(report).expect("it is whole").blackout_ns, 7);
         assert!(Arrival::of(br#"{"outcome": "given_away"}"#).is_err());
     }

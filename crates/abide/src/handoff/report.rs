@@ -143,8 +143,12 @@ pub struct ArrivalReport {
     pub clock: String,
     /// By how much the guest's counter was set ahead, in ns.
     pub skipped_ns: u64,
-    /// What that leaves the counter behind the host's clock, in ns.
-    pub behind_ns: Option<u64>,
+    /// How far that leaves the counter behind the host's clock, in ns; ahead if below zero.
+    pub behind_ns: Option<i64>,
+    /// How far from that it may be, in ns, as it goes on while it is read and set. A counter of the
+    /// software engine does not.
+    #[serde(default)]
+    pub counter_error_ns: u64,
     /// At the source: until every vCPU rested.
     pub pause_ns: u64,
     /// At the source: until disks had all that the guest wrote.
@@ -186,7 +190,10 @@ impl ArrivalReport {
         self.clock_error_ns = arrival.standstill.and_then(|stood| stood.error_ns);
         let skipped = u128::from(arrival.skipped_ticks) * 1_000_000_000 / u128::from(hz.max(1));
         self.skipped_ns = u64::try_from(skipped).unwrap_or(u64::MAX);
-        self.behind_ns = self.blackout_ns.map(|stood| stood.saturating_sub(self.skipped_ns));
+        let left = |stood: u64| i64::try_from(stood.saturating_sub(self.skipped_ns));
+        let left = self.blackout_ns.map(|stood| left(stood).unwrap_or(i64::MAX));
+        self.behind_ns = left.map(|left| left.saturating_add(arrival.off.behind_ns));
+        self.counter_error_ns = arrival.off.error_ns;
     }
 
     /// What was done here of the time for which the guest stood still, and for how many ns.
@@ -214,11 +221,36 @@ impl ArrivalReport {
                               far they are apart nobody knows"
                 .to_owned(),
         };
-        match self.behind_ns {
-            None => shown,
-            Some(behind) => {
-                format!("{shown}; counter: {}, {behind} ns behind{clocks}", self.clock)
-            }
-        }
+        let Some(behind_ns) = self.behind_ns else { return shown };
+        let way = if behind_ns < 0 { "ahead" } else { "behind" };
+        let counter = format!("{} ns {way}", behind_ns.unsigned_abs());
+        let counter = match self.counter_error_ns {
+            0 => counter,
+            error_ns => format!("{counter}, give or take {error_ns} ns"),
+        };
+        format!("{shown}; counter: {}, {counter}{clocks}", self.clock)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use abide_machine::counter::Off;
+    use abide_machine::departure::Standstill;
+
+    #[test]
+    fn counter_is_told_to_be_behind_or_ahead_and_by_how_much_that_may_be_wrong() {
+        let told = |skipped_ticks, behind_ns, error_ns| {
+            let len = Duration::from_nanos(1000);
+            let standstill = Some(Standstill { len, is_of_one_clock: true, error_ns: Some(0) });
+            let off = Off { behind_ns, error_ns };
+            let mut report = ArrivalReport { clock: "continue".into(), ..Default::default() };
+            report.arrived(&Arrival { standstill, skipped_ticks, off }, 100_000_000);
+            let text = report.text();
+            text.split_once("; ").map(|(_, counter)| counter.to_owned()).unwrap_or(text)
+        };
+        assert_eq!(told(99, 0, 0), "counter: continue, 10 ns behind");
+        assert_eq!(told(99, 70, 300), "counter: continue, 80 ns behind, give or take 300 ns");
+        assert_eq!(told(99, -70, 300), "counter: continue, 60 ns ahead, give or take 300 ns");
     }
 }

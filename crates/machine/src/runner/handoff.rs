@@ -64,9 +64,6 @@ impl Run<'_> {
         let Handoff::Offered { logs_writes } = self.handoff else {
             return refuse("it was not offered");
         };
-        // The counter of a guest that is paused went on: it stands still from now on.
-        self.machine.clock.resume();
-        self.machine.clock.pause();
         match self.machine.freeze(logs_writes, self.rested_for, self.paused) {
             Ok(frozen) => {
                 self.handoff = Handoff::Frozen { logs_writes };

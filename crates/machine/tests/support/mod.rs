@@ -15,11 +15,11 @@ use abide_machine::{BirthConfig, Machine, TimeSource};
 use abide_pvtime::{REVISION_1_0, Revision, Revisions};
 use abide_reg::{Class, Gpa, RegError, RegId, Registers, Value, VcpuId};
 use abide_snapshot::{Architecture, Compression, Header, Reader, Record, Snapshot, UnitRecord};
+use rustix::time::{ClockId, clock_gettime};
 pub mod handoff;
 pub mod smp;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 
 /// MIDR_EL1: of the VM, so in the unit `identity`.
@@ -45,20 +45,28 @@ pub enum Quirk {
     CannotRead(RegId),
     /// It has no such register.
     Lacks(RegId),
-    /// It has a counter of the host's, which never stands still, and goes on while MIDR is read.
+    /// It has a counter of the host's, which never stands still, and takes its time to say what it
+    /// has and to set that.
     HostCounter,
     /// It has the physical counter and its timer, which others keep to themselves.
     PhysicalCounter,
 }
 
-/// By how much the host's counter goes on while MIDR is read.
-pub const SLOW_TICKS: u64 = 1 << 20;
+/// How long a host with a counter of its own takes for what it does slowly, in ns.
+const SLOW_NS: u64 = 500_000;
 
-/// The host's counter. Of a guest's, `TIMER_CNT` holds how far it is behind.
-pub static HOST_TICKS: AtomicU64 = AtomicU64::new(1000);
+/// The host's CLOCK_BOOTTIME, in ns.
+pub fn uptime_ns() -> u64 {
+    let now = clock_gettime(ClockId::Boottime);
+    let [seconds, ns] = [now.tv_sec, now.tv_nsec].map(|part| u64::try_from(part).unwrap_or(0));
+    seconds * 1_000_000_000 + ns
+}
 
-fn host_ticks() -> u64 {
-    HOST_TICKS.load(Ordering::Relaxed)
+/// The host's counter by then. Of a guest's, `TIMER_CNT` holds how far it is behind: at birth,
+/// nothing.
+pub fn host_ticks(uptime_ns: u64) -> u64 {
+    let ticks = u128::from(uptime_ns) * u128::from(BOARD.cntfrq_hz) / 1_000_000_000;
+    u64::try_from(ticks).unwrap_or(u64::MAX)
 }
 
 /// What a vCPU can do in one call of `run`.
@@ -203,7 +211,7 @@ impl Vm for MockVm {
             regs.remove(&lacking);
         }
         if self.engine.quirk == Quirk::HostCounter {
-            regs.insert(kvm::TIMER_CNT, Value::u64(host_ticks()));
+            regs.insert(kvm::TIMER_CNT, Value::u64(0));
         }
         if self.engine.quirk == Quirk::PhysicalCounter {
             regs.extend([kvm::PTIMER_CNT, kvm::PTIMER_CTL].map(|id| (id, Value::u64(0))));
@@ -260,6 +268,14 @@ struct MockVcpu {
     kicked: Arc<KickFlag>,
 }
 
+/// What others do meanwhile.
+fn slow() {
+    let end_ns = uptime_ns() + SLOW_NS;
+    while uptime_ns() < end_ns {
+        std::hint::spin_loop();
+    }
+}
+
 impl MockVcpu {
     /// How far the register, which is the host's counter, is behind that.
     fn behind(&self, id: RegId) -> Option<u64> {
@@ -270,6 +286,9 @@ impl MockVcpu {
 
 impl Registers for MockVcpu {
     fn reg_ids(&self) -> Vec<RegId> {
+        if self.engine.quirk == Quirk::HostCounter {
+            slow();
+        }
         self.regs.keys().copied().collect()
     }
 
@@ -277,12 +296,8 @@ impl Registers for MockVcpu {
         if self.engine.quirk == Quirk::CannotRead(id) {
             return Err(RegError::Host { id, errno: 5 });
         }
-        if self.engine.quirk == Quirk::HostCounter {
-            if id == MIDR {
-                HOST_TICKS.fetch_add(SLOW_TICKS, Ordering::Relaxed);
-            } else if let Some(behind) = self.behind(id) {
-                return Ok(Value::u64(host_ticks().wrapping_sub(behind)));
-            }
+        if let Some(behind) = self.behind(id) {
+            return Ok(Value::u64(host_ticks(uptime_ns()).wrapping_sub(behind)));
         }
         self.regs.get(&id).cloned().ok_or(RegError::Unknown { id })
     }
@@ -300,7 +315,8 @@ impl Registers for MockVcpu {
         if let Some(count) = value.to_u64().filter(|_| quirk == Quirk::HostCounter)
             && id == kvm::TIMER_CNT
         {
-            *held = Value::u64(host_ticks().wrapping_sub(count));
+            slow();
+            *held = Value::u64(host_ticks(uptime_ns()).wrapping_sub(count));
         }
         if quirk == Quirk::Alters(id) {
             let mut bytes = value.as_bytes().to_vec();

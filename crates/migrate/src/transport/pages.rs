@@ -25,11 +25,10 @@ mod send;
 pub use receive::receive;
 pub use send::Outgoing;
 
-use chunk::Seal;
-
 use crate::driver::Link;
 use abide_memory::{GuestRam, MemoryError, PAGE_SIZE, RamOffset};
 use abide_reg::Gpa;
+use chunk::Seal;
 use std::io::{self, ErrorKind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
