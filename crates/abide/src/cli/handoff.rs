@@ -125,6 +125,8 @@ pub struct MigrateArgs {
     #[arg(long, requires = "resolve", conflicts_with_all = ["to", "fenced"])]
     pub discard: bool,
     /// How many seconds each step of the other side may take at most
+    ///
+    /// The unit may follow: 10s.
     #[arg(long, value_name = "SECONDS", value_parser = parse_timeout_s)]
     pub timeout: Option<u64>,
     /// How many milliseconds the guest may stand still for memory that is still to be copied

@@ -14,6 +14,7 @@ use abide_machine::units::Unit;
 use abide_snapshot::Reader;
 use anyhow::{Context, Result, bail, ensure};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process;
 use std::time::{Duration, Instant};
@@ -23,6 +24,10 @@ use std::time::{Duration, Instant};
 const NEXT_STATE_DIR: &str = ".upgrade";
 /// How long the other program may take to restore the guest.
 const RESTORE_MAX: Duration = Duration::from_mins(10);
+/// How long it may take to tell its version.
+const VERSION_MAX: Duration = Duration::from_secs(10);
+/// How much of that is read, in bytes.
+const VERSION_LEN: u64 = 64;
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 /// What a guest may have that version 0.1.0, the only one without handoff, knows nothing of.
 const SINCE_0_1_0: [Unit; 5] =
@@ -85,10 +90,7 @@ fn asked(requests: &Requests, command: Command) -> Result<Reply> {
 /// Refuses what is no abide, and a guest with units that a version without handoff does not know.
 fn is_fit(program: &Path, offered: &Offered) -> Result<()> {
     let asking = || format!("{} --version: it does not answer as abide does", program.display());
-    let mut version = process::Command::new(program);
-    let output = version.arg("--version").stdin(process::Stdio::null()).output();
-    let output = output.with_context(asking)?;
-    ensure!(output.status.success() && output.stdout.starts_with(b"abide "), asking());
+    ensure!(version_of(program).with_context(asking)?.starts_with(b"abide "), asking());
     let reader = Reader::from_bytes(offered.state.clone())?;
     let is_unknown = |unit: &Unit| reader.snapshot().units().any(|it| it.unit == unit.name());
     let unknown = SINCE_0_1_0.into_iter().filter(is_unknown);
@@ -101,6 +103,33 @@ fn is_fit(program: &Path, offered: &Offered) -> Result<()> {
         unknown.join(", ")
     );
     Ok(())
+}
+
+/// What a program says of its version: the beginning of it, which is nothing if it fails.
+fn version_of(program: &Path) -> Result<Vec<u8>> {
+    let mut command = process::Command::new(program);
+    command.arg("--version").stdin(process::Stdio::null()).stdout(process::Stdio::piped());
+    let mut child = command.spawn()?;
+    let give_up = Instant::now() + VERSION_MAX;
+    let status = loop {
+        match child.try_wait()? {
+            Some(status) => break status,
+            None if Instant::now() < give_up => std::thread::sleep(LOOK_AGAIN),
+            None => {
+                // It may have ended just now.
+                child.kill().and_then(|()| child.wait()).ok();
+                bail!("no answer in {} s", VERSION_MAX.as_secs());
+            }
+        }
+    };
+    let mut text = Vec::new();
+    let said = child.stdout.take().filter(|_| status.success());
+    // Who had it for a child of its own may hold it open: no more is read than is there.
+    if let Some(said) = said {
+        rustix::fs::fcntl_setfl(&said, rustix::fs::OFlags::NONBLOCK)?;
+        said.take(VERSION_LEN).read_to_end(&mut text).ok();
+    }
+    Ok(text)
 }
 
 fn ns(time: Duration) -> u64 {
@@ -195,5 +224,31 @@ fn exchange(place: &Place, state: &StateDir) {
     if let Err(error) = renameat_with(CWD, &there, CWD, &here, RenameFlags::EXCHANGE) {
         // It runs there, so it cannot go on here.
         tracing::error!(%error, state_dir = %state.path().display(), "it is known there only");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn version_is_what_a_program_says_if_it_succeeds() {
+        let folder = tempfile::tempdir().unwrap();
+        let said = |script: &str| {
+            let program = folder.path().join("program");
+            fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
+            fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).unwrap();
+            version_of(&program)
+        };
+        assert_eq!(said("echo abide 0.1.0").unwrap(), b"abide 0.1.0\n");
+        assert_eq!(said("echo abide 0.1.0; exit 3").unwrap(), b"");
+        assert_eq!(said("exit 0").unwrap(), b"");
+        let long = said("head -c 5000 /dev/zero").unwrap();
+        assert_eq!(long.len() as u64, VERSION_LEN);
+        // It holds the pipe open for longer than anybody waits.
+        assert_eq!(said("echo abide; sleep 60 2>/dev/null &").unwrap(), b"abide\n");
+        assert!(version_of(&folder.path().join("none")).is_err());
     }
 }
