@@ -1,8 +1,9 @@
 //! The machine's clock: one for all of its devices and vCPUs.
 
+use crate::counter::now_ns;
 use abide_engine::Clock;
 use abide_reg::{Entry, Intake, IntakeError, Leftover, RegDef, RegId, Value};
-use rustix::time::{ClockId, clock_gettime};
+use rustix::time::ClockId;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -62,9 +63,7 @@ impl HostTime {
 /// What the host's oscillator has counted, in ns: CLOCK_MONOTONIC_RAW, which is neither set nor
 /// slewed.
 fn oscillator_ns() -> u64 {
-    let now = clock_gettime(ClockId::MonotonicRaw);
-    let [seconds, ns] = [now.tv_sec, now.tv_nsec].map(|part| u64::try_from(part).unwrap_or(0));
-    seconds.saturating_mul(1_000_000_000).saturating_add(ns)
+    now_ns(ClockId::MonotonicRaw)
 }
 
 /// The system counter of a machine.
