@@ -269,11 +269,12 @@ mod tests {
 
     #[test]
     fn attempts_end_and_tell_what_is_left() {
-        // Reading costs nothing, so nothing is close enough.
+        // Reading costs nothing, so nothing is close enough; the last write takes 133 us longer than
+        // the one before, whose delay is known by then.
         let mut host = Host::new(1_000_000, [0, 0]);
         let (off, behind_ns) = set(&mut host);
         assert_eq!(host.stores.get(), ATTEMPTS);
-        assert!(off.behind_ns > 100_000 && off.error_ns == 0, "{off:?}");
+        assert!((100_000..150_000).contains(&off.behind_ns) && off.error_ns == 0, "{off:?}");
         assert!(off.behind_ns.abs_diff(behind_ns) <= 2 * TICK_NS, "{off:?}, {behind_ns}");
     }
 
