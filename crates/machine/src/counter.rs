@@ -269,8 +269,8 @@ mod tests {
 
     #[test]
     fn attempts_end_and_tell_what_is_left() {
-        // Reading costs nothing, so nothing is close enough; the last write takes 133 us longer than
-        // the one before, whose delay is known by then.
+        // Reading costs nothing, so nothing is close enough; the last write takes 133 us longer
+        // than the one before, whose delay is known by then.
         let mut host = Host::new(1_000_000, [0, 0]);
         let (off, behind_ns) = set(&mut host);
         assert_eq!(host.stores.get(), ATTEMPTS);
