@@ -1,6 +1,6 @@
 //! The machine's clock: one for all of its devices and vCPUs.
 
-use crate::counter::now_ns;
+use crate::counter::{now_ns, ticks_in};
 use abide_engine::Clock;
 use abide_reg::{Entry, Intake, IntakeError, Leftover, RegDef, RegId, Value};
 use rustix::time::ClockId;
@@ -54,8 +54,7 @@ impl HostTime {
 
     fn now_ticks(&self, cntfrq_hz: u64) -> u64 {
         let ran_ns = self.since_ns.map_or(0, |since| oscillator_ns().saturating_sub(since));
-        let ran_ticks = u128::from(ran_ns) * u128::from(cntfrq_hz) / 1_000_000_000;
-        let now = self.ticks.saturating_add(u64::try_from(ran_ticks).unwrap_or(u64::MAX));
+        let now = self.ticks.saturating_add(ticks_in(ran_ns.into(), cntfrq_hz));
         self.held.unwrap_or(now)
     }
 }
@@ -119,8 +118,7 @@ impl MachineClock {
     /// Virtual time has nothing to catch up with. Returns the ticks.
     pub(crate) fn skip(&self, ahead: std::time::Duration) -> u64 {
         let Source::Host(time) = &self.source else { return 0 };
-        let ticks = ahead.as_nanos() * u128::from(self.cntfrq_hz) / 1_000_000_000;
-        let ticks = u64::try_from(ticks).unwrap_or(u64::MAX);
+        let ticks = ticks_in(ahead.as_nanos(), self.cntfrq_hz);
         let mut time = time.write().unwrap_or_else(PoisonError::into_inner);
         time.ticks = time.ticks.saturating_add(ticks);
         ticks

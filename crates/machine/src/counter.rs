@@ -26,6 +26,12 @@ pub(crate) fn uptime_ns() -> u64 {
     now_ns(ClockId::Boottime)
 }
 
+/// How often a counter of `hz` ticks a second ticks in so many ns.
+pub(crate) fn ticks_in(ns: u128, hz: u64) -> u64 {
+    let ticks = ns * u128::from(hz) / 1_000_000_000;
+    u64::try_from(ticks).unwrap_or(u64::MAX)
+}
+
 /// Something that changes all the time, as it was found at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Seen {
@@ -76,10 +82,7 @@ pub(crate) struct Course {
 impl Course {
     /// What it shows at another moment; a counter is modulo 2^64.
     pub(crate) fn ticks_at(&self, ns: u64) -> u64 {
-        let ticks = |ns: u64| {
-            let ticks = u128::from(ns) * u128::from(self.hz) / 1_000_000_000;
-            u64::try_from(ticks).unwrap_or(u64::MAX)
-        };
+        let ticks = |ns: u64| ticks_in(ns.into(), self.hz);
         match ns.checked_sub(self.at_ns) {
             Some(later_ns) => self.ticks.wrapping_add(ticks(later_ns)),
             None => self.ticks.wrapping_sub(ticks(self.at_ns - ns)),
