@@ -40,6 +40,12 @@ fn main() {
     println!("{:<64} {:>8} {:>8} {:>8}", "", "min", "median", "max");
     let full = ram_of(Content::Random);
     let [zero, text] = [Content::Zero, Content::Text].map(ram_of);
+    let bytes = vec![0x5a; SIZE];
+    let rustls_throws_away =
+        ("rustls alone, over TCP, thrown away", || bulk::over_tcp(&bytes, Kept::Nowhere));
+    let rustls_stores =
+        ("rustls alone, over TCP, into new memory", || bulk::over_tcp(&bytes, Kept::InNewMemory));
+    let rustls_in_memory = ("rustls alone, without any socket", || bulk::in_memory(&bytes));
     for (connections, kept) in [(1, Kept::InNewMemory), (2, Kept::InNewMemory), (1, Kept::Nowhere)]
     {
         let mut links = linked(connections, &tcp_pair());
@@ -48,23 +54,26 @@ fn main() {
             Kept::InNewMemory => "plain, into new memory",
             Kept::Nowhere => "plain, thrown away",
         };
-        let plain = || plain_tcp(connections, kept);
+        let plain = || plain_tcp(&bytes, connections, kept);
         let ours = || pre_copy(&full, &mut links, Compression::None);
         compare(&what, (name, plain), ("pre-copy", ours));
     }
     let mut links = linked(1, &tls_pair());
-    for rustls in [RUSTLS_THROWS_AWAY, RUSTLS_STORES, RUSTLS_IN_MEMORY] {
-        let ours = || pre_copy(&full, &mut links, Compression::None);
-        compare("TLS, one connection", rustls, ("pre-copy", ours));
-    }
-    // As rounds after the first find it: the host need not find new memory, nor must rustls alone.
+    let mut ours = || pre_copy(&full, &mut links, Compression::None);
+    compare("TLS, one connection", rustls_throws_away, ("pre-copy", &mut ours));
+    compare("TLS, one connection", rustls_stores, ("pre-copy", &mut ours));
+    compare("TLS, one connection", rustls_in_memory, ("pre-copy", &mut ours));
+    // As rounds after the first find it: the host need not find new memory.
     let there = GuestRam::new(BASE, SIZE as u64).expect("256 MiB");
     pre_copy_to(&there, &full, &mut links, Compression::None);
-    let ours = || pre_copy_to(&there, &full, &mut links, Compression::None);
-    let again = ("pre-copy, into memory that is there", ours);
-    compare("TLS, one connection", RUSTLS_IN_MEMORY, again);
-    // What a program without anything of abide's own gets.
-    compare("TLS", RUSTLS_IN_MEMORY, RUSTLS_STORES);
+    let mut ours = || pre_copy_to(&there, &full, &mut links, Compression::None);
+    let again = "pre-copy, into memory that is there";
+    compare("TLS, one connection", rustls_throws_away, (again, &mut ours));
+    compare("TLS, one connection", rustls_in_memory, (again, &mut ours));
+    // What anybody's connection can come to, beside what none is.
+    let plain = ("TCP, plain, thrown away", || plain_tcp(&bytes, 1, Kept::Nowhere));
+    compare("one connection", rustls_in_memory, plain);
+    compare("one connection", rustls_in_memory, rustls_throws_away);
     let mut links = linked(1, &tcp_pair());
     for (what, ram, compression) in [
         ("pre-copy of zero pages", &zero, Compression::None),
@@ -78,13 +87,6 @@ fn main() {
 
 /// What takes turns: its name, and what it does.
 type Turn<'a, F> = (&'a str, F);
-
-const RUSTLS_THROWS_AWAY: Turn<'static, fn() -> Spent> =
-    ("rustls alone, over TCP, thrown away", || bulk::over_tcp(Kept::Nowhere));
-const RUSTLS_STORES: Turn<'static, fn() -> Spent> =
-    ("rustls alone, over TCP, into new memory", || bulk::over_tcp(Kept::InNewMemory));
-const RUSTLS_IN_MEMORY: Turn<'static, fn() -> Spent> =
-    ("rustls alone, without any socket", bulk::in_memory);
 
 fn compare(
     what: &str,
@@ -253,31 +255,33 @@ enum Kept {
 }
 
 impl Kept {
-    /// Where it is put.
-    fn memory(self) -> Option<File> {
+    /// Where so many bytes are put.
+    fn memory(self, len: usize) -> Option<File> {
         match self {
             Self::Nowhere => None,
             Self::InNewMemory => {
                 let memory = rustix::fs::memfd_create("bench", MemfdFlags::CLOEXEC);
                 let memory = File::from(memory.expect("a memfd"));
-                memory.set_len(SIZE as u64).expect("room");
+                memory.set_len(len as u64).expect("room");
                 Some(memory)
             }
         }
     }
 }
 
-/// As many bytes over as many connections, by a program that does nothing else: no checksums, no
-/// numbers, no zeros.
-fn plain_tcp(connections: usize, kept: Kept) -> Spent {
+/// `bytes` over so many connections, by a program that does nothing else: no checksums, no numbers,
+/// no zeros.
+fn plain_tcp(bytes: &[u8], connections: usize, kept: Kept) -> Spent {
     let pairs: Vec<_> = (0..connections).map(|_| sockets()).collect();
-    let bytes = vec![0x5a; SIZE / connections];
-    let memory = kept.memory();
+    let memory = kept.memory(bytes.len());
     let begin = Begin::now();
     thread::scope(|scope| {
-        for (number, (mut near, mut far)) in pairs.into_iter().enumerate() {
-            let (bytes, memory) = (&bytes, memory.as_ref());
-            let mut at = (number * bytes.len()) as u64;
+        let shares = bytes.chunks(bytes.len().div_ceil(connections));
+        let mut next = 0;
+        for ((mut near, mut far), bytes) in pairs.into_iter().zip(shares) {
+            let memory = memory.as_ref();
+            let mut at = next;
+            next += bytes.len() as u64;
             scope.spawn(move || {
                 bytes.chunks(PIECE_LEN).for_each(|piece| near.write_all(piece).expect("taken"));
             });

@@ -1,7 +1,8 @@
 //! What rustls alone encrypts and decrypts, with the cipher suite that it prefers: the one that
-//! abide's connections have too.
+//! abide's connections have too. It reads as much memory as guests have, not one piece over and
+//! over, which would be in the cache.
 
-use super::{Begin, Kept, SIZE, Spent, sockets};
+use super::{Begin, Kept, Spent, sockets};
 use ring::rand::SystemRandom;
 use ring::signature::Ed25519KeyPair;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -24,44 +25,43 @@ const PIECE_LEN: usize = 64 << 10;
 
 /// Without any socket: the time that the slower of the two ends takes for so many bytes, and the
 /// CPU time of both.
-pub fn in_memory() -> Spent {
+pub fn in_memory(bytes: &[u8]) -> Spent {
     let (mut near, mut far) = connected();
     assert_eq!(near.negotiated_cipher_suite(), far.negotiated_cipher_suite());
     let (mut encrypting, mut decrypting) = (Duration::ZERO, Duration::ZERO);
-    let (piece, mut room) = (vec![0x5a; PIECE_LEN], vec![0; PIECE_LEN]);
-    let mut wire = Vec::with_capacity(2 * PIECE_LEN);
+    let (mut wire, mut room) = (Vec::with_capacity(2 * PIECE_LEN), vec![0; PIECE_LEN]);
     let both = Begin::now();
-    for _ in 0..SIZE / PIECE_LEN {
+    for piece in bytes.chunks(PIECE_LEN) {
         let begin = Instant::now();
         wire.clear();
-        encrypt(&mut near, &piece, &mut wire);
+        encrypt(&mut near, piece, &mut wire);
         encrypting += begin.elapsed();
         let begin = Instant::now();
-        decrypt(&mut far, &mut &wire[..], &mut room);
+        decrypt(&mut far, &mut &wire[..], &mut room[..piece.len()]);
         decrypting += begin.elapsed();
     }
     Spent { time: encrypting.max(decrypting), ..both.spent() }
 }
 
 /// Over a TCP connection, with a thread at each end that does nothing else.
-pub fn over_tcp(kept: Kept) -> Spent {
+pub fn over_tcp(bytes: &[u8], kept: Kept) -> Spent {
     let (mut near, mut far) = connected();
     let (mut to, from) = sockets();
     // It reads four KiB at a time.
     let mut from = BufReader::with_capacity(2 * PIECE_LEN, from);
-    let memory = kept.memory();
+    let memory = kept.memory(bytes.len());
     let begin = Begin::now();
     thread::scope(|scope| {
-        scope.spawn(|| {
-            let piece = vec![0x5a; PIECE_LEN];
-            (0..SIZE / PIECE_LEN).for_each(|_| encrypt(&mut near, &piece, &mut to));
-        });
-        let mut room = vec![0; PIECE_LEN];
-        for number in 0..SIZE / PIECE_LEN {
-            decrypt(&mut far, &mut from, &mut room);
+        let pieces = || bytes.chunks(PIECE_LEN);
+        scope.spawn(move || pieces().for_each(|piece| encrypt(&mut near, piece, &mut to)));
+        let (mut at, mut room) = (0, vec![0; PIECE_LEN]);
+        for piece in pieces() {
+            let room = &mut room[..piece.len()];
+            decrypt(&mut far, &mut from, room);
             if let Some(memory) = &memory {
-                memory.write_all_at(&room, (number * PIECE_LEN) as u64).expect("room");
+                memory.write_all_at(room, at).expect("room");
             }
+            at += room.len() as u64;
         }
     });
     begin.spent()

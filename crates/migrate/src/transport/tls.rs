@@ -39,6 +39,9 @@ use thiserror::Error;
 const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 /// How much is read at once, in bytes: the library itself asks for a part of a record at a time.
 const READ_LEN: usize = 128 << 10;
+/// How much is encrypted before it is sent, in bytes: half a chunk of pages. The library would stop
+/// at half of that, and wake the peer twice as often.
+const WRITE_LEN: usize = 128 << 10;
 /// How many reads and writes that may take at a time; it takes some ten in all.
 const STEPS_MAX: usize = 64;
 /// What a key's text begins with.
@@ -273,8 +276,9 @@ pub struct TlsLink {
 
 impl TlsLink {
     /// A connection on which nothing was proved yet.
-    fn begin(connection: Connection, socket: TcpStream, own: Identity) -> io::Result<Self> {
+    fn begin(mut connection: Connection, socket: TcpStream, own: Identity) -> io::Result<Self> {
         let (address, peer) = (socket.peer_addr()?, Identity::default());
+        connection.set_buffer_limit(Some(WRITE_LEN));
         socket.set_nonblocking(true)?;
         let socket = BufReader::with_capacity(READ_LEN, socket);
         Ok(Self { connection, socket, own, peer, address })
