@@ -202,8 +202,12 @@ fn linked(connections: usize, pair: &dyn Fn() -> Pair) -> Links {
         .map(|_| {
             let (mut listen, mut dial) = pair();
             let far = thread::spawn(move || listen.accept(WAIT));
-            let near = dial.dial(WAIT).expect("somebody listens");
-            let far = far.join().expect("no panic").expect("it listens").expect("somebody came");
+            let mut near = dial.dial(WAIT).expect("somebody listens");
+            // Who says nothing is not let in.
+            near.write_all(b"!").expect("it is connected");
+            let far = far.join().expect("no panic").expect("it listens");
+            let mut far = far.expect("somebody came");
+            far.read_exact(&mut [0]).expect("it was said");
             (near, far)
         })
         .unzip()

@@ -15,6 +15,7 @@ use std::os::fd::AsFd;
 use std::time::Duration;
 
 pub mod descriptor;
+mod lobby;
 pub mod pages;
 pub mod tcp;
 pub mod tls;

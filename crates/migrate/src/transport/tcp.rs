@@ -1,12 +1,13 @@
 //! Plain TCP: nobody is authenticated and nothing is secret, so only for networks in which that
 //! does not matter, and only where somebody says so.
 
-use super::{WAIT_MIN, admit, set_wait};
+use super::lobby::{Enter, Lobby};
+use super::{WAIT_MIN, set_wait};
 use crate::driver::{Dial, Link, Listen};
 use crate::token::PeerId;
+use rustix::event::{PollFd, PollFlags};
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
-use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 /// A connection to another host.
@@ -53,6 +54,22 @@ impl Link for TcpLink {
     }
 }
 
+impl Enter for TcpLink {
+    const MISSED: &'static str = "it has said nothing";
+
+    fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    fn awaited(&self) -> PollFd<'_> {
+        PollFd::new(&self.stream, PollFlags::IN)
+    }
+
+    fn go_on(&mut self) -> io::Result<bool> {
+        Ok(true)
+    }
+}
+
 /// Connects to a host and port.
 #[derive(Clone, Debug)]
 pub struct TcpDial {
@@ -93,10 +110,22 @@ fn blocking(stream: TcpStream) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
+/// Listens at `HOST:PORT`, without ever waiting.
+pub(super) fn listener(at: &str) -> io::Result<TcpListener> {
+    let listener = TcpListener::bind(at)?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+/// Who has come.
+pub(super) fn take(listener: &TcpListener) -> io::Result<TcpStream> {
+    listener.accept().and_then(|(stream, _)| blocking(stream))
+}
+
 /// Listens on a host's address.
-#[derive(Debug)]
 pub struct TcpListen {
     listener: TcpListener,
+    lobby: Lobby<TcpLink>,
 }
 
 impl TcpListen {
@@ -105,9 +134,7 @@ impl TcpListen {
     /// # Errors
     /// What the host says.
     pub fn bind(at: &str) -> io::Result<Self> {
-        let listener = TcpListener::bind(at)?;
-        listener.set_nonblocking(true)?;
-        Ok(Self { listener })
+        Ok(Self { listener: listener(at)?, lobby: Lobby::default() })
     }
 
     /// Where it listens.
@@ -119,22 +146,10 @@ impl TcpListen {
     }
 }
 
-impl TcpListen {
-    /// Who has come.
-    pub(super) fn take(&self) -> io::Result<TcpStream> {
-        self.listener.accept().and_then(|(stream, _)| blocking(stream))
-    }
-}
-
-impl AsFd for TcpListen {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.listener.as_fd()
-    }
-}
-
 impl Listen for TcpListen {
+    /// Those only who have said something.
     fn accept(&mut self, wait: Duration) -> io::Result<Option<Box<dyn Link>>> {
-        admit(&self.listener, wait, || self.take().and_then(TcpLink::new))
+        self.lobby.admit(&self.listener, wait, TcpLink::new)
     }
 }
 
@@ -148,14 +163,29 @@ mod tests {
         assert!(listen.accept(Duration::from_millis(1)).unwrap().is_none());
         let to = listen.address().unwrap().to_string();
         let mut near = TcpDial { to }.dial(Duration::from_secs(10)).unwrap();
-        let mut far = listen.accept(Duration::from_secs(10)).unwrap().unwrap();
         near.write_all(b"there").unwrap();
+        let mut far = listen.accept(Duration::from_secs(10)).unwrap().unwrap();
         let mut bytes = [0; 5];
         far.read_exact(&mut bytes).unwrap();
         assert_eq!(&bytes, b"there");
         near.set_wait(Duration::ZERO).unwrap();
         assert!(near.read(&mut bytes).is_err());
         assert!(far.address().starts_with("tcp:127.0.0.1:") && far.socket().is_none());
+    }
+
+    #[test]
+    fn who_says_nothing_keeps_nobody_out() {
+        let mut listen = TcpListen::bind("127.0.0.1:0").unwrap();
+        let to = listen.address().unwrap().to_string();
+        // More than are waited for at once.
+        let silent: Vec<_> = (0..100).map(|_| TcpStream::connect(&to).unwrap()).collect();
+        let mut near = TcpDial { to }.dial(Duration::from_secs(10)).unwrap();
+        near.write_all(b"there").unwrap();
+        let mut far = listen.accept(Duration::from_secs(10)).unwrap().unwrap();
+        let mut bytes = [0; 5];
+        far.read_exact(&mut bytes).unwrap();
+        assert_eq!(&bytes, b"there");
+        drop(silent);
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod listen;
 
 pub use listen::TlsListen;
 
+use super::lobby::{ENTER_MAX, Enter, too_slow};
 use super::tcp::dial;
 use super::{ready_within, set_wait};
 use crate::driver::{Dial, Link};
@@ -35,8 +36,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use thiserror::Error;
 
-/// How long a peer may take to prove who it is.
-const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 /// How much is read at once, in bytes: the library itself asks for a part of a record at a time.
 const READ_LEN: usize = 128 << 10;
 /// How much is encrypted before it is sent, in bytes: half a chunk of pages. The library would stop
@@ -284,37 +283,6 @@ impl TlsLink {
         Ok(Self { connection, socket, own, peer, address })
     }
 
-    /// Proves both ends to each other as far as that goes without waiting; whether it is done.
-    fn go_on(&mut self) -> io::Result<bool> {
-        let is_over = |error: &io::Error| error.kind() != ErrorKind::WouldBlock;
-        for _ in 0..STEPS_MAX {
-            let step = if self.connection.wants_write() {
-                self.connection.write_tls(self.socket.get_mut())
-            } else if self.connection.is_handshaking() {
-                self.connection.read_tls(&mut self.socket)
-            } else {
-                let keys = self.connection.peer_certificates().and_then(<[_]>::first);
-                let key = keys.ok_or_else(|| io::Error::other("the peer has shown no key"))?;
-                self.peer = identity_of(key);
-                self.socket.get_ref().set_nonblocking(false)?;
-                return Ok(true);
-            };
-            match step {
-                Ok(0) => return Err(io::Error::other("the peer closed the connection")),
-                Ok(_) => self.process()?,
-                Err(error) if is_over(&error) => return Err(error),
-                Err(_) => return Ok(false),
-            }
-        }
-        Err(io::Error::other("the peer says more than it takes to prove itself"))
-    }
-
-    /// What it waits for.
-    fn awaited(&self) -> PollFd<'_> {
-        let out = self.connection.wants_write();
-        PollFd::new(self.socket.get_ref(), if out { PollFlags::OUT } else { PollFlags::IN })
-    }
-
     fn process(&mut self) -> io::Result<()> {
         if let Err(error) = self.connection.process_new_packets() {
             // It is told why, if it still listens.
@@ -341,6 +309,44 @@ impl TlsLink {
             }
         }
         Ok(())
+    }
+}
+
+impl Enter for TlsLink {
+    const MISSED: &'static str = "it has not proved who it is";
+
+    fn peer(&self) -> SocketAddr {
+        self.address
+    }
+
+    fn awaited(&self) -> PollFd<'_> {
+        let out = self.connection.wants_write();
+        PollFd::new(self.socket.get_ref(), if out { PollFlags::OUT } else { PollFlags::IN })
+    }
+
+    /// Proves both ends to each other as far as that goes; whether it is done.
+    fn go_on(&mut self) -> io::Result<bool> {
+        let is_over = |error: &io::Error| error.kind() != ErrorKind::WouldBlock;
+        for _ in 0..STEPS_MAX {
+            let step = if self.connection.wants_write() {
+                self.connection.write_tls(self.socket.get_mut())
+            } else if self.connection.is_handshaking() {
+                self.connection.read_tls(&mut self.socket)
+            } else {
+                let keys = self.connection.peer_certificates().and_then(<[_]>::first);
+                let key = keys.ok_or_else(|| io::Error::other("the peer has shown no key"))?;
+                self.peer = identity_of(key);
+                self.socket.get_ref().set_nonblocking(false)?;
+                return Ok(true);
+            };
+            match step {
+                Ok(0) => return Err(io::Error::other("the peer closed the connection")),
+                Ok(_) => self.process()?,
+                Err(error) if is_over(&error) => return Err(error),
+                Err(_) => return Ok(false),
+            }
+        }
+        Err(io::Error::other("the peer says more than it takes to prove itself"))
     }
 }
 
@@ -397,11 +403,6 @@ impl Link for TlsLink {
     }
 }
 
-fn too_slow() -> io::Error {
-    let what = format!("it has not proved who it is within {} s", HANDSHAKE_MAX.as_secs());
-    io::Error::new(ErrorKind::TimedOut, what)
-}
-
 /// Connects to a host and port, and to who is trusted there.
 pub struct TlsDial {
     to: String,
@@ -435,9 +436,9 @@ impl TlsDial {
         let mut link = TlsLink::begin(connection.into(), socket, self.own)?;
         let begun = Instant::now();
         while !link.go_on()? {
-            let left = HANDSHAKE_MAX.saturating_sub(begun.elapsed());
+            let left = ENTER_MAX.saturating_sub(begun.elapsed());
             if left.is_zero() {
-                return Err(too_slow());
+                return Err(too_slow::<TlsLink>());
             }
             ready_within(link.awaited(), left)?;
         }
