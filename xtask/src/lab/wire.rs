@@ -53,6 +53,15 @@ ip link set eth0 up
 reachable() { ping -q -c 1 -W 1 $PEER >/dev/null 2>&1; }
 ";
 
+/// A kernel that starts reads whole seconds, so two of them are up to a second apart. Both clocks
+/// of hardware are that of this machine, whose next second each host's clock is set to begin with.
+const SET_CLOCK: &str = "\
+second() { read $1 </sys/class/rtc/rtc0/since_epoch; }
+second last && next=$last
+while [ $next = $last ]; do second next; done
+date -s @$next >/dev/null || { echo 'abide-lab: the clock is not set'; exit 9; }
+";
+
 /// How long QEMU may take to answer a command: many times what it takes on a busy machine.
 const ANSWER_LIMIT: Duration = Duration::from_secs(60);
 
@@ -171,7 +180,7 @@ pub fn run(
     let heard = Mutex::new((heard, Ok(())));
     let one = |side: Side, end: &End| -> Result<Finished> {
         let (me, peer) = (side.address(), side.other().address());
-        let script = format!("ME={me}\nPEER={peer}\n{NETWORK}{}", end.script);
+        let script = format!("ME={me}\nPEER={peer}\n{NETWORK}{SET_CLOCK}{}", end.script);
         let End { host, files, brings, shared_disk, .. } = *end;
         let mut besides = wire.besides(side);
         if let Some(disk) = shared_disk {
