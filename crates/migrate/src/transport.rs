@@ -7,8 +7,7 @@
 //! | [`tunnel`] | whoever made it knows: pipes of a program such as ssh | as [`pages`] |
 //! | [`tcp`] | nobody knows: plain TCP, for who asks for it by name | as [`pages`] |
 
-use crate::driver::Link;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, Timespec, poll};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use std::io;
 use std::os::fd::AsFd;
@@ -25,32 +24,12 @@ pub mod unix;
 /// The shortest wait that a socket knows.
 const WAIT_MIN: Duration = Duration::from_millis(1);
 
-/// What [`Link::set_wait`] does for a socket.
+/// What [`crate::driver::Link::set_wait`] does for a socket.
 fn set_wait(socket: &impl AsFd, wait: Duration) -> io::Result<()> {
     for way in [Timeout::Recv, Timeout::Send] {
         set_socket_timeout(socket, way, Some(wait.max(WAIT_MIN)))?;
     }
     Ok(())
-}
-
-/// What `take` makes of the next connection to `listener`, if one comes within `wait`. Who cannot
-/// be taken has said nothing that matters.
-fn admit<L: Link + 'static>(
-    listener: &impl AsFd,
-    wait: Duration,
-    take: impl FnOnce() -> io::Result<L>,
-) -> io::Result<Option<Box<dyn Link>>> {
-    if !ready_within(PollFd::new(listener, PollFlags::IN), wait)? {
-        return Ok(None);
-    }
-    match take() {
-        Ok(link) => Ok(Some(Box::new(link))),
-        // It went away again, is somebody else, or this host is out of something for a moment.
-        Err(error) => {
-            tracing::warn!(%error, "connection refused");
-            Ok(None)
-        }
-    }
 }
 
 /// Whether `end` is ready for what it waits for within `wait`.

@@ -3,9 +3,10 @@
 //! The kernel tells who the peer is. Another user's process is refused before it has said anything;
 //! among those of one user, who may open the socket may have the guest.
 
-use super::{admit, set_wait};
+use super::{ready_within, set_wait};
 use crate::driver::{Dial, Link, Listen};
 use crate::token::PeerId;
+use rustix::event::{PollFd, PollFlags};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
@@ -148,13 +149,28 @@ impl Drop for UnixListen {
     }
 }
 
+impl UnixListen {
+    /// Who has come.
+    fn take(&self) -> io::Result<UnixLink> {
+        let (stream, _) = self.listener.accept()?;
+        stream.set_nonblocking(false)?;
+        UnixLink::new(stream, &self.path)
+    }
+}
+
 impl Listen for UnixListen {
     fn accept(&mut self, wait: Duration) -> io::Result<Option<Box<dyn Link>>> {
-        admit(&self.listener, wait, || {
-            let (stream, _) = self.listener.accept()?;
-            stream.set_nonblocking(false)?;
-            UnixLink::new(stream, &self.path)
-        })
+        if !ready_within(PollFd::new(&self.listener, PollFlags::IN), wait)? {
+            return Ok(None);
+        }
+        match self.take() {
+            Ok(link) => Ok(Some(Box::new(link))),
+            // It went away again, is another user's, or this host is out of something for a moment.
+            Err(error) => {
+                tracing::warn!(%error, "connection refused");
+                Ok(None)
+            }
+        }
     }
 }
 
