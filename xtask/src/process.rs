@@ -93,7 +93,20 @@ pub fn pour(
     limit: Duration,
     mut enough: impl FnMut(&[u8]) -> bool,
 ) -> Result<Ended> {
-    let end = Instant::now() + limit;
+    pour_in_time(command, limit, |chunk| (!enough(chunk)).then_some(limit))
+}
+
+/// As [`pour`], but `more` tells how long all of it may take by what came so far, or that it was
+/// enough. Before anything came that is `limit`.
+///
+/// # Errors
+/// As [`pour`].
+pub fn pour_in_time(
+    command: &mut Command,
+    mut limit: Duration,
+    mut more: impl FnMut(&[u8]) -> Option<Duration>,
+) -> Result<Ended> {
+    let begin = Instant::now();
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -101,9 +114,11 @@ pub fn pour(
         .with_context(|| format!("cannot start {}", line(command)))?;
     let chunks = chunks(&mut child)?;
     let ended = loop {
-        match chunks.recv_timeout(end.saturating_duration_since(Instant::now())) {
-            Ok(chunk) if enough(&chunk) => break Ended::Stopped,
-            Ok(_) => {}
+        match chunks.recv_timeout(limit.saturating_sub(begin.elapsed())) {
+            Ok(chunk) => match more(&chunk) {
+                Some(time) => limit = time,
+                None => break Ended::Stopped,
+            },
             Err(RecvTimeoutError::Timeout) => break Ended::OutOfTime,
             Err(RecvTimeoutError::Disconnected) => {
                 return Ok(Ended::Exit(exit_code(&mut child)?));
@@ -198,6 +213,17 @@ mod tests {
     fn program_that_takes_too_long_is_stopped() {
         let limit = Duration::from_millis(50);
         let ended = pour(&mut shell("exec tail -f /dev/null"), limit, |_| false);
+        assert_eq!(ended.expect("it starts"), Ended::OutOfTime);
+    }
+
+    #[test]
+    fn program_has_the_time_that_its_output_says() {
+        let limit = Duration::from_millis(50);
+        let mut said = shell("echo more; exec tail -f /dev/null");
+        let ended = pour_in_time(&mut said, LIMIT, |_| Some(limit));
+        assert_eq!(ended.expect("it starts"), Ended::OutOfTime);
+        let mut silent = shell("exec tail -f /dev/null");
+        let ended = pour_in_time(&mut silent, limit, |_| Some(LIMIT));
         assert_eq!(ended.expect("it starts"), Ended::OutOfTime);
     }
 

@@ -164,6 +164,9 @@ pub struct Besides {
     pub has_modules: bool,
 }
 
+/// A host is up within this or never: it takes seconds, ten times that when much else runs.
+const BOOT_LIMIT: Duration = Duration::from_secs(180);
+
 /// A host's disk is this long, in bytes, and sparse: more than its memory can hold.
 const DISK_LEN: u64 = 4 << 30;
 
@@ -207,7 +210,6 @@ impl Host {
         if let Some(disk) = &disk {
             fs::File::create(disk)?.set_len(DISK_LEN)?;
         }
-        let limit = errand.limit;
         let mut restarted = None;
         loop {
             let mut qemu = self.machine(&initrd, besides)?;
@@ -220,10 +222,9 @@ impl Host {
                     let brought = unpacked(disk.as_deref())?;
                     return Ok(Finished { code, output: progress.output, restarted, brought });
                 }
-                (None, Some(_)) => bail!(
-                    "the command did not end within {limit:?} ({ended:?})\n{}",
-                    tail(&progress.output)
-                ),
+                (None, Some(_)) => {
+                    bail!("{}\n{}", unfinished(ended, errand.limit), tail(&progress.output))
+                }
                 (None, None) if restarted.is_none() => {
                     restarted = Some(format!("started twice: did not come up ({ended:?})"));
                 }
@@ -309,7 +310,7 @@ fn watch(
 ) -> Result<(Ended, Progress, String)> {
     let mut said = Vec::new();
     let mut lines_heard = 0;
-    let ended = process::pour(qemu, errand.limit, |chunk| {
+    let ended = process::pour_in_time(qemu, BOOT_LIMIT, |chunk| {
         said.extend_from_slice(chunk);
         if errand.show {
             print!("{}", String::from_utf8_lossy(chunk));
@@ -319,11 +320,20 @@ fn watch(
         let whole = progress.output.rsplit_once('\n').map_or("", |(whole, _)| whole);
         whole.lines().skip(lines_heard).for_each(&mut *heard);
         lines_heard = lines_heard.max(whole.lines().count());
-        progress.exit.is_some()
+        let limit = if progress.release.is_some() { errand.limit } else { BOOT_LIMIT };
+        progress.exit.is_none().then_some(limit)
     })
     .context("QEMU; `cargo xtask setup` installs it")?;
     let said = String::from_utf8_lossy(&said).into_owned();
     Ok((ended, console::progress(&said), said))
+}
+
+/// Why a host that was up did not come to the end of its errand.
+fn unfinished(ended: Ended, limit: Duration) -> String {
+    match ended {
+        Ended::Exit(code) => format!("QEMU ended before the commands did, with exit code {code}"),
+        Ended::OutOfTime | Ended::Stopped => format!("the commands did not end within {limit:?}"),
+    }
 }
 
 /// What a host put on its disk.

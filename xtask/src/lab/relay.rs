@@ -44,6 +44,7 @@ look_at_clock() {
 }
 knock() { nc -w 5 $PEER $1 </dev/null; }
 give() { nc -w 5 $PEER 6000 </identity; }
+get() { PEER_KEY=$(timeout 300 nc -l -p 6000) || fail 'the other host does not say its key'; }
 ";
 
 /// What is typed comes to the process that has the guest.
@@ -141,7 +142,7 @@ pub fn functions() -> String {
 /// What comes next in the shells of two hosts: each comes to know the other's key.
 pub fn acquaint() -> [String; 2] {
     let begin = "echo $FROM >/identity\n";
-    let (get, give) = ("PEER_KEY=$(nc -l -p 6000)\n", "wait_until give\n");
+    let (get, give) = ("get\n", "wait_until give\n");
     [format!("{begin}{get}{give}"), format!("{begin}{give}{get}")]
 }
 

@@ -11,6 +11,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -65,6 +66,9 @@ date -s @$next >/dev/null || { echo 'abide-lab: the clock is not set'; exit 9; }
 /// How long QEMU may take to answer a command: many times what it takes on a busy machine.
 const ANSWER_LIMIT: Duration = Duration::from_secs(60);
 
+/// How long a host may go on when the other one ended badly: enough to say what it saw of that.
+const ALONE_LIMIT: Duration = Duration::from_secs(60);
+
 /// A wire, plugged in at both ends.
 pub struct Wire {
     folder: TempDir,
@@ -93,13 +97,22 @@ impl Wire {
     }
 
     fn plug(&self, at: Side, up: bool) -> Result<()> {
+        let arguments = json!({"name": "wire", "up": up});
+        self.command(at, &json!({"execute": "set_link", "arguments": arguments}))
+    }
+
+    /// Ends a host at once.
+    fn end(&self, at: Side) -> Result<()> {
+        self.command(at, &json!({"execute": "quit"}))
+    }
+
+    fn command(&self, at: Side, command: &Value) -> Result<()> {
         let socket = UnixStream::connect(self.control(at)).context("the host's QEMU is gone")?;
         socket.set_read_timeout(Some(ANSWER_LIMIT))?;
         let mut answers = BufReader::new(socket.try_clone()?);
         let mut line = String::new();
         answers.read_line(&mut line).context("QEMU says nothing")?;
-        let link = json!({"execute": "set_link", "arguments": {"name": "wire", "up": up}});
-        for command in [json!({"execute": "qmp_capabilities"}), link] {
+        for command in [&json!({"execute": "qmp_capabilities"}), command] {
             writeln!(&socket, "{command}")?;
             let answer = answer(&mut answers)?;
             ensure!(answer.get("return").is_some(), "{command}: QEMU says {answer}");
@@ -111,13 +124,13 @@ impl Wire {
         self.folder.path().join(format!("control{}", side.number()))
     }
 
-    fn end(&self, side: Side) -> PathBuf {
+    fn socket(&self, side: Side) -> PathBuf {
         self.folder.path().join(format!("end{}", side.number()))
     }
 
     /// Datagrams: either host may come up first, or twice.
     fn besides(&self, side: Side) -> Besides {
-        let (here, there) = (self.end(side), self.end(side.other()));
+        let (here, there) = (self.socket(side), self.socket(side.other()));
         let network = format!(
             "dgram,id=wire,local.type=unix,local.path={},remote.type=unix,remote.path={}",
             option(&here),
@@ -166,7 +179,8 @@ pub struct End<'a> {
 }
 
 /// Starts two hosts, lets both run their commands, and waits for both ends. `heard` is called with
-/// every line of either console, and may cut and mend the wire.
+/// every line of either console, and may cut and mend the wire. A host whose peer ended badly is
+/// soon ended too: it might wait for that for ever.
 ///
 /// # Errors
 /// As [`Host::run`], for either; or if `heard` fails.
@@ -195,26 +209,50 @@ pub fn run(
             }
         })
     };
-    let (first, second) = thread::scope(|scope| {
-        let beside = scope.spawn(|| one(Side::Second, &second));
-        let first = one(Side::First, &first);
-        (first, beside.join())
+    let both = at_once(&wire, |side| match side {
+        Side::First => one(side, &first),
+        Side::Second => one(side, &second),
     });
     let (_, result) = heard.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     result?;
-    let second = second.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-    match (first, second) {
-        (Ok(first), Ok(second)) => Ok([first, second]),
-        (Err(first), Err(second)) => Err(first.context(format!("the second host: {second:#}\n"))),
-        (Err(error), Ok(other)) => Err(error.context(format!(
-            "the first host; the other said\n{}",
-            super::host::tail(&other.output)
-        ))),
-        (Ok(other), Err(error)) => Err(error.context(format!(
-            "the second host; the other said\n{}",
-            super::host::tail(&other.output)
-        ))),
+    let lone = |which: &str, error: anyhow::Error, other: &Finished| {
+        let Finished { code, output, .. } = other;
+        let said = super::host::tail(output);
+        error.context(format!(
+            "the {which} host; the other, whose exit code is {code}, said\n{said}"
+        ))
+    };
+    match both {
+        [Ok(first), Ok(second)] => Ok([first, second]),
+        [Err(first), Err(second)] => Err(first.context(format!("the second host: {second:#}\n"))),
+        [Err(error), Ok(other)] => Err(lone("first", error, &other)),
+        [Ok(other), Err(error)] => Err(lone("second", error, &other)),
     }
+}
+
+/// Both at once. When one ended badly the other one is ended too, after a while.
+fn at_once(wire: &Wire, one: impl Fn(Side) -> Result<Finished> + Sync) -> [Result<Finished>; 2] {
+    let (sender, endings) = mpsc::channel();
+    thread::scope(|scope| {
+        let threads = [Side::First, Side::Second].map(|side| {
+            let (one, sender) = (&one, sender.clone());
+            scope.spawn(move || {
+                let result = one(side);
+                let well = matches!(&result, Ok(finished) if finished.code == 0);
+                // Who listens ends later than both.
+                let _ = sender.send((side, well));
+                result
+            })
+        });
+        drop(sender);
+        if let Ok((side, false)) = endings.recv() {
+            // It may be on its way up, for the first time or the second.
+            while endings.recv_timeout(ALONE_LIMIT) == Err(RecvTimeoutError::Timeout) {
+                let _ = wire.end(side.other());
+            }
+        }
+        threads.map(|it| it.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    })
 }
 
 #[cfg(test)]
@@ -235,7 +273,7 @@ mod tests {
         let network = |side| wire.besides(side).arguments[1].to_string_lossy().into_owned();
         let (first, second) = (network(Side::First), network(Side::Second));
         for side in [Side::First, Side::Second] {
-            let end = wire.end(side).display().to_string();
+            let end = wire.socket(side).display().to_string();
             assert!(first.contains(&end) && second.contains(&end), "{first} {second}");
         }
         assert_ne!(first, second);
