@@ -1,4 +1,4 @@
-//! Those who have connected over a network and are known to nobody yet.
+//! Those who have connected and are known to nobody yet.
 //!
 //! Whoever connects and says nothing, or little by little, must not keep those out who are awaited,
 //! so nobody waits for one of them: all of them are waited for at once.
@@ -9,7 +9,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use std::collections::VecDeque;
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 /// How long somebody may take to come in.
@@ -17,13 +17,16 @@ pub const ENTER_MAX: Duration = Duration::from_secs(10);
 /// How many may be here; of more, the first to have come are dropped.
 const LOBBY_MAX: usize = 64;
 
+/// What is missed of who has nothing to prove, and could be anybody who only connects.
+pub const SAID_NOTHING: &str = "it has said nothing";
+
 /// A connection that has to do something before anybody attends to it.
 pub trait Enter: Link {
     /// What it has not done if it has not come in within [`ENTER_MAX`].
     const MISSED: &'static str;
 
-    /// Whose it is.
-    fn peer(&self) -> SocketAddr;
+    /// Where it comes from, for people.
+    fn peer(&self) -> String;
 
     /// What it waits for.
     fn awaited(&self) -> PollFd<'_>;
@@ -42,8 +45,10 @@ pub fn too_slow<L: Enter>() -> io::Error {
 }
 
 /// Some connections, the first to have come first.
+#[derive(Debug)]
 pub struct Lobby<L>(VecDeque<Waiting<L>>);
 
+#[derive(Debug)]
 struct Waiting<L> {
     link: L,
     since: Instant,
@@ -57,15 +62,16 @@ impl<L> Default for Lobby<L> {
 
 impl<L: Enter + 'static> Lobby<L> {
     /// The next one to come in, if one does within `wait` and nobody is sent away before: limits
-    /// are looked at in between. `begin` makes a link of what `listener` takes.
+    /// are looked at in between. `take` makes a link of who has come to `listener`, which never
+    /// waits.
     ///
     /// # Errors
     /// What the host says, if nobody can connect any more.
     pub fn admit(
         &mut self,
-        listener: &TcpListener,
+        listener: &impl AsFd,
         wait: Duration,
-        begin: impl Fn(TcpStream) -> io::Result<L>,
+        take: impl Fn() -> io::Result<L>,
     ) -> io::Result<Option<Box<dyn Link>>> {
         let begun = Instant::now();
         loop {
@@ -73,9 +79,9 @@ impl<L: Enter + 'static> Lobby<L> {
             let (has_come, is_ready) = self.await_news(listener, left)?;
             let (entered, mut is_one_gone) = self.go_on(is_ready);
             if has_come {
-                match super::tcp::take(listener).and_then(&begin) {
+                match take() {
                     Ok(link) => self.0.push_back(Waiting { link, since: Instant::now() }),
-                    // It went away again, or this host is out of something for a moment.
+                    // It went away again, is another user's, or this host is out of something.
                     Err(error) => {
                         tracing::warn!(%error, "connection refused");
                         is_one_gone = true;
@@ -98,7 +104,7 @@ impl<L: Enter + 'static> Lobby<L> {
 
     /// Waits until somebody comes or does something, and for whom there is something to do: the
     /// listener itself, and each of those who are here.
-    fn await_news(&self, listener: &TcpListener, wait: Duration) -> io::Result<(bool, Vec<bool>)> {
+    fn await_news(&self, listener: &impl AsFd, wait: Duration) -> io::Result<(bool, Vec<bool>)> {
         let mut ends = vec![PollFd::new(listener, PollFlags::IN)];
         ends.extend(self.0.iter().map(|waiting| waiting.link.awaited()));
         match poll(&mut ends, Some(&timespec(wait))) {

@@ -1,7 +1,7 @@
 //! Plain TCP: nobody is authenticated and nothing is secret, so only for networks in which that
 //! does not matter, and only where somebody says so.
 
-use super::lobby::{Enter, Lobby};
+use super::lobby::{Enter, Lobby, SAID_NOTHING};
 use super::{WAIT_MIN, set_wait};
 use crate::driver::{Dial, Link, Listen};
 use crate::token::PeerId;
@@ -55,10 +55,10 @@ impl Link for TcpLink {
 }
 
 impl Enter for TcpLink {
-    const MISSED: &'static str = "it has said nothing";
+    const MISSED: &'static str = SAID_NOTHING;
 
-    fn peer(&self) -> SocketAddr {
-        self.peer
+    fn peer(&self) -> String {
+        self.peer.to_string()
     }
 
     fn awaited(&self) -> PollFd<'_> {
@@ -149,7 +149,7 @@ impl TcpListen {
 impl Listen for TcpListen {
     /// Those only who have said something.
     fn accept(&mut self, wait: Duration) -> io::Result<Option<Box<dyn Link>>> {
-        self.lobby.admit(&self.listener, wait, TcpLink::new)
+        self.lobby.admit(&self.listener, wait, || TcpLink::new(take(&self.listener)?))
     }
 }
 

@@ -315,8 +315,8 @@ impl TlsLink {
 impl Enter for TlsLink {
     const MISSED: &'static str = "it has not proved who it is";
 
-    fn peer(&self) -> SocketAddr {
-        self.address
+    fn peer(&self) -> String {
+        self.address.to_string()
     }
 
     fn awaited(&self) -> PollFd<'_> {

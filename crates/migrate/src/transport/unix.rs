@@ -3,7 +3,8 @@
 //! The kernel tells who the peer is. Another user's process is refused before it has said anything;
 //! among those of one user, who may open the socket may have the guest.
 
-use super::{ready_within, set_wait};
+use super::lobby::{Enter, Lobby, SAID_NOTHING};
+use super::set_wait;
 use crate::driver::{Dial, Link, Listen};
 use crate::token::PeerId;
 use rustix::event::{PollFd, PollFlags};
@@ -15,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// A connection to another process of this host.
+#[derive(Debug)]
 pub struct UnixLink {
     stream: UnixStream,
     address: String,
@@ -80,6 +82,22 @@ impl Link for UnixLink {
     }
 }
 
+impl Enter for UnixLink {
+    const MISSED: &'static str = SAID_NOTHING;
+
+    fn peer(&self) -> String {
+        self.address.clone()
+    }
+
+    fn awaited(&self) -> PollFd<'_> {
+        PollFd::new(&self.stream, PollFlags::IN)
+    }
+
+    fn go_on(&mut self) -> io::Result<bool> {
+        Ok(true)
+    }
+}
+
 /// Connects to a path.
 #[derive(Clone, Debug)]
 pub struct UnixDial {
@@ -102,6 +120,7 @@ impl Dial for UnixDial {
 #[derive(Debug)]
 pub struct UnixListen {
     listener: UnixListener,
+    lobby: Lobby<UnixLink>,
     path: PathBuf,
     /// Which file it is: somebody may put another one there.
     file: (u64, u64),
@@ -120,7 +139,7 @@ impl UnixListen {
         listener.set_nonblocking(true)?;
         let metadata = std::fs::symlink_metadata(path)?;
         let file = (metadata.dev(), metadata.ino());
-        Ok(Self { listener, path: path.to_owned(), file })
+        Ok(Self { listener, lobby: Lobby::default(), path: path.to_owned(), file })
     }
 }
 
@@ -149,28 +168,14 @@ impl Drop for UnixListen {
     }
 }
 
-impl UnixListen {
-    /// Who has come.
-    fn take(&self) -> io::Result<UnixLink> {
-        let (stream, _) = self.listener.accept()?;
-        stream.set_nonblocking(false)?;
-        UnixLink::new(stream, &self.path)
-    }
-}
-
 impl Listen for UnixListen {
+    /// Those only who have said something.
     fn accept(&mut self, wait: Duration) -> io::Result<Option<Box<dyn Link>>> {
-        if !ready_within(PollFd::new(&self.listener, PollFlags::IN), wait)? {
-            return Ok(None);
-        }
-        match self.take() {
-            Ok(link) => Ok(Some(Box::new(link))),
-            // It went away again, is another user's, or this host is out of something for a moment.
-            Err(error) => {
-                tracing::warn!(%error, "connection refused");
-                Ok(None)
-            }
-        }
+        self.lobby.admit(&self.listener, wait, || {
+            let (stream, _) = self.listener.accept()?;
+            stream.set_nonblocking(false)?;
+            UnixLink::new(stream, &self.path)
+        })
     }
 }
 
@@ -178,21 +183,26 @@ impl Listen for UnixListen {
 mod tests {
     use super::*;
 
-    fn connected(path: &Path) -> (UnixListen, Box<dyn Link>, Box<dyn Link>) {
-        let mut listen = UnixListen::bind(path).unwrap();
-        let near = UnixDial { path: path.to_owned() }.dial(Duration::ZERO).unwrap();
-        let far = listen.accept(Duration::from_secs(10)).unwrap().unwrap();
-        (listen, near, far)
+    /// Both ends of a connection of somebody who says something, and is heard.
+    fn connect(listen: &mut UnixListen) -> (Box<dyn Link>, Box<dyn Link>) {
+        let mut near = UnixDial { path: listen.path.clone() }.dial(Duration::ZERO).unwrap();
+        near.write_all(b"there").unwrap();
+        let mut far = listen.accept(Duration::from_secs(10)).unwrap().unwrap();
+        let mut bytes = [0; 5];
+        far.read_exact(&mut bytes).unwrap();
+        assert_eq!(&bytes, b"there");
+        (near, far)
     }
 
     #[test]
     fn bytes_go_both_ways_and_a_wait_ends() {
         let folder = tempfile::tempdir().unwrap();
-        let (_listen, mut near, mut far) = connected(&folder.path().join("s"));
-        near.write_all(b"there").unwrap();
-        let mut bytes = [0; 5];
-        far.read_exact(&mut bytes).unwrap();
-        assert_eq!(&bytes, b"there");
+        let mut listen = UnixListen::bind(&folder.path().join("s")).unwrap();
+        let (mut near, mut far) = connect(&mut listen);
+        far.write_all(b"here").unwrap();
+        let mut bytes = [0; 4];
+        near.read_exact(&mut bytes).unwrap();
+        assert_eq!(&bytes, b"here");
         near.set_wait(Duration::ZERO).unwrap();
         let error = near.read(&mut bytes).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
@@ -214,6 +224,17 @@ mod tests {
         drop(UnixListen::bind(&path).unwrap());
         std::fs::write(&path, "a file").unwrap();
         assert_eq!(UnixListen::bind(&path).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+    }
+
+    #[test]
+    fn who_says_nothing_keeps_nobody_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        let mut listen = UnixListen::bind(&path).unwrap();
+        // More than are waited for at once.
+        let silent: Vec<_> = (0..100).map(|_| UnixStream::connect(&path).unwrap()).collect();
+        connect(&mut listen);
+        drop(silent);
     }
 
     #[test]

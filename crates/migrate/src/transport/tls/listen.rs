@@ -50,7 +50,8 @@ impl TlsListen {
 
 impl Listen for TlsListen {
     fn accept(&mut self, wait: Duration) -> io::Result<Option<Box<dyn Link>>> {
-        self.lobby.admit(&self.listener, wait, |socket| {
+        self.lobby.admit(&self.listener, wait, || {
+            let socket = tcp::take(&self.listener)?;
             let connection = ServerConnection::new(Arc::clone(&self.config));
             TlsLink::begin(connection.map_err(io::Error::other)?.into(), socket, self.own)
         })
