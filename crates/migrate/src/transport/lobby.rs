@@ -17,13 +17,11 @@ pub const ENTER_MAX: Duration = Duration::from_secs(10);
 /// How many may be here; of more, the first to have come are dropped.
 const LOBBY_MAX: usize = 64;
 
-/// What is missed of who has nothing to prove, and could be anybody who only connects.
-pub const SAID_NOTHING: &str = "it has said nothing";
-
-/// A connection that has to do something before anybody attends to it.
+/// A connection that has to do something before anybody attends to it. One that has nothing to
+/// prove has to say something, for it could be anybody's who only connects.
 pub trait Enter: Link {
     /// What it has not done if it has not come in within [`ENTER_MAX`].
-    const MISSED: &'static str;
+    const MISSED: &'static str = "it has said nothing";
 
     /// Where it comes from, for people.
     fn peer(&self) -> String;
@@ -35,7 +33,9 @@ pub trait Enter: Link {
     ///
     /// # Errors
     /// Why it never will.
-    fn go_on(&mut self) -> io::Result<bool>;
+    fn go_on(&mut self) -> io::Result<bool> {
+        Ok(true)
+    }
 }
 
 /// What is said of a connection that has not come in within [`ENTER_MAX`].

@@ -1,7 +1,7 @@
 //! Plain TCP: nobody is authenticated and nothing is secret, so only for networks in which that
 //! does not matter, and only where somebody says so.
 
-use super::lobby::{Enter, Lobby, SAID_NOTHING};
+use super::lobby::{Enter, Lobby};
 use super::{WAIT_MIN, set_wait};
 use crate::driver::{Dial, Link, Listen};
 use crate::token::PeerId;
@@ -55,18 +55,12 @@ impl Link for TcpLink {
 }
 
 impl Enter for TcpLink {
-    const MISSED: &'static str = SAID_NOTHING;
-
     fn peer(&self) -> String {
         self.peer.to_string()
     }
 
     fn awaited(&self) -> PollFd<'_> {
         PollFd::new(&self.stream, PollFlags::IN)
-    }
-
-    fn go_on(&mut self) -> io::Result<bool> {
-        Ok(true)
     }
 }
 

@@ -3,7 +3,7 @@
 //! The kernel tells who the peer is. Another user's process is refused before it has said anything;
 //! among those of one user, who may open the socket may have the guest.
 
-use super::lobby::{Enter, Lobby, SAID_NOTHING};
+use super::lobby::{Enter, Lobby};
 use super::set_wait;
 use crate::driver::{Dial, Link, Listen};
 use crate::token::PeerId;
@@ -83,18 +83,12 @@ impl Link for UnixLink {
 }
 
 impl Enter for UnixLink {
-    const MISSED: &'static str = SAID_NOTHING;
-
     fn peer(&self) -> String {
         self.address.clone()
     }
 
     fn awaited(&self) -> PollFd<'_> {
         PollFd::new(&self.stream, PollFlags::IN)
-    }
-
-    fn go_on(&mut self) -> io::Result<bool> {
-        Ok(true)
     }
 }
 
